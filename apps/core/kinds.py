@@ -1,0 +1,235 @@
+"""Typed configuration of a kind: one frozen dataclass gives the form, the API's validation, the stored JSON and the docs."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, TypeVar, get_type_hints
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+MASK = "••••"
+
+
+class ConfigErrors(ValueError):
+    """The given configuration is wrong; ``errors`` maps each field to its messages."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class Widget(StrEnum):
+    """How a form shows a setting."""
+
+    LINE = "line"
+    AREA = "area"
+    URL = "url"
+    EMAIL = "email"
+    SECRET = "secret"  # noqa: S105 - a widget's name
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What people see of one field of a configuration, and the rules it keeps."""
+
+    label: Text
+    help: Text = ""
+    is_secret: bool = False
+    widget: Widget = Widget.LINE
+    choices: tuple[tuple[str, Text], ...] = ()
+    low: int | None = None
+    high: int | None = None
+    max_length: int = 2_000
+    is_required: bool = False
+    placeholder: str = ""
+    check: Callable[[Any], None] | None = None  # raises ValidationError
+
+
+def setting(default: Any = MISSING, **options: Any) -> Any:
+    """Declare a field of a `Config`: a dataclass field that carries its `Setting`.
+
+    ``default`` missing means required; mutable defaults are given as a factory such as ``dict``.
+    """
+    options["is_required"] = default is MISSING
+    metadata = {"setting": Setting(**options)}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Base of every kind's configuration. Fields are str, int, bool, or dict[str, str], declared with `setting`."""
+
+    def clean(self) -> None:
+        """Check rules between fields; raise `ValidationError` with a dict of field to message."""
+
+
+C = TypeVar("C", bound=Config)
+
+
+class PairsField(forms.CharField):
+    """Names and values, one ``Name: value`` a line in a form, an object of strings over the API."""
+
+    default_error_messages = {
+        "line": _("Write one “Name: value” pair a line; “%(line)s” has no colon."),
+        "object": _("Give an object of strings, such as {“Name”: “value”}."),
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strip=True, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return "\n".join(f"{name}: {text}" for name, text in value.items())
+        return value
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            if not all(isinstance(part, str) for pair in value.items() for part in pair):
+                raise ValidationError(self.error_messages["object"], code="object")
+            return dict(value)
+        pairs: dict[str, str] = {}
+        for line in str(super().to_python(value) or "").splitlines():
+            name, colon, text = line.partition(":")
+            if not line.strip():
+                continue
+            if not colon or not name.strip():
+                raise ValidationError(self.error_messages["line"], code="line", params={"line": line[:60]})
+            pairs[name.strip()] = text.strip()
+        return pairs
+
+    def run_validators(self, value: Any) -> None:
+        if any("\x00" in part or "\n" in part or "\r" in part for pair in value.items() for part in pair):
+            raise ValidationError(_("Names and values are single lines without control characters."), code="control")
+        if self.max_length and sum(len(part) for pair in value.items() for part in pair) > self.max_length:
+            raise ValidationError(_("This is too long."), code="max_length")
+
+
+def _setting_of(entry: Field[Any]) -> Setting:
+    found = entry.metadata["setting"]
+    assert isinstance(found, Setting)  # noqa: S101 - a declaration error, met by the contract test
+    return found
+
+
+WIDGETS: dict[Widget, Callable[[], forms.Widget]] = {
+    Widget.LINE: forms.TextInput,
+    Widget.AREA: lambda: forms.Textarea(attrs={"rows": 4}),
+    Widget.URL: forms.URLInput,
+    Widget.EMAIL: forms.EmailInput,
+    Widget.SECRET: lambda: forms.PasswordInput(attrs={"autocomplete": "off"}),
+}
+
+
+def _form_field(entry: Field[Any], python_type: Any) -> forms.Field:
+    given = _setting_of(entry)
+    common: dict[str, Any] = {"label": given.label, "help_text": given.help, "required": given.is_required}
+    if entry.default is not MISSING:
+        common["initial"] = entry.default
+    if given.check:
+        common["validators"] = [given.check]
+    if python_type is bool:
+        return forms.BooleanField(**{**common, "required": False})
+    if python_type is int:
+        return forms.IntegerField(min_value=given.low, max_value=given.high, **common)
+    if given.choices:
+        return forms.ChoiceField(choices=given.choices, **common)
+    common["max_length"] = given.max_length
+    if python_type == dict[str, str]:
+        return PairsField(widget=forms.Textarea(attrs={"rows": 3}), **common)
+    made: forms.Field = forms.CharField(widget=WIDGETS[given.widget](), **common)
+    if given.placeholder:
+        made.widget.attrs["placeholder"] = given.placeholder
+    return made
+
+
+def config_form_fields(config: type[Config]) -> dict[str, forms.Field]:
+    """Return one Django form field per setting, in the order of declaration."""
+    hints = get_type_hints(config)
+    return {entry.name: _form_field(entry, hints[entry.name]) for entry in fields(config)}
+
+
+def _messages(error: ValidationError) -> list[str]:
+    return [str(message) for message in error.messages]
+
+
+def _is_empty_secret(entry: Field[Any], value: Any) -> bool:
+    """Tell an untouched secret input (empty, or the mask shown back) from a new value."""
+    if not _setting_of(entry).is_secret:
+        return False
+    return not value or MASK in (json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value)
+
+
+def parse_config(config: type[C], given: Mapping[str, Any], *, stored: C | None = None) -> C:
+    """Return the validated configuration; a secret left empty keeps its ``stored`` value.
+
+    Raises `ConfigErrors` with every wrong or unknown field at once.
+    """
+    form_fields, values = config_form_fields(config), {}
+    errors: dict[str, list[str]] = {
+        name: [str(_("There is no such setting here."))] for name in given if name not in form_fields
+    }
+    for entry in fields(config):
+        raw = given.get(entry.name, MISSING)
+        if stored is not None and (raw is MISSING or _is_empty_secret(entry, raw)):
+            values[entry.name] = getattr(stored, entry.name)
+            continue
+        if raw is MISSING and not _setting_of(entry).is_required:
+            continue
+        try:
+            values[entry.name] = _cleaned(form_fields[entry.name], None if raw is MISSING else raw)
+        except ValidationError as error:
+            errors[entry.name] = _messages(error)
+    if errors:
+        raise ConfigErrors(errors)
+    made = config(**values)
+    try:
+        made.clean()
+    except ValidationError as error:
+        raise ConfigErrors({name: [str(text) for text in texts] for name, texts in error.message_dict.items()}) from error
+    return made
+
+
+def _cleaned(form_field: forms.Field, raw: Any) -> Any:
+    """Clean one value; JSON's own types are taken strictly, so that ``"url": 5`` is an error and not ``"5"``."""
+    if isinstance(form_field, forms.BooleanField):
+        if raw not in (True, False, None, "", "on", "true", "false", "True", "False"):
+            raise ValidationError(_("Give true or false."))
+        return form_field.clean(raw)
+    if isinstance(raw, bool) or (isinstance(raw, list | dict | float) and not isinstance(form_field, PairsField)):
+        raise ValidationError(_("This has the wrong type."))
+    if isinstance(raw, int) and not isinstance(form_field, forms.IntegerField):
+        raise ValidationError(_("Give text in quotes."))
+    if isinstance(raw, str) and "\x00" in raw:
+        raise ValidationError(_("Null characters are not allowed."))
+    return form_field.clean(raw)
+
+
+def dump_config(config: Config) -> dict[str, Any]:
+    """Return plain JSON values, secrets in the clear: for sealing, never for showing."""
+    return {entry.name: getattr(config, entry.name) for entry in fields(config)}
+
+
+def load_config(config: type[C], stored: Mapping[str, Any]) -> C:
+    """Rebuild a configuration from `dump_config`; settings that no longer exist are passed over."""
+    known = {entry.name for entry in fields(config)}
+    return config(**{name: value for name, value in stored.items() if name in known})
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(text) for name, text in value.items()}
+    return f"{MASK}{value[-4:] if len(value) >= 12 else ''}" if value else value
+
+
+def public_config(config: Config) -> dict[str, Any]:
+    """Return what may be shown: secrets become a mask with the last four characters of a long one."""
+    return {
+        entry.name: _masked(getattr(config, entry.name)) if _setting_of(entry).is_secret else getattr(config, entry.name)
+        for entry in fields(config)
+    }

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend with the tenant walls built in."""

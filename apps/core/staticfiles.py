@@ -1,0 +1,11 @@
+"""Static files with content hashes in their names, so that browsers may keep them for ever."""
+
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+
+class ForgivingManifestStorage(CompressedManifestStaticFilesStorage):
+    """A file that was not collected keeps its plain name instead of failing the page; ES modules import each other by
+    hashed names too."""
+
+    manifest_strict = False
+    support_js_module_import_aggregation = True

@@ -1,0 +1,15 @@
+"""Settings of the test run: the real engines, each test process with a database of its own."""
+
+import os
+import tempfile
+
+os.environ.setdefault("OBSERA_VAR", tempfile.mkdtemp(prefix="obsera-test-"))
+
+from config.settings.base import *  # noqa: E402
+
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+for _database in DATABASES.values():
+    _database["NAME"] = f"obsera_test_{_worker}"
+    _database["CONN_MAX_AGE"] = 0
