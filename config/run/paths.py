@@ -1,0 +1,24 @@
+"""Where things live in the project folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+VENV = PROJECT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+REQUIREMENTS = PROJECT / "requirements"
+NODE_MODULES = PROJECT / "node_modules"
+
+
+def var_folder() -> Path:
+    """The one folder that holds data, secrets and logs; `OBSERA_VAR` moves it."""
+    return Path(os.environ.get("OBSERA_VAR") or PROJECT / "var").absolute()
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made when missing, closed to other users of the machine."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
