@@ -3,9 +3,12 @@
 import secrets
 from pathlib import Path
 
+import django_stubs_ext
 from django.utils.translation import gettext_lazy as _
 
 from config import env
+
+django_stubs_ext.monkeypatch()  # Field[…] and friends may be written where Python runs them
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = Path(env.text("OBSERA_VAR", str(BASE_DIR / "var")))

@@ -11,5 +11,5 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
 for _database in DATABASES.values():
-    _database["NAME"] = f"obsera_test_{_worker}"
+    _database["NAME"] = f"{_database['NAME']}_{_worker}"  # never the database that the address names
     _database["CONN_MAX_AGE"] = 0

@@ -1,0 +1,57 @@
+"""Joining, leaving, changing roles."""
+
+from typing import cast
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import User
+from apps.core.tenancy import current_tenant_id, system_scope
+from apps.events.domain.outbox import emit
+from apps.tenants.enums import Role
+from apps.tenants.events import MemberRemoved
+from apps.tenants.models import Membership, Tenant
+
+
+class LastOwner(ValueError):
+    """A tenant keeps at least one owner."""
+
+    message = _("A tenant needs an owner: appoint another one first.")
+
+
+def tenants_of(user: User) -> list[Tenant]:
+    """Return the tenants a person belongs to, by name: the one question that crosses tenants for a signed-in person."""
+    with system_scope("a person asks for their own memberships"):
+        ids = list(Membership.unscoped.filter(user=user).values_list("tenant_id", flat=True))
+    return list(Tenant.objects.filter(id__in=ids).order_by("name"))
+
+
+def membership_of(user: User, tenant: Tenant) -> Membership | None:
+    """Return the person's membership in that tenant, read under the open scope."""
+    return cast("Membership | None", Membership.objects.filter(user=user, tenant=tenant).first())
+
+
+def _refuse_last_owner(membership: Membership) -> None:
+    """Rival: another admin removing the other owner at the same moment; both lock the owners' rows first."""
+    owners = Membership.objects.select_for_update().filter(role=Role.OWNER).order_by("id")
+    if [owner.id for owner in owners] == [membership.id]:
+        raise LastOwner(LastOwner.message)
+
+
+@transaction.atomic
+def change_role(*, membership: Membership, role: Role) -> Membership:
+    """Give a member another role; raise `LastOwner` rather than leave the tenant without one."""
+    if role != Role.OWNER:
+        _refuse_last_owner(membership)
+    membership.role = role
+    membership.save(update_fields=["role"])
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, membership: Membership) -> None:
+    """End a membership; raise `LastOwner` rather than leave the tenant without one."""
+    _refuse_last_owner(membership)
+    user_id = membership.user_id
+    membership.delete()
+    emit(MemberRemoved(tenant_id=current_tenant_id(), user_id=user_id))
