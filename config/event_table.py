@@ -1,9 +1,21 @@
 """Who reacts to what: the only place where apps are wired together."""
 
+from apps.checks.events import CheckDegraded, CheckLostSight, CheckPaused, CheckWentDown, CheckWentUp
 from apps.events.base import Event
+from apps.incidents.events import OutageChanged, OutageOpened, OutageResolved
 from apps.tenants.events import MemberRemoved, TenantCreated
+
+OUTAGES = "apps.incidents.handlers.on_check_flipped"
 
 EVENT_TABLE: dict[type[Event], tuple[str, ...]] = {
     TenantCreated: (),
     MemberRemoved: (),
+    CheckWentUp: (OUTAGES,),
+    CheckDegraded: (OUTAGES,),
+    CheckWentDown: (OUTAGES,),
+    CheckLostSight: (OUTAGES,),
+    CheckPaused: (OUTAGES,),
+    OutageOpened: (),
+    OutageChanged: (),
+    OutageResolved: (),
 }

@@ -233,3 +233,10 @@ def public_config(config: Config) -> dict[str, Any]:
         entry.name: _masked(getattr(config, entry.name)) if _setting_of(entry).is_secret else getattr(config, entry.name)
         for entry in fields(config)
     }
+
+
+def split_config(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings that may lie open and the secret ones, for keeping them apart."""
+    values = dump_config(config)
+    hidden = {entry.name: values.pop(entry.name) for entry in fields(config) if _setting_of(entry).is_secret}
+    return values, {name: value for name, value in hidden.items() if value}

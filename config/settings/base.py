@@ -36,6 +36,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 IS_HTTPS = PUBLIC_URL.startswith("https://")
 # Probes and webhooks may reach private addresses: on for the single machine, off when many tenants share one.
 ALLOW_PRIVATE_TARGETS = env.flag("ALLOW_PRIVATE_TARGETS", default=True)
+RESULT_RETENTION_DAYS = env.integer("RESULT_RETENTION_DAYS", 400, low=2, high=4_000)
 OPERATOR_METRICS_TOKEN = env.text("OPERATOR_METRICS_TOKEN")
 
 # --- Apps, lowest floor first ------------------------------------------------------------------------------------

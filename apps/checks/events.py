@@ -1,0 +1,52 @@
+"""Events of this app: state changes only, never single results."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from apps.checks.enums import State
+from apps.events.base import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFlipped(Event):
+    """A check's state changed; `Flip` says from what to what, and when."""
+
+    check_id: UUID
+    flip_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckWentUp(CheckFlipped):
+    name: ClassVar[str] = "checks.went_up"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckDegraded(CheckFlipped):
+    name: ClassVar[str] = "checks.degraded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckWentDown(CheckFlipped):
+    name: ClassVar[str] = "checks.went_down"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckLostSight(CheckFlipped):
+    """Nothing is known about the check any more: it has no result yet, or was resumed."""
+
+    name: ClassVar[str] = "checks.lost_sight"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckPaused(CheckFlipped):
+    name: ClassVar[str] = "checks.paused"
+
+
+FLIP_EVENTS: dict[str, type[CheckFlipped]] = {
+    State.UP: CheckWentUp,
+    State.DEGRADED: CheckDegraded,
+    State.DOWN: CheckWentDown,
+    State.UNKNOWN: CheckLostSight,
+    State.PAUSED: CheckPaused,
+}

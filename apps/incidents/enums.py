@@ -1,0 +1,23 @@
+"""How bad, and what happened."""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Severity(TextChoices):
+    """What the outage did to the service."""
+
+    DOWN = "down", _("Down")
+    DEGRADED = "degraded", _("Degraded")
+
+
+class EntryKind(TextChoices):
+    """What a line of the timeline tells."""
+
+    OPENED = "opened", _("Opened")
+    WORSENED = "worsened", _("Went down")
+    IMPROVED = "improved", _("Degraded only")
+    RESOLVED = "resolved", _("Resolved")
+    LOST_SIGHT = "lost_sight", _("No longer watched")
+    NOTE = "note", _("Note")
+    ALERT = "alert", _("Alert")

@@ -1,0 +1,32 @@
+"""Events of this app."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from apps.events.base import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutageEvent(Event):
+    """Something about an outage."""
+
+    check_id: UUID
+    outage_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutageOpened(OutageEvent):
+    name: ClassVar[str] = "incidents.outage_opened"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutageChanged(OutageEvent):
+    """It got worse or better without ending."""
+
+    name: ClassVar[str] = "incidents.outage_changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutageResolved(OutageEvent):
+    name: ClassVar[str] = "incidents.outage_resolved"
