@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, router
 from psycopg import sql
 
 from apps.accounts.models import User
@@ -39,6 +39,7 @@ def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
         with connections["owner"].cursor() as cursor:  # TransactionTestCase empties tables between tests
             cursor.execute(f'GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO "{settings.DB_APP_ROLE}"')
         connections["owner"].close()
+    router.routers = []  # from here on `default` may name its tables, so that TransactionTestCase finds what to empty
     yield
     with django_db_blocker.unblock():
         connections.close_all()

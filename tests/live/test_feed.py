@@ -1,0 +1,109 @@
+"""One topic: merging, gaps, catching up. No clock but the one given."""
+
+import pytest
+
+from apps.live.domain.feed import HISTORY_MESSAGES, HISTORY_SECONDS, Delta, Feed, Seen
+from apps.live.domain.wire import Heard
+
+
+def message(n: int, *ids: str) -> Heard:
+    return Heard("tenant:a", n, frozenset(ids))
+
+
+def delta(first: int, last: int, *ids: str) -> Delta:
+    return Delta(first, last, frozenset(ids))
+
+
+def test_first_message_goes_at_once_the_following_are_merged():
+    feed = Feed(n=10)
+
+    assert feed.hear(message(11, "check:1"), now=100.0) == delta(11, 11, "check:1")
+    assert feed.hear(message(12, "check:2"), now=100.2) is None
+    assert feed.hear(message(13, "check:1"), now=100.9) is None
+    assert feed.next_at == 101.0
+    assert feed.release(now=101.0) == delta(12, 13, "check:1", "check:2")
+    assert feed.release(now=102.0) is None
+    assert feed.hear(message(14, "check:3"), now=101.5) is None
+    assert feed.hear(message(15, "check:4"), now=102.0) == delta(14, 15, "check:3", "check:4")
+
+
+def test_gap_says_everything_even_when_merged():
+    feed = Feed(n=10)
+    feed.hear(message(11, "check:1"), now=100.0)
+    feed.hear(message(12, "check:2"), now=100.1)
+    feed.hear(message(14, "check:4"), now=100.2)
+
+    released = feed.release(now=101.0)
+
+    assert released == delta(12, 14, "*")
+    assert released.is_everything
+
+
+def test_message_already_counted_by_redis_is_still_said_but_never_counts_back():
+    feed = Feed(n=10)
+
+    assert feed.hear(message(9, "check:1"), now=100.0) == delta(9, 10, "check:1")
+    assert feed.n == 10
+    assert feed.hear(message(11, "check:2"), now=102.0) == delta(11, 11, "check:2")
+
+
+def test_first_message_of_an_unknown_feed_is_no_gap():
+    feed = Feed()
+
+    assert feed.hear(message(500, "check:1"), now=100.0) == delta(500, 500, "check:1")
+
+
+@pytest.mark.parametrize(
+    ("seen", "missed"),
+    [
+        (Seen(epoch="e", n=13), set()),
+        (Seen(epoch="e", n=12), {"check:3"}),
+        (Seen(epoch="e", n=10), {"check:1", "check:2", "check:3"}),
+        (Seen(epoch="e", n=9), {"*"}),
+        (Seen(epoch="e", n=99), {"*"}),
+        (Seen(epoch="old", n=13), {"*"}),
+        (Seen(age_seconds=1.5), {"check:3"}),
+        (Seen(age_seconds=0.0), set()),
+        (Seen(age_seconds=12.0), {"check:1", "check:2", "check:3"}),
+        (Seen(age_seconds=21.0), {"*"}),
+        (Seen(age_seconds=3600.0), {"*"}),
+        (Seen(), set()),
+    ],
+)
+def test_catching_up(seen: Seen, missed: set[str]):
+    feed = Feed(n=10, complete_since=90.0)
+    for n, now in ((11, 100.0), (12, 105.0), (13, 109.0)):
+        feed.hear(message(n, f"check:{n - 10}"), now=now)
+
+    assert feed.missed(seen, "e", now=110.0) == missed
+
+
+def test_nothing_is_remembered_longer_than_half_a_minute():
+    feed = Feed(n=10)
+    feed.hear(message(11, "check:1"), now=100.0)
+    feed.hear(message(12, "check:2"), now=120.0)
+
+    now = 100.0 + HISTORY_SECONDS + 1
+
+    assert feed.missed(Seen(epoch="e", n=11), "e", now) == {"check:2"}
+    assert feed.missed(Seen(epoch="e", n=10), "e", now) == {"*"}
+    assert len(feed.history) == 1
+
+
+def test_memory_is_bounded_in_a_storm():
+    feed = Feed(n=0)
+    for n in range(1, 2 * HISTORY_MESSAGES):
+        feed.hear(message(n, "check:1"), now=100.0 + n / 1000)
+
+    assert len(feed.history) == HISTORY_MESSAGES
+    assert feed.missed(Seen(age_seconds=25.0), "e", now=102.0) == {"*"}
+
+
+def test_gap_makes_older_memory_worthless():
+    feed = Feed(n=10)
+    feed.hear(message(11, "check:1"), now=100.0)
+    feed.hear(message(13, "check:3"), now=101.0)
+
+    assert feed.missed(Seen(epoch="e", n=11), "e", now=102.0) == {"*"}
+    assert feed.missed(Seen(epoch="e", n=12), "e", now=102.0) == {"check:3"}
+    assert feed.missed(Seen(age_seconds=1.5), "e", now=102.0) == {"*"}
