@@ -1,0 +1,132 @@
+/* Charts: draws [data-chart] and [data-sparkline] with ECharts when they come into sight, in the page's colours. */
+
+import { chartOption, sparklineOption } from "./chart-options.js";
+import { fillLegend, fillTable } from "./chart-words.js";
+
+const charts = new Map();
+const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+let library;
+
+/** Read the tokens where the chart stands, so that every theme and every state class is honoured. */
+function palette(element) {
+  const style = getComputedStyle(element);
+  const token = (name) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    series: [1, 2, 3, 4, 5].map((index) => token(`chart-${index}`)),
+    grid: token("chart-grid"),
+    ink: token("ink"),
+    quiet: token("ink-3"),
+    raised: token("raised"),
+    line: token("line-strong"),
+    state: token("state"),
+    font: token("font-sans"),
+    of: (state) => token(state) || token("unknown"),
+    calm: calm.matches,
+  };
+}
+
+async function load(element) {
+  if (element.dataset.chartUrl) {
+    const answer = await fetch(element.dataset.chartUrl, { headers: { Accept: "application/json" } });
+    if (!answer.ok) {
+      throw new Error(`chart data: ${answer.status}`);
+    }
+    return answer.json();
+  }
+  return JSON.parse(document.getElementById(element.dataset.chartData).textContent);
+}
+
+function note(canvas, text) {
+  canvas.querySelector(".chart__note")?.remove();
+  if (text) {
+    const words = Object.assign(document.createElement("p"), { className: "chart__note", textContent: text });
+    canvas.append(words);
+  }
+}
+
+function paint(state) {
+  const { element, canvas, data, hidden } = state;
+  state.chart.setOption(chartOption(data, palette(element), { hidden, width: canvas.clientWidth }), { notMerge: true });
+}
+
+async function refresh(state) {
+  const { element, canvas } = state;
+  try {
+    state.data = await load(element);
+  } catch {
+    note(canvas, element.dataset.wordFailed);
+    return;
+  }
+  const isEmpty = !state.data.series.some((series) => series.values.some((value) => value !== null));
+  note(canvas, isEmpty ? element.dataset.wordEmpty : "");
+  paint(state);
+  fillLegend(element.querySelector("[data-chart-legend]"), state, () => paint(state));
+  const table = element.querySelector("[data-chart-table]");
+  fillTable(table, state.data, element.dataset.wordTime);
+}
+
+function startChart(element) {
+  const canvas = element.querySelector("[data-chart-canvas]");
+  const chart = library.init(canvas, null, { renderer: "canvas" });
+  const state = { element, canvas, chart, data: null, hidden: new Set() };
+  charts.set(element, state);
+  new ResizeObserver(() => {
+    chart.resize();
+    if (state.data) {
+      paint(state);
+    }
+  }).observe(canvas);
+  element.addEventListener("live", () => refresh(state));
+  element.addEventListener("chart:url", (event) => {
+    element.dataset.chartUrl = event.detail.url;
+    refresh(state);
+  });
+  refresh(state);
+}
+
+function startSparkline(element) {
+  const chart = library.init(element, null, { renderer: "svg" });
+  const values = element.dataset.sparkline.split(",").map((text) => (text.trim() === "" ? null : Number(text)));
+  const state = { element, chart, repaint: () => chart.setOption(sparklineOption(values, palette(element))) };
+  charts.set(element, state);
+  state.repaint();
+}
+
+function forgetGone() {
+  for (const [element, { chart }] of charts) {
+    if (!element.isConnected) {
+      chart.dispose();
+      charts.delete(element);
+    }
+  }
+}
+
+const sight = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (isIntersecting) {
+      sight.unobserve(target);
+      (target.matches("[data-chart]") ? startChart : startSparkline)(target);
+    }
+  }
+});
+
+document.addEventListener("theme:changed", () => {
+  for (const state of charts.values()) {
+    if (state.repaint) {
+      state.repaint();
+    } else if (state.data) {
+      paint(state);
+    }
+  }
+});
+
+/** Draw every chart under root; `echartsUrl` is the (hashed) address of the library. */
+export async function drawCharts(root, echartsUrl) {
+  library ??= await import(echartsUrl);
+  forgetGone();
+  const found = [...root.querySelectorAll("[data-chart], [data-sparkline]")];
+  if (root.matches?.("[data-chart], [data-sparkline]")) {
+    found.push(root);
+  }
+  found.filter((element) => !charts.has(element)).forEach((element) => sight.observe(element));
+}
