@@ -30,6 +30,7 @@ class Part:
     death_signal: signal.Signals = signal.SIGKILL
     grace_seconds: float = 10.0
     is_talkative: bool = True
+    pass_fds: tuple[int, ...] = ()
 
 
 def child_argv(
@@ -56,6 +57,7 @@ def spawn(part: Part) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=part.pass_fds,
     )
 
 

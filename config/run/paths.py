@@ -10,6 +10,7 @@ VENV = PROJECT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = PROJECT / "requirements"
 NODE_MODULES = PROJECT / "node_modules"
+FIRST_RUN_FILE = "first-run.json"
 
 
 def var_folder() -> Path:

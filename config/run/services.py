@@ -50,7 +50,7 @@ def product_plan() -> Plan:
     )
 
 
-def test_plan() -> Plan:
+def plan_for_tests() -> Plan:
     """The services of `make test`: given ones win, else throw-away ones below `var/test`."""
 
     def given(name: str) -> str | None:
@@ -83,7 +83,7 @@ def secret_key() -> str:
 def _start_redis(plan: Plan, supervisor: Supervisor) -> str:
     cache: Cache = prepare_cache(plan.home / "redis")
     supervisor.start(cache.part())
-    supervisor.wait_until(lambda: is_ready(cache), seconds=START_SECONDS, what="Redis")
+    supervisor.wait_until(lambda: is_ready(cache), seconds=START_SECONDS, what="redis")
     return cache.url
 
 
@@ -93,7 +93,7 @@ def _start_database(plan: Plan, supervisor: Supervisor) -> DatabaseUrls:
     cluster: Cluster = prepare_cluster(plan.home / "postgres", is_durable=plan.is_durable)
     part: Part = cluster.part()
     supervisor.start(part)
-    supervisor.wait_until(lambda: is_accepting(cluster.url()), seconds=START_SECONDS, what="PostgreSQL")
+    supervisor.wait_until(lambda: is_accepting(cluster.url()), seconds=START_SECONDS, what="postgres")
     return provision_roles(cluster.url(), secret=secret_key(), database=plan.database, for_tests=plan.for_tests)
 
 

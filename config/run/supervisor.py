@@ -29,6 +29,10 @@ HEALTHY_SECONDS = 30.0
 WATCHED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class StartInterruptedError(Exception):
+    """A signal asked to stop while something was still starting."""
+
+
 class _Running:
     """One part with its process, its log and its place in the back-off."""
 
@@ -103,28 +107,37 @@ class Supervisor:
         self._write_pids()
         return process
 
-    def run_once(self, part: Part) -> int:
-        """Run a part to its end while the others are watched; its exit status."""
+    def run_once(self, part: Part) -> tuple[int, list[str]]:
+        """Run a part to its end while the others are watched; its exit status and last lines."""
         running = _Running(part, self._logs)
-        running.log.is_talkative = False
         process = self._launch(running)
-        while process.poll() is None:
-            self.pump(0.5)
-            if self.stop_reason:
-                process.terminate()
+        status = self.attend(process)
         self._drain(running)
         running.log.close()
-        self.last_output = tuple(running.log.last_lines)
+        return status, list(running.log.last_lines)
+
+    def attend(self, process: subprocess.Popen[bytes]) -> int:
+        """Watch the parts until a process of the caller ends, which is told when to stop; its status."""
+        is_told = False
+        while process.poll() is None:
+            self.pump(0.5)
+            if self.stop_reason and not is_told:
+                process.send_signal(self.stop_reason)
+                is_told = True
         return process.returncode
 
     def wait_until(self, is_ready: Callable[[], bool], *, seconds: float, what: str) -> None:
-        """Watch the parts until the probe says yes; RunError when it does not in time."""
+        """Watch the parts until the probe says yes; RunError when it does not in time.
+
+        StartInterruptedError when a signal asks to stop.
+        """
         deadline = time.monotonic() + seconds
         while not is_ready():
             if self.stop_reason:
-                return
+                raise StartInterruptedError
             if time.monotonic() > deadline:
-                raise RunError(f"{what} did not become ready in {seconds:.0f} seconds.")
+                log = self._logs / f"{what}.log"
+                raise RunError(f"{what} did not become ready in {seconds:.0f} seconds.", mend=f"read {log}")
             self.pump(0.05)
 
     # -- watching ---------------------------------------------------------------------------
@@ -136,14 +149,17 @@ class Supervisor:
 
     def pump(self, timeout: float) -> None:
         """Wait for at most `timeout` seconds, pass on output, restart what died."""
+        self._take_events(timeout)
+        if not self.stop_reason:
+            self._restart_dead()
+
+    def _take_events(self, timeout: float) -> None:
         for key, _ in self._selector.select(timeout):
             if key.data is None:
                 with suppress(BlockingIOError):
                     self._sleeper.recv(4096)
             else:
                 self._read(key.data)
-        if not self.stop_reason:
-            self._restart_dead()
 
     def _seconds_to_next_retry(self) -> float:
         waiting = [r.retry_at for r in self._running.values() if r.retry_at is not None]
@@ -200,34 +216,25 @@ class Supervisor:
     # -- stopping ---------------------------------------------------------------------------
 
     def stop_all(self) -> None:
-        """Stop every part, the last started first; a part gets its grace, then SIGKILL."""
-        for running in reversed(list(self._running.values())):
-            self._stop(running)
-        self._running.clear()
-        self._write_pids()
+        """Stop every part, the last started first."""
+        for name in reversed(list(self._running)):
+            self.stop((name,))
 
     def stop(self, names: Iterable[str]) -> None:
-        """Stop the named parts at the same time, each within its own grace."""
+        """Stop the named parts side by side; each gets its grace, then SIGKILL."""
         chosen = [self._running.pop(name) for name in names if name in self._running]
+        asked_at = time.monotonic()
         for running in chosen:
             _ask_to_stop(running)
         for running in chosen:
-            self._stop(running, is_asked=True)
+            self._await_end(running, asked_at + running.part.grace_seconds)
+        self._write_pids()
 
-    def _stop(self, running: _Running, *, is_asked: bool = False) -> None:
+    def _await_end(self, running: _Running, deadline: float) -> None:
         process = running.process
-        running.retry_at = None
         if process is not None:
-            if not is_asked:
-                _ask_to_stop(running)
-            deadline = time.monotonic() + running.part.grace_seconds
             while process.poll() is None and time.monotonic() < deadline:
-                for key, _ in self._selector.select(0.05):
-                    if key.data is not None:
-                        self._read(key.data)
-                    else:
-                        with suppress(BlockingIOError):
-                            self._sleeper.recv(4096)
+                self._take_events(0.05)
             if process.poll() is None:
                 say(f"{running.part.name} did not stop in time; killing it")
             _signal_group(process.pid, signal.SIGKILL)

@@ -1,0 +1,144 @@
+"""`make run`: the whole product under one supervisor."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from config.run import front_door
+from config.run.errors import RunError
+from config.run.logs import say
+from config.run.parts import Part
+from config.run.paths import FIRST_RUN_FILE, private_folder, var_folder
+from config.run.prepare import prepare_files
+from config.run.private_files import write_private
+from config.run.services import product_plan, start_services
+from config.run.supervisor import StartInterruptedError, Supervisor
+
+READY_SECONDS = 90.0
+
+
+def main(_arguments: list[str]) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    port = front_door.chosen_port()
+    var = private_folder(var_folder())
+    with only_one(private_folder(var / "run"), port), suppress(StartInterruptedError):
+        listeners = front_door.open_listeners(port)
+        prepare_files()
+        with Supervisor(logs=var / "log", pid_file=var / "run" / "parts.json") as supervisor:
+            _serve(supervisor, listeners, port)
+        say("Stopped. The data is kept; `make run` starts again.")
+    return 0
+
+
+def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) -> None:
+    environment = {**base_environment(port), **start_services(product_plan(), supervisor)}
+    _install(supervisor, environment)
+    parts = [_web(environment, listeners), *_workers(environment)]
+    for part in parts:
+        supervisor.start(part)
+    supervisor.wait_until(lambda: front_door.is_ready(port), seconds=READY_SECONDS, what="web")
+    _welcome(var_folder() / FIRST_RUN_FILE, port)
+    supervisor.run()
+    say("Stopping …")
+    supervisor.stop(reversed([part.name for part in parts]))
+
+
+@contextmanager
+def only_one(folder: Path, port: int) -> Iterator[None]:
+    """Guard one var folder against a second `make run`; the kernel drops the lock with the process."""
+    with (folder / "obsera.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder, _, address = lock.read().strip().partition(" ")
+            raise RunError(
+                f"Obsera already runs in this folder (process {holder}) at {address}.",
+                mend=f"use it, or stop it: kill {holder}\n"
+                f"or run a second one on data of its own: make run OBSERA_VAR=/another/folder PORT={port + 1}",
+            ) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()} http://localhost:{port}")
+        lock.flush()
+        yield
+
+
+def base_environment(port: int) -> dict[str, str]:
+    """What every process of the product gets, whatever the services are."""
+    return {
+        "OBSERA_VAR": str(var_folder()),
+        "PORT": str(port),
+        "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "config.settings.base"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+# -- parts ------------------------------------------------------------------------------------
+
+
+def _install(supervisor: Supervisor, environment: Mapping[str, str]) -> None:
+    # Scripts that talk to the running product (manage.py, benchmarks) find the services here.
+    write_private(var_folder() / "run" / "environment.json", json.dumps(dict(environment), indent=1))
+    part = Part("install", (sys.executable, "-m", "config.run.install"), env=environment, is_talkative=False)
+    status, lines = supervisor.run_once(part)
+    if supervisor.stop_reason:
+        raise StartInterruptedError
+    if status != 0:
+        raise RunError(explain(lines), mend=f"read {var_folder() / 'log' / 'install.log'}, mend the setting, make run")
+
+
+def explain(lines: list[str]) -> str:
+    """The sentence that matters in the end of a Django traceback."""
+    for line in reversed(lines):
+        name, _, text = line.partition(": ")
+        if name.endswith("ImproperlyConfigured"):
+            return text
+    tail = "\n".join(lines[-6:])
+    return f"the product could not be prepared:\n{tail}"
+
+
+def _web(environment: Mapping[str, str], listeners: list[socket.socket]) -> Part:
+    descriptors = tuple(listener.fileno() for listener in listeners)
+    argv = (sys.executable, "-m", "config.run.web", *map(str, descriptors))
+    return Part("web", argv, env=environment, pass_fds=descriptors)
+
+
+def _workers(environment: Mapping[str, str]) -> list[Part]:
+    return [
+        _celery("probes", environment, pool="solo", concurrency=1),
+        _celery("events", environment, pool="threads", concurrency=4),
+        _celery("deliveries", environment, pool="threads", concurrency=16),
+        Part("scheduler", (sys.executable, "manage.py", "run_scheduler"), env=environment),
+    ]
+
+
+def _celery(queue: str, environment: Mapping[str, str], *, pool: str, concurrency: int) -> Part:
+    argv = (
+        *(sys.executable, "-m", "celery", "--quiet", "--app", "config.celery", "worker"),
+        *("--queues", queue, "--hostname", f"{queue}@%h", "--pool", pool, "--concurrency", str(concurrency)),
+        # Workers need not know each other; this saves messages and memory.
+        *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
+    )
+    return Part(queue, argv, env=environment)
+
+
+# -- words ------------------------------------------------------------------------------------
+
+
+def _welcome(file: Path, port: int) -> None:
+    lines = [f"Obsera is ready at http://localhost:{port}"]
+    if file.exists():
+        first = json.loads(file.read_text(encoding="utf-8"))
+        lines += ["", f"Sign in with   {first['email']}", f"Password       {first['password']}"]
+        lines += [f"Status page    {first['status_page_url']}", f"Kept in        {file}"]
+    lines += ["", "Ctrl-C stops it and keeps the data. `make demo-outage` shows an outage from end to end."]
+    width = max(map(len, lines))
+    edge = "─" * (width + 4)
+    print(f"\n╭{edge}╮", *(f"│  {line:<{width}}  │" for line in lines), f"╰{edge}╯", "", sep="\n", flush=True)

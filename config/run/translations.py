@@ -1,0 +1,104 @@
+"""Strings: bring locale/ up to date with the code, and judge whether it is and is complete."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import polib
+
+from config.run.errors import RunError
+from config.run.paths import PROJECT
+
+LOCALE = PROJECT / "locale"
+FIRST_LANGUAGE = "de"
+IGNORED = (".venv", "node_modules", "var", "staticfiles", "static/vendor", "tests", "bench", "docker")
+SHOWN_PROBLEMS = 20
+_DATE_LINE = re.compile(r'^"POT-Creation-Date: .*\n', re.MULTILINE)
+_SCRIPT_STRING = re.compile(r"\b(n?gettext|pgettext|interpolate)\(")
+
+
+def main(_arguments: list[str]) -> int:
+    """`make translations`."""
+    update()
+    for problem in incomplete(LOCALE):
+        print(problem)
+    return 0
+
+
+def check() -> int:
+    """0 when locale/ holds exactly the strings of the code, all translated; never changes a file."""
+    with tempfile.TemporaryDirectory() as kept:
+        before = Path(kept) / "locale"
+        if LOCALE.exists():
+            shutil.copytree(LOCALE, before)
+        try:
+            update()
+            problems = _differences(before, LOCALE) + incomplete(LOCALE)
+        finally:
+            shutil.rmtree(LOCALE, ignore_errors=True)
+            if before.exists():
+                shutil.copytree(before, LOCALE)
+    for problem in problems[:SHOWN_PROBLEMS]:
+        print(problem)
+    if problems:
+        print(f"{len(problems)} problems. To mend them: make translations, then fill in locale/*/LC_MESSAGES/*.po")
+    return 1 if problems else 0
+
+
+def update() -> None:
+    """Run makemessages for every language that has a folder, and drop what changes by the hour."""
+    if not shutil.which("xgettext"):
+        raise RunError("the gettext tools are not installed.", mend="sudo apt-get install gettext")
+    folders = sorted(path.name for path in LOCALE.glob("*") if path.is_dir()) or [FIRST_LANGUAGE]
+    LOCALE.mkdir(exist_ok=True)
+    for domain in ("django", *(["djangojs"] if _has_script_strings() else [])):
+        _make_messages(domain, folders)
+    for file in LOCALE.rglob("*.po"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(_DATE_LINE.sub("", text), encoding="utf-8")
+
+
+def _has_script_strings() -> bool:
+    scripts = (PROJECT / "static" / "js").rglob("*.js")
+    return any(_SCRIPT_STRING.search(script.read_text(encoding="utf-8")) for script in scripts)
+
+
+def _make_messages(domain: str, languages: list[str]) -> None:
+    options = ["--no-location", "--no-obsolete", "--no-wrap", "--domain", domain]
+    options += [f"--locale={language}" for language in languages]
+    options += [f"--ignore={folder}/*" for folder in IGNORED]
+    command = [sys.executable, "manage.py", "makemessages", *options]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise RunError(f"makemessages failed:\n{(result.stderr or result.stdout).strip()}")
+
+
+def _differences(before: Path, after: Path) -> list[str]:
+    names = sorted({str(p.relative_to(root)) for root in (before, after) for p in root.rglob("*.po")})
+    return [
+        f"locale/{name} is not up to date with the strings in the code"
+        for name in names
+        if _entries(before / name) != _entries(after / name)
+    ]
+
+
+def _entries(file: Path) -> set[tuple[str, str, str]]:
+    """What counts in a catalogue; its header and order do not."""
+    if not file.exists():
+        return set()
+    return {(entry.msgctxt or "", entry.msgid, entry.msgid_plural) for entry in polib.pofile(str(file))}
+
+
+def incomplete(locale: Path) -> list[str]:
+    """One line for each string that has no translation or only a guessed one."""
+    return [
+        f"{file.relative_to(locale.parent)}:{entry.linenum}: {'guessed' if entry.fuzzy else 'missing'}: {entry.msgid!r}"
+        for file in sorted(locale.rglob("*.po"))
+        for entry in polib.pofile(str(file))
+        if not entry.obsolete and (entry.fuzzy or not entry.translated())
+    ]
