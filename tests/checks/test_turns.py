@@ -1,0 +1,89 @@
+"""Claiming turns."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from apps.checks.domain.turns import claim_turns, extend_leases, give_back, start_turns, stop_turns
+from apps.checks.models import Turn
+from apps.core import clock
+from apps.core.tenancy import tenant_scope
+from apps.tenants.models import Tenant
+from tests.factories.checks import make_check
+
+pytestmark = pytest.mark.django_db
+
+
+def claimed_names(limit: int = 10) -> list[object]:
+    return [turn.check_id for turn in claim_turns(limit)]
+
+
+def test_due_checks_of_all_tenants_are_claimed_oldest_first(acme: Tenant, globex: Tenant) -> None:
+    now = clock.now()
+    with tenant_scope(acme.id):
+        late = make_check(due_at=now - timedelta(seconds=5))
+        make_check(due_at=now + timedelta(seconds=30))
+    with tenant_scope(globex.id):
+        later = make_check(due_at=now - timedelta(seconds=9))
+
+    assert sorted(claimed_names(), key=str) == sorted([later.id, late.id], key=str)
+
+
+def test_claimed_turn_is_not_claimed_again_until_its_lease_ends(in_acme: Tenant) -> None:
+    check = make_check()
+
+    first = claimed_names()
+    second = claimed_names()
+    Turn.objects.filter(watched=check).update(claimable_at=clock.now())
+    third = claimed_names()
+
+    assert (first, second, third) == ([check.id], [], [check.id])
+
+
+def test_claim_keeps_the_turns_name(in_acme: Tenant) -> None:
+    due_at = clock.now() - timedelta(seconds=3)
+    make_check(due_at=due_at)
+
+    (turn,) = claim_turns(10)
+
+    assert turn.due_at == due_at
+    assert turn.starts_in_seconds == 0
+
+
+def test_extended_lease_lasts_longer(in_acme: Tenant) -> None:
+    check = make_check()
+    held = claim_turns(10)
+    Turn.objects.filter(watched=check).update(claimable_at=clock.now() - timedelta(seconds=1))
+
+    extend_leases(held)
+
+    assert claimed_names() == []
+
+
+def test_turn_given_back_can_be_claimed_at_once(in_acme: Tenant) -> None:
+    check = make_check()
+    held = claim_turns(10)
+
+    give_back(held)
+
+    assert claimed_names() == [check.id]
+
+
+def test_stopped_check_has_no_turn_until_started(in_acme: Tenant) -> None:
+    check = make_check()
+    stop_turns(check)
+    stopped = claimed_names()
+
+    start_turns(check, at=clock.now())
+
+    assert (stopped, claimed_names()) == ([], [check.id])
+
+
+def test_claim_uses_the_index(in_acme: Tenant) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN SELECT check_id FROM checks_turn WHERE claimable_at <= now() ORDER BY claimable_at LIMIT 9")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "checks_turn_claimable" in plan

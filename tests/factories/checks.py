@@ -1,0 +1,28 @@
+"""Checks and results, made the way the product makes them. Call inside a tenant scope."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.checks.domain.results import NewResult
+from apps.checks.enums import State, Verdict
+from apps.checks.models import Check, CheckState, Turn
+from apps.core import clock
+
+
+def make_check(name: str = "API", *, state: State = State.UNKNOWN, due_at: datetime | None = None, **fields: Any) -> Check:
+    """A check whose settings nobody looks at, with its turn and state."""
+    given = {"kind": "http", "config": {"url": "http://127.0.0.1:9/"}, "target": "http://127.0.0.1:9/", "retries": 0, **fields}
+    check = Check.objects.create(name=name, **given)
+    CheckState.objects.create(watched=check, state=state)
+    at = due_at or clock.now() - timedelta(seconds=1)
+    Turn.objects.create(watched=check, due_at=at, claimable_at=at)
+    return check
+
+
+def make_result(check: Check, verdict: Verdict = Verdict.SUCCESS, **fields: Any) -> NewResult:
+    """A result for the check's present turn."""
+    due_at = Turn.objects.get(watched=check).due_at
+    given: dict[str, Any] = {"started_at": due_at, "total_ms": 12.5, **fields}
+    if verdict == Verdict.FAILURE:
+        given.setdefault("error_code", "connect_refused")
+    return NewResult(check_id=check.id, tenant_id=check.tenant_id, due_at=due_at, verdict=verdict, **given)
