@@ -53,7 +53,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
-    "channels",
     "apps.core",
     "apps.events",
     "apps.accounts",
@@ -208,17 +207,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [
-    entry
-    for entry in (
-        BASE_DIR / "static",
-        ("vendor/tabler", BASE_DIR / "node_modules/@tabler/core/dist"),
-        ("vendor/echarts", BASE_DIR / "node_modules/echarts/dist"),
-        ("vendor/htmx", BASE_DIR / "node_modules/htmx.org/dist"),
-        ("vendor/icons", VAR_DIR / "frontend"),
-    )
-    if (entry if isinstance(entry, Path) else entry[1]).exists()
-]
+STATICFILES_DIRS = [BASE_DIR / "static"]  # static/vendor is filled from npm at set-up (config.frontend)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "apps.core.staticfiles.ForgivingManifestStorage"},
