@@ -7,4 +7,9 @@ from apps.events.domain.schedule import Job
 SCHEDULE_TABLE = (
     # Finds events whose hint was lost.
     Job("events.sweep", task="events.deliver", every=timedelta(seconds=1), queue="events"),
+    # Wakes a prober whose start hint was lost.
+    Job("checks.sweep_turns", task="checks.sweep_turns", every=timedelta(seconds=2), queue="events"),
+    # Makes the coming days' partitions of results, drops the oldest.
+    Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
+    Job("accounts.forget_old_sessions", task="accounts.forget_old_sessions", every=timedelta(days=1), queue="events"),
 )

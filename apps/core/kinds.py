@@ -191,7 +191,9 @@ def parse_config(config: type[C], given: Mapping[str, Any], *, stored: C | None 
     try:
         made.clean()
     except ValidationError as error:
-        raise ConfigErrors({name: [str(text) for text in texts] for name, texts in error.message_dict.items()}) from error
+        raise ConfigErrors(
+            {name: [str(text) for text in texts] for name, texts in error.message_dict.items()}
+        ) from error
     return made
 
 
@@ -230,7 +232,9 @@ def _masked(value: Any) -> Any:
 def public_config(config: Config) -> dict[str, Any]:
     """Return what may be shown: secrets become a mask with the last four characters of a long one."""
     return {
-        entry.name: _masked(getattr(config, entry.name)) if _setting_of(entry).is_secret else getattr(config, entry.name)
+        entry.name: _masked(getattr(config, entry.name))
+        if _setting_of(entry).is_secret
+        else getattr(config, entry.name)
         for entry in fields(config)
     }
 
@@ -240,3 +244,8 @@ def split_config(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     values = dump_config(config)
     hidden = {entry.name: values.pop(entry.name) for entry in fields(config) if _setting_of(entry).is_secret}
     return values, {name: value for name, value in hidden.items() if value}
+
+
+def is_secret_setting(config: type[Config], name: str) -> bool:
+    """Tell whether a setting is never shown back."""
+    return any(entry.name == name and _setting_of(entry).is_secret for entry in fields(config))

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from apps.checks.models import Check, Turn
+from apps.core import clock
 from apps.core.tenancy import current_tenant_id, system_scope
 
 LEASE = timedelta(seconds=8)
@@ -105,3 +106,12 @@ def start_turns(check: Check, *, at: datetime) -> None:
 def stop_turns(check: Check) -> None:
     """Take a check out of the probers' hands."""
     Turn.objects.filter(watched=check).update(claimable_at=None)
+
+
+OVERDUE = timedelta(seconds=2)
+
+
+def has_overdue_turns() -> bool:
+    """Tell whether a turn waits that a living prober would have taken."""
+    with system_scope("probers serve every tenant"):
+        return Turn.unscoped.filter(claimable_at__lt=clock.now() - OVERDUE).exists()

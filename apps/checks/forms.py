@@ -1,0 +1,101 @@
+"""What people may say of a check, validated; nothing is written here."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.domain.checks import Timing
+from apps.checks.models import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, Check
+from apps.core.kind_forms import PREFIX, KindForm
+from apps.core.kinds import Config
+
+MAX_TAGS = 20
+INTERVALS = (10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 21_600, 86_400)
+
+
+def parse_tags(text: str) -> list[str]:
+    """Return the distinct tags of a comma-separated text, in their order."""
+    tags = list(dict.fromkeys(tag.strip().lower() for tag in text.split(",") if tag.strip()))
+    if len(tags) > MAX_TAGS:
+        raise ValidationError(_("At most 20 tags."))
+    if any(len(tag) > 40 for tag in tags):
+        raise ValidationError(_("A tag has at most 40 characters."))
+    return tags
+
+
+class FieldGroup:
+    """Fields that belong together on screen."""
+
+    def __init__(self, title: str | Promise, fields: list[forms.BoundField], *, is_folded: bool = False) -> None:
+        self.title = title
+        self.fields = fields
+        self.is_folded = is_folded and not any(field.errors for field in fields)
+
+
+class CheckForm(KindForm[Config]):
+    """Create or change a check of one kind."""
+
+    name = forms.CharField(label=_("Name"), max_length=150, help_text=_("As your team and your status page call it."))
+    interval_seconds = forms.IntegerField(
+        label=_("Check every"),
+        min_value=MIN_INTERVAL_SECONDS,
+        max_value=MAX_INTERVAL_SECONDS,
+        initial=60,
+        help_text=_("From 10 seconds up to a day."),
+    )
+    timeout_seconds = forms.IntegerField(
+        label=_("Give up after"), min_value=1, max_value=60, initial=10, help_text=_("A slower answer counts as failed.")
+    )
+    retries = forms.IntegerField(
+        label=_("Retries"), min_value=0, max_value=10, initial=1, help_text=_("So many failures in a row are forgiven before it is down.")
+    )
+    retry_interval_seconds = forms.IntegerField(label=_("Retry after"), min_value=1, max_value=3_600, initial=5)
+    degraded_ms = forms.IntegerField(
+        label=_("Degraded above"),
+        min_value=1,
+        max_value=60_000,
+        required=False,
+        help_text=_("Empty: however slow, an answer in time is up."),
+    )
+    tags = forms.CharField(label=_("Tags"), required=False, max_length=1_000, help_text=_("Separated by commas."))
+
+    UNITS = {
+        "interval_seconds": _("seconds"),
+        "timeout_seconds": _("seconds"),
+        "retry_interval_seconds": _("seconds"),
+        "degraded_ms": _("ms"),
+    }
+
+    def __init__(self, *args: Any, check: Check | None = None, **kwargs: Any) -> None:
+        if check:
+            initial = {name: getattr(check, name) for name in ("name", *Timing.__slots__)}
+            kwargs["initial"] = {**initial, "tags": ", ".join(check.tags), **kwargs.get("initial", {})}
+        super().__init__(*args, **kwargs)
+        for name, unit in self.UNITS.items():
+            self.fields[name].unit = unit  # type: ignore[attr-defined]  # read by components/form_field.html
+
+    def clean_tags(self) -> list[str]:
+        return parse_tags(self.cleaned_data["tags"])
+
+    def timing(self) -> Timing:
+        """Return the validated timing."""
+        return Timing(**{name: self.cleaned_data[name] for name in Timing.__slots__})
+
+    @property
+    def groups(self) -> list[FieldGroup]:
+        """Return the fields as the page shows them: what everyone fills in first, the rest folded."""
+        settings = [self[name] for name in self.fields if name.startswith(PREFIX)]
+        required = [field for field in settings if field.field.required]
+        optional = [field for field in settings if not field.field.required]
+        return [
+            FieldGroup(_("What to watch"), [*required, self["name"], self["interval_seconds"], self["tags"]]),
+            FieldGroup(_("Request and expectations"), optional, is_folded=True),
+            FieldGroup(
+                _("Patience"),
+                [self[name] for name in ("timeout_seconds", "retries", "retry_interval_seconds", "degraded_ms")],
+                is_folded=True,
+            ),
+        ]

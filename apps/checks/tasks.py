@@ -1,0 +1,49 @@
+"""Tasks of the probers' workers."""
+
+import threading
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutting_down
+from django.db import close_old_connections
+
+from apps.checks.domain.partitions import turn_over_partitions
+from apps.checks.domain.prober import run_prober
+from apps.checks.domain.turns import has_overdue_turns
+from apps.events.hints import hint
+
+QUEUE = "probes"
+RUN_TASK = "checks.run_prober"
+_stop = threading.Event()
+
+
+@worker_shutting_down.connect
+def _tell_the_prober(**_details: Any) -> None:
+    _stop.set()
+
+
+@worker_ready.connect
+def _wake_a_prober(sender: Any, **_details: Any) -> None:
+    """A fresh probes worker starts at once; `sweep_turns` wakes it should this hint be lost."""
+    if QUEUE in sender.app.amqp.queues.consume_from:
+        hint(RUN_TASK, queue=QUEUE, expires_seconds=10)
+
+
+@shared_task(name=RUN_TASK)
+def run() -> None:
+    """Probe until the worker is told to stop: the one task of a worker with the solo pool."""
+    run_prober(_stop)
+
+
+@shared_task(name="checks.sweep_turns")
+def sweep_turns() -> None:
+    """Wake a prober where turns wait too long: its start hint was lost."""
+    if has_overdue_turns():
+        hint(RUN_TASK, queue=QUEUE, expires_seconds=5)
+
+
+@shared_task(name="checks.turn_over_partitions")
+def turn_over() -> None:
+    """Make room for the coming days' results and drop the oldest."""
+    turn_over_partitions()
+    close_old_connections()

@@ -1,0 +1,41 @@
+"""A form for something that comes in kinds: its own fields plus those of the kind's configuration."""
+
+from typing import Any, Generic, TypeVar
+
+from django import forms
+
+from apps.core.kinds import Config, ConfigErrors, config_form_fields, dump_config, is_secret_setting, parse_config
+
+PREFIX = "config-"
+C = TypeVar("C", bound=Config)
+
+
+class KindForm(forms.Form, Generic[C]):
+    """Adds one ``config-…`` field per setting; after validation ``parsed_config`` is the typed configuration.
+
+    ``stored`` is the configuration being edited: its secrets are not shown, and an empty secret field keeps them.
+    """
+
+    def __init__(self, *args: Any, config_class: type[C], stored: C | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._config_class, self._stored = config_class, stored
+        self.parsed_config: C | None = None
+        shown = dump_config(stored) if stored else {}
+        for name, field in config_form_fields(config_class).items():
+            if name in shown:
+                is_secret = is_secret_setting(config_class, name)
+                field.initial = None if is_secret else shown[name]
+                field.required = field.required and not is_secret
+            self.fields[PREFIX + name] = field
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if any(name.startswith(PREFIX) for name in self.errors):
+            return cleaned
+        given = {name.removeprefix(PREFIX): value for name, value in cleaned.items() if name.startswith(PREFIX)}
+        try:
+            self.parsed_config = parse_config(self._config_class, given, stored=self._stored)
+        except ConfigErrors as error:
+            for name, messages in error.errors.items():
+                self.add_error(PREFIX + name, messages)
+        return cleaned
