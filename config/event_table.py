@@ -3,12 +3,13 @@
 from apps.checks.events import CheckDegraded, CheckLostSight, CheckPaused, CheckWentDown, CheckWentUp
 from apps.events.base import Event
 from apps.incidents.events import OutageChanged, OutageOpened, OutageResolved
-from apps.tenants.events import MemberRemoved, TenantCreated
+from apps.tenants.events import MemberInvited, MemberRemoved, TenantCreated
 
 OUTAGES = "apps.incidents.handlers.on_check_flipped"
 
 EVENT_TABLE: dict[type[Event], tuple[str, ...]] = {
     TenantCreated: (),
+    MemberInvited: ("apps.tenants.handlers.send_invitation_letter",),
     MemberRemoved: (),
     CheckWentUp: (OUTAGES,),
     CheckDegraded: (OUTAGES,),

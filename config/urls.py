@@ -4,5 +4,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("account/", include("allauth.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("api/", include("config.api")),
     path("", include("apps.tenants.urls")),
 ]

@@ -9,4 +9,6 @@ from django.conf import settings
 @cache
 def client() -> redis.Redis:
     """Return the shared client (thread-safe; raw bytes; a second to connect, two to answer)."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=2, health_check_interval=30)
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=2, health_check_interval=30
+    )

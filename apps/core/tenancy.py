@@ -5,7 +5,7 @@ A *scope* says whose rows this piece of work may touch. It lives in a context va
 reads it. Composite foreign keys, the third, come from `TenantKey` and `TenantForeignKey` through the schema editor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class CurrentTenant(Expression):
 
     output_field = models.UUIDField()
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         return "%s", (current_tenant_id(),)
 
 

@@ -23,7 +23,7 @@ View = Callable[..., HttpResponse]
 class TenantRequest(HttpRequest):
     """A request that came in through a tenant door."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     tenant: Tenant
     membership: Membership
     can: frozenset[str]

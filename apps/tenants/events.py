@@ -20,3 +20,12 @@ class MemberRemoved(Event):
     name = "tenants.member_removed"
 
     user_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberInvited(Event):
+    """Someone was invited and awaits the letter."""
+
+    name = "tenants.member_invited"
+
+    invitation_id: UUID

@@ -13,3 +13,5 @@ _worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
 for _database in DATABASES.values():
     _database["NAME"] = f"{_database['NAME']}_{_worker}"  # never the database that the address names
     _database["CONN_MAX_AGE"] = 0
+CACHES["default"]["KEY_PREFIX"] = f"obsera-test-{_worker}"
+API_RATE_PER_KEY = API_RATE_PER_ADDRESS = 10_000_000  # tests of the limits set their own

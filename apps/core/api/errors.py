@@ -1,24 +1,47 @@
 """Errors as RFC 9457 problem documents: what is wrong, where, and how to mend it."""
 
+from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
-from rest_framework import exceptions
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, JsonResponse
+from django.utils.translation import gettext_lazy as _
+from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from apps.core.kinds import ConfigErrors
+from apps.core.refusals import Refusal
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class Conflict(exceptions.APIException):
+    """A rule of the product forbids this now."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = _("A rule forbids this.")
+    default_code = "conflict"
+
+
+def as_api_exception(error: Exception) -> Exception:
+    """Return the API's exception for one of ours or Django's; unknown ones unchanged."""
+    if isinstance(error, ConfigErrors):
+        return exceptions.ValidationError({"config": error.errors})
+    if isinstance(error, ValidationError):
+        return exceptions.ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
+    if isinstance(error, Refusal):
+        return Conflict(str(error))
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    return error
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an exception into ``{"type", "title", "status", "detail", "errors"}``; unknown ones stay exceptions."""
-    if isinstance(error, ConfigErrors):
-        error = exceptions.ValidationError({"config": error.errors})
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
-    if isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
+    error = as_api_exception(error)
     response = exception_handler(error, context)
     if response is None or not isinstance(error, exceptions.APIException):
         return response
@@ -32,5 +55,13 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     else:
         body["detail"] = str(error.detail)
     response.data = body
-    response.content_type = "application/problem+json"
+    response.content_type = PROBLEM_TYPE
     return response
+
+
+def plain_problem(status_code: int, detail: str = "") -> JsonResponse:
+    """Return a problem document for what never reached a view of the API."""
+    title = HTTPStatus(status_code).phrase
+    kind = title.lower().replace(" ", "_")
+    body = {"type": f"urn:obsera:problem:{kind}", "title": title, "status": status_code, "detail": detail or title}
+    return JsonResponse(body, status=status_code, content_type=PROBLEM_TYPE)

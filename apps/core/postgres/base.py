@@ -58,12 +58,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _commit(self) -> None:
         self._sent_scope = NO_SCOPE
-        super()._commit()
+        super()._commit()  # type: ignore[misc]  # the stubs lack these three
 
     def _rollback(self) -> None:
         self._sent_scope = NO_SCOPE
-        super()._rollback()
+        super()._rollback()  # type: ignore[misc]
 
     def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
         self._sent_scope = None

@@ -24,7 +24,7 @@ def tenant_column(model: type[models.Model]) -> str | None:
 class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
     """Adds grants, row-level security, ``UNIQUE (tenant_id, id)``, composite foreign keys and partitioning to new tables."""
 
-    sql_create_column_inline_fk = None  # a column added later gets its composite key by ALTER TABLE like the others
+    sql_create_column_inline_fk = None  # type: ignore[assignment]  # a column added later gets its composite key by ALTER TABLE like the others
 
     def create_model(self, model: type[models.Model]) -> None:
         super().create_model(model)
@@ -48,14 +48,15 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
         sql, params = super().table_sql(model)
         for field in model._meta.local_fields:
             if isinstance(field, PartitionKey):
-                sql += f" PARTITION BY RANGE ({self.quote_name(field.column)})"
+                sql += f" PARTITION BY RANGE ({self.quote_name(str(field.column))})"
         return sql, params
 
     def _create_fk_sql(self, model: type[models.Model], field: Any, suffix: str) -> Statement:
-        statement = super()._create_fk_sql(model, field, suffix)
+        statement: Statement = super()._create_fk_sql(model, field, suffix)  # type: ignore[misc]  # the stubs lack it
         if isinstance(field, TenantForeignKey | TenantOneToOneField):
             source, target = model._meta.db_table, field.target_field.model._meta.db_table
-            statement.parts["column"] = Columns(source, [tenant_column(model), field.column], self.quote_name)
-            target_columns = [tenant_column(field.target_field.model), field.target_field.column]
+            source_columns = [str(tenant_column(model)), field.column]
+            target_columns = [str(tenant_column(field.target_field.model)), str(field.target_field.column)]
+            statement.parts["column"] = Columns(source, source_columns, self.quote_name)
             statement.parts["to_column"] = Columns(target, target_columns, self.quote_name)
         return statement

@@ -9,6 +9,7 @@ from apps.accounts.models import User
 from apps.core import clock
 from apps.core.ids import has_valid_checksum, new_token
 from apps.core.tenancy import system_scope
+from apps.tenants.domain.rights import refuse_beyond
 from apps.tenants.enums import Role
 from apps.tenants.models import ApiKey
 
@@ -20,8 +21,14 @@ def _hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def create_api_key(*, name: str, role: Role, created_by: User | None, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
-    """Return the stored key and its text, which is never shown again."""
+def create_api_key(
+    *, name: str, role: Role, created_by: User | None, can: frozenset[str], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Return the stored key and its text, which is never shown again.
+
+    ``can`` are the rights of who asks; raises `PermissionDenied` for a key with more.
+    """
+    refuse_beyond(can, role)
     text = new_token(PREFIX)
     key = ApiKey.objects.create(
         name=name, role=role, created_by=created_by, expires_at=expires_at, key_hash=_hash(text), last_four=text[-4:]
@@ -40,7 +47,9 @@ def find_api_key(text: str) -> ApiKey | None:
         return None
     now = clock.now()
     with system_scope("a key says itself which tenant it opens"):
-        living = ApiKey.unscoped.filter(Q(expires_at=None) | Q(expires_at__gt=now), key_hash=_hash(text), revoked_at=None)
+        living = ApiKey.unscoped.filter(
+            Q(expires_at=None) | Q(expires_at__gt=now), key_hash=_hash(text), revoked_at=None
+        )
         key: ApiKey | None = living.select_related("tenant").first()
         if key and (key.last_used_at is None or key.last_used_at < now - TOUCH_EVERY):
             ApiKey.unscoped.filter(id=key.id).update(last_used_at=now)

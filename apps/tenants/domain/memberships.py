@@ -6,14 +6,16 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
+from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id, system_scope
 from apps.events.domain.outbox import emit
+from apps.tenants.domain.rights import refuse_beyond
 from apps.tenants.enums import Role
 from apps.tenants.events import MemberRemoved
 from apps.tenants.models import Membership, Tenant
 
 
-class LastOwner(ValueError):
+class LastOwner(Refusal):
     """A tenant keeps at least one owner."""
 
     message = _("A tenant needs an owner: appoint another one first.")
@@ -35,12 +37,16 @@ def _refuse_last_owner(membership: Membership) -> None:
     """Rival: another admin removing the other owner at the same moment; both lock the owners' rows first."""
     owners = Membership.objects.select_for_update().filter(role=Role.OWNER).order_by("id")
     if [owner.id for owner in owners] == [membership.id]:
-        raise LastOwner(LastOwner.message)
+        raise LastOwner
 
 
 @transaction.atomic
-def change_role(*, membership: Membership, role: Role) -> Membership:
-    """Give a member another role; raise `LastOwner` rather than leave the tenant without one."""
+def change_role(*, membership: Membership, role: Role, can: frozenset[str]) -> Membership:
+    """Give a member another role. ``can`` are the rights of who asks: neither the old nor the new role may exceed them.
+
+    Raises `PermissionDenied`, or `LastOwner` rather than leave the tenant without one.
+    """
+    refuse_beyond(can, membership.role, role)
     if role != Role.OWNER:
         _refuse_last_owner(membership)
     membership.role = role
@@ -48,9 +54,15 @@ def change_role(*, membership: Membership, role: Role) -> Membership:
     return membership
 
 
+def remove_member(*, membership: Membership, can: frozenset[str]) -> None:
+    """End someone's membership; raise `PermissionDenied` where their role exceeds the asker's rights, or `LastOwner`."""
+    refuse_beyond(can, membership.role)
+    leave(membership=membership)
+
+
 @transaction.atomic
-def remove_member(*, membership: Membership) -> None:
-    """End a membership; raise `LastOwner` rather than leave the tenant without one."""
+def leave(*, membership: Membership) -> None:
+    """End one's own membership; raise `LastOwner` rather than leave the tenant without one."""
     _refuse_last_owner(membership)
     user_id = membership.user_id
     membership.delete()

@@ -6,6 +6,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
+from apps.core.refusals import Refusal
 from apps.core.tenancy import tenant_scope
 from apps.events.domain.outbox import emit
 from apps.tenants.enums import Role
@@ -13,7 +14,7 @@ from apps.tenants.events import TenantCreated
 from apps.tenants.models import Membership, Tenant
 
 
-class SlugTaken(ValueError):
+class SlugTaken(Refusal):
     """Another tenant has that address."""
 
     message = _("This address is taken; choose another.")
@@ -23,7 +24,9 @@ def free_slug(name: str) -> str:
     """Return an address made of the name that no tenant has yet."""
     stem = slugify(name)[:40].strip("-") or "tenant"
     taken = set(Tenant.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
-    return next(slug for slug in (stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3))) if slug not in taken)
+    return next(
+        slug for slug in (stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3))) if slug not in taken
+    )
 
 
 def create_tenant(*, name: str, owner: User, slug: str = "", time_zone: str = "UTC") -> Tenant:
@@ -35,7 +38,14 @@ def create_tenant(*, name: str, owner: User, slug: str = "", time_zone: str = "U
             with transaction.atomic():
                 tenant.save(force_insert=True)
         except IntegrityError as error:  # rival: someone founding the same address right now
-            raise SlugTaken(SlugTaken.message) from error
+            raise SlugTaken from error
         Membership.objects.create(user=owner, role=Role.OWNER)
         emit(TenantCreated(tenant_id=tenant.id))
     return tenant
+
+
+def change_settings(*, tenant: Tenant, name: str, time_zone: str) -> None:
+    """Keep the tenant's name and time zone. Its address stays: links and bookmarks hold it."""
+    tenant.name = name
+    tenant.time_zone = time_zone
+    tenant.save(update_fields=["name", "time_zone"])

@@ -25,15 +25,16 @@ class Membership(TenantModel):
 
 
 class Invitation(TenantModel):
-    """An open invitation; the token is in the letter, only its hash is here."""
+    """An invitation. The letter's token is signed from the id (`domain.invitations`), so that a repeated letter is the same."""
 
     email = models.EmailField(_("e-mail address"))
     role = models.CharField(_("role"), max_length=20, choices=Role.choices, default=Role.VIEWER)
-    token_hash = models.CharField(max_length=64, unique=True)
     invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=clock.now, editable=False)
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
+    letter_sent_at = models.DateTimeField(null=True)
+    letter_error = models.CharField(max_length=300, blank=True)
 
     class Meta(TenantModel.Meta):
         constraints = [

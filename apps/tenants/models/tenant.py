@@ -10,13 +10,17 @@ from django.utils.translation import gettext_lazy as _
 from apps.core import clock
 from apps.core.ids import uuid7
 
-SLUG = RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*$", _("Use lower-case letters, digits and single hyphens, such as “acme-eu”."))
+SLUG = RegexValidator(
+    r"^[a-z0-9]+(-[a-z0-9]+)*$", _("Use lower-case letters, digits and single hyphens, such as “acme-eu”.")
+)
 
 
 def known_time_zone(name: str) -> None:
     """Refuse a time zone that the tz database does not know."""
     if name not in zoneinfo.available_timezones():
-        raise ValidationError(_("“%(name)s” is not a time zone; write one such as Europe/Berlin."), params={"name": name})
+        raise ValidationError(
+            _("“%(name)s” is not a time zone; write one such as Europe/Berlin."), params={"name": name}
+        )
 
 
 class Tenant(models.Model):

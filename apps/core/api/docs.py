@@ -1,0 +1,117 @@
+"""The documentation page of the API, made from its schema: one list of operations, readable without any script."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from drf_spectacular.generators import SchemaGenerator
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One field of a body, or one parameter of an address."""
+
+    name: str
+    type: str
+    text: str
+    is_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one address."""
+
+    id: str
+    method: str
+    path: str
+    title: str
+    text: str
+    parameters: list[Property]
+    body: list[Property]
+    answers: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The operations of one resource."""
+
+    name: str
+    operations: list[Operation]
+
+
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node or len(node.get("allOf", ())) == 1:
+        node = schema["components"]["schemas"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node["allOf"][0]
+    return node
+
+
+def _type_name(node: dict[str, Any], schema: dict[str, Any]) -> str:
+    node = _resolved(node, schema)
+    choices = next(
+        (part["enum"] for part in (node, *(_resolved(p, schema) for p in node.get("oneOf", ()))) if "enum" in part),
+        None,
+    )
+    if choices:
+        return " | ".join(f'"{choice}"' for choice in choices if choice)
+    if node.get("type") == "array":
+        return f"{_type_name(node.get('items', {}), schema)}[]"
+    name = str(node.get("format") or node.get("type") or "object")
+    return f"{name} | null" if node.get("nullable") else name
+
+
+def _properties(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[Property]:
+    node = _resolved(node, schema)
+    for name, part in node.get("properties", {}).items():
+        if not part.get("readOnly"):
+            text = str(part.get("description", ""))
+            yield Property(name, _type_name(part, schema), text, is_required=name in node.get("required", ()))
+
+
+def _operation(path: str, method: str, node: dict[str, Any], schema: dict[str, Any]) -> Operation:
+    title, _newline, text = str(node.get("description", "")).partition("\n")
+    body = node.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    return Operation(
+        id=node["operationId"],
+        method=method.upper(),
+        path=path,
+        title=title,
+        text=text.strip(),
+        parameters=[
+            Property(
+                part["name"],
+                _type_name(part.get("schema", {}), schema),
+                part.get("description", ""),
+                part.get("required", False),
+            )
+            for part in node.get("parameters", ())
+        ],
+        body=list(_properties(body, schema)),
+        answers=sorted(node.get("responses", {})),
+    )
+
+
+@cache
+def sections() -> list[Section]:
+    """Return the API's operations by resource. The schema cannot change while the process runs."""
+    schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    found: dict[str, list[Operation]] = {}
+    for path, item in schema["paths"].items():
+        for method in METHODS:
+            if method in item:
+                resource = path.removeprefix("/api/v1/").split("/")[0]
+                found.setdefault(resource, []).append(_operation(path, method, item[method], schema))
+    return [Section(name, operations) for name, operations in sorted(found.items())]
+
+
+def docs_page(request: HttpRequest) -> HttpResponse:
+    """Show every operation of the API."""
+    return render(request, "api/docs.html", {"sections": sections(), "public_url": settings.PUBLIC_URL})
+
+
+docs_page.door = "public"  # type: ignore[attr-defined]
