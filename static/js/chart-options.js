@@ -6,6 +6,15 @@ function number(value) {
   return new Intl.NumberFormat(language(), { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
 }
 
+// Phases keep their colours everywhere: DNS, connect, TLS, first byte, transfer.
+const PHASE_COLORS = [5, 4, 3, 1, 2];
+
+/** Which of the five chart colours (1 to 5) a series has. */
+export function colorNumber(data, index) {
+  const order = data.stacked && data.series.length === PHASE_COLORS.length ? PHASE_COLORS : [1, 2, 3, 4, 5];
+  return data.series[index].color ?? order[index % order.length];
+}
+
 /** "120 ms", "1.4 s", "99.95 %". */
 export function withUnit(value, unit) {
   if (value === null || value === undefined) {
@@ -74,13 +83,13 @@ function tooltip(data, colors) {
 function richStyles(data, colors) {
   const styles = { t: { color: colors.quiet, fontSize: 11, lineHeight: 18 }, b: { fontWeight: 600 }, k: { color: "transparent" } };
   data.series.forEach((_, index) => {
-    styles[`k${index}`] = { color: colors.series[index % colors.series.length], fontSize: 10 };
+    styles[`k${index}`] = { color: colors.series[colorNumber(data, index) - 1], fontSize: 10 };
   });
   return styles;
 }
 
 function seriesOption(series, index, data, colors, hidden) {
-  const color = colors.series[index % colors.series.length];
+  const color = colors.series[colorNumber(data, index) - 1];
   const filled = data.stacked || data.kind === "area";
   return {
     type: data.kind === "bar" ? "bar" : "line",
@@ -135,7 +144,7 @@ export function chartOption(data, colors, { hidden, width }) {
 }
 
 export function sparklineOption(values, colors) {
-  const color = colors.state || colors.series[0];
+  const color = colors.state || colors.series[3];
   return {
     animation: false,
     grid: { left: 1, right: 1, top: 2, bottom: 2 },

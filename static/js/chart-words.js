@@ -1,10 +1,10 @@
 /* What surrounds a chart's picture: a legend of real buttons and the same numbers as a table. */
 
-import { momentWords, withUnit } from "./chart-options.js";
+import { colorNumber, momentWords, withUnit } from "./chart-options.js";
 
 function legendButton(series, index, state, repaint) {
   const button = Object.assign(document.createElement("button"), { type: "button" });
-  const key = Object.assign(document.createElement("span"), { className: `chart__key chart__key--${(index % 5) + 1}` });
+  const key = Object.assign(document.createElement("span"), { className: `chart__key chart__key--${colorNumber(state.data, index)}` });
   button.append(key, series.name);
   button.setAttribute("aria-pressed", String(!state.hidden.has(index)));
   button.addEventListener("click", () => {
