@@ -2,8 +2,8 @@
 
 Called by path with a bare interpreter: `child.py PARENT_PID DEATH_SIGNAL IDENTITY COMMAND…`.
 A small program of its own instead of `preexec_fn`, which may deadlock in a threaded parent.
-Identities: `same` keeps the user; `namespace` shows the command a user namespace in which root is
-an ordinary user; `user:UID` drops to that user. PostgreSQL refuses to run as root, hence the latter.
+Identities: `same` keeps the user; `namespace:UID` runs the command in a user namespace where root is
+called UID; `user:UID` drops to that user. PostgreSQL refuses to run as root, hence the latter two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ PR_CAP_AMBIENT_RAISE = 2
 CLONE_NEWUSER = 0x10000000
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
-NAMESPACE_ID = 1000
 EXIT_REFUSED = 96
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -36,13 +35,13 @@ def _call(name: str, *arguments: object) -> None:
         raise OSError(error, f"{name}: {os.strerror(error)}")
 
 
-def enter_namespace() -> None:
-    """Map the present user to an ordinary one; on disk everything still belongs to the former."""
+def enter_namespace(name: int) -> None:
+    """Be known as another user; on disk everything still belongs to the present one."""
     user, group = os.geteuid(), os.getegid()
     _call("unshare", CLONE_NEWUSER)
     _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{NAMESPACE_ID} {user} 1")
-    _write("/proc/self/gid_map", f"{NAMESPACE_ID} {group} 1")
+    _write("/proc/self/uid_map", f"{name} {user} 1")
+    _write("/proc/self/gid_map", f"{name} {group} 1")
 
 
 def drop_to(user: int) -> None:
@@ -62,10 +61,11 @@ def drop_to(user: int) -> None:
 def main(arguments: list[str]) -> None:
     parent, death_signal, identity, *command = arguments
     try:
-        if identity == "namespace":
-            enter_namespace()
-        elif identity.startswith("user:"):
-            drop_to(int(identity.removeprefix("user:")))
+        way, _, user = identity.partition(":")
+        if way == "namespace":
+            enter_namespace(int(user))
+        elif way == "user":
+            drop_to(int(user))
         # After the change of user, which clears the death signal.
         _call("prctl", PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     except OSError as error:

@@ -29,7 +29,7 @@ CHECKS: dict[str, Check] = {
     "lint": _python("-m", "ruff", "check", "."),
     "format": _python("-m", "ruff", "format", "--check", "."),
     "types": _python("-m", "mypy"),
-    "imports": _python("-c", "from importlinter.cli import lint_imports_command as run; run()"),
+    "imports": _python("-c", "from importlinter.cli import lint_imports_command as run; run(['--no-logo'])"),
     "migrations": _python("-W", _QUIET, "manage.py", "makemigrations", "--check", "--dry-run"),
     "translations": translations.check,
 }

@@ -18,6 +18,8 @@ from django.core.management import call_command
 from config.run.paths import FIRST_RUN_FILE, PROJECT, var_folder
 from config.run.private_files import write_private
 
+# Files of packages that no page of ours uses; some refer to files that they do not ship.
+NOT_SERVED = ("django_htmx", "rest_framework")
 FIRST_RUN_KEYS = ("url", "email", "password", "api_key", "status_page_url")
 
 
@@ -36,7 +38,7 @@ def collect_static() -> None:
     wanted = _fingerprint()
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    call_command("collectstatic", interactive=False, verbosity=0, clear=True)
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True, ignore_patterns=list(NOT_SERVED))
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
 
@@ -57,8 +59,9 @@ def make_first_tenant(file: Path) -> None:
     call_command("provision_first_tenant", "--json", stdout=output)
     told = {key: value for key, value in json.loads(output.getvalue() or "{}").items() if value}
     url = settings.PUBLIC_URL
-    if str(told.get("status_page_url", "")).startswith("/"):
-        told["status_page_url"] = f"{url}{told['status_page_url']}"
+    if tenant := told.get("tenant"):
+        # The first tenant's page carries its name.
+        told["status_page_url"] = f"{url}/status/{tenant}/"
     merged = {**known, **told, "url": url}
     write_private(file, json.dumps({key: merged.get(key, "") for key in FIRST_RUN_KEYS}, indent=2) + "\n")
 

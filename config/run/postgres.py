@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -22,9 +23,6 @@ from config.run.private_files import read_or_create_secret
 ADMIN = "postgres"
 OLDEST_MAJOR, NEWEST_MAJOR = 15, 18
 FIRST_BUILTIN_LOCALE_MAJOR = 17
-# No account owns this number on Debian or Ubuntu; files of the cluster belong to it when root
-# may not open a user namespace (as in most containers).
-UNPRIVILEGED_USER = 59432
 NEEDED_BYTES = 200 * 1024 * 1024
 OLD_SERVER_SECONDS = 20.0
 
@@ -145,7 +143,9 @@ def find_identity(binaries: Path) -> str:
     if os.geteuid() != 0:
         return SAME_USER
     refusals = []
-    for identity in ("namespace", f"user:{UNPRIVILEGED_USER}"):
+    user = unprivileged_user()
+    # Most containers refuse namespaces.
+    for identity in (f"namespace:{user}", f"user:{user}"):
         result = run_tool((str(binaries / "postgres"), "--version"), identity=identity)
         if result.returncode == 0:
             return identity
@@ -155,6 +155,14 @@ def find_identity(binaries: Path) -> str:
         mend="run the same command as an ordinary user\n"
         "or give your own server: make run DATABASE_URL=postgresql://user:password@host/obsera",
     )
+
+
+def unprivileged_user() -> int:
+    """An existing user that may do nothing: initdb insists on finding its own user's name."""
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        return next((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid), 1)
 
 
 # -- the data folder --------------------------------------------------------------------------

@@ -67,7 +67,9 @@ def provision_roles(
         with _one_at_a_time(admin):
             owner_url = admin_url
             if is_superuser:
-                _ensure_login(admin, names.owner, admin_url, secret, may_create=for_tests)
+                _ensure_login(admin, names.owner, admin_url, secret, options="INHERIT")
+                if for_tests:
+                    _run(admin, "ALTER ROLE {} CREATEDB", names.owner)
                 owner_url = role_url(admin_url, names.owner, secret)
             _ensure_login(admin, names.app, admin_url, secret)
             _ensure_system(admin, names)
@@ -169,12 +171,11 @@ def _run(connection: Connection, statement: str, *names: str) -> None:
     connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
 
 
-def _ensure_login(admin: Connection, role: str, url: str, secret: str, *, may_create: bool = False) -> None:
+def _ensure_login(admin: Connection, role: str, url: str, secret: str, *, options: str = "NOINHERIT") -> None:
+    """Make the sign-in where it is missing. The owner inherits: before 16 its right to make tables comes that way."""
     if not _exists(admin, role):
-        _run(admin, "CREATE ROLE {} LOGIN NOINHERIT", role)
+        _run(admin, "CREATE ROLE {} LOGIN " + options, role)
     _refuse_powerful(admin, role)
-    if may_create:
-        _run(admin, "ALTER ROLE {} CREATEDB", role)
     if not is_accepting(role_url(url, role, secret)):
         password = sql.Literal(password_of(role, secret))
         command = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
