@@ -65,6 +65,11 @@ class Check(TenantModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def live_id(self) -> str:
+        """What live updates call this check."""
+        return f"check:{self.id}"
+
 
 class PerCheck(models.Model):
     """A narrow row that lives beside its check, keyed by it."""

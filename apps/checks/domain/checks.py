@@ -93,3 +93,9 @@ def _flip(check: Check, after: State, *, only_from: State | None = None) -> bool
 
 def _fields(timing: Timing) -> dict[str, Any]:
     return {name: getattr(timing, name) for name in Timing.__slots__}
+
+
+@transaction.atomic
+def delete_check(check: Check) -> None:
+    """Forget a check, its state, flips and outages; its results go with their partitions."""
+    Check.objects.filter(id=check.id).delete()

@@ -1,0 +1,73 @@
+"""What the chart of a check shows."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.checks.domain.queries import Bin, latency_series
+from apps.checks.models import Check
+from apps.core import clock
+
+# The periods on offer and how wide a point of each is.
+PERIODS = {
+    "1h": (timedelta(hours=1), timedelta(seconds=30)),
+    "6h": (timedelta(hours=6), timedelta(minutes=2)),
+    "24h": (timedelta(days=1), timedelta(minutes=10)),
+    "7d": (timedelta(days=7), timedelta(hours=1)),
+    "30d": (timedelta(days=30), timedelta(hours=4)),
+}
+DEFAULT_PERIOD = "6h"
+
+
+def latency_chart(check: Check, *, period: str) -> dict[str, Any]:
+    """Return the chart as JSON: stacked phases in milliseconds, a gap where nothing was measured, failures as bands.
+
+    Points are no narrower than the check's interval, so that each holds a result.
+    """
+    span, width = PERIODS.get(period, PERIODS[DEFAULT_PERIOD])
+    step = max(width, timedelta(seconds=check.interval_seconds))
+    until = clock.now()
+    since = until - span
+    bins = {entry.at: entry for entry in latency_series(check.id, since=since, until=until, step=step)}
+    times = [since + step * place for place in range(int(span / step))]
+    chosen = [bins.get(at) for at in times]
+    return {
+        "kind": "area",
+        "stacked": True,
+        "unit": "ms",
+        "from": _milliseconds(since),
+        "to": _milliseconds(until),
+        "times": [_milliseconds(at) for at in times],
+        "series": [{"name": name, "values": [_phase(entry, place) for entry in chosen]} for place, name in enumerate(_phase_names())],
+        "bands": [_band(entry, step) for entry in bins.values() if entry.failures],
+        "thresholds": _thresholds(check),
+    }
+
+
+def _phase_names() -> list[str]:
+    return [_("DNS"), _("Connect"), _("TLS"), _("First byte"), _("Transfer")]
+
+
+def _milliseconds(at: Any) -> int:
+    return int(at.timestamp() * 1_000)
+
+
+def _phase(entry: Bin | None, place: int) -> float | None:
+    if entry is None or entry.average_ms is None:
+        return None
+    value = entry.phases[place]
+    return round(value, 2) if value is not None else 0.0
+
+
+def _band(entry: Bin, step: timedelta) -> dict[str, Any]:
+    failed = _("%(failed)s of %(all)s failed") % {"failed": entry.failures, "all": entry.results}
+    state = "down" if entry.failures == entry.results else "degraded"
+    return {"from": _milliseconds(entry.at), "to": _milliseconds(entry.at + step), "state": state, "label": failed}
+
+
+def _thresholds(check: Check) -> list[dict[str, Any]]:
+    if check.degraded_ms is None:
+        return []
+    label = _("Degraded above %(limit)s ms") % {"limit": check.degraded_ms}
+    return [{"value": check.degraded_ms, "label": label, "state": "degraded"}]

@@ -1,0 +1,23 @@
+"""Addresses of this app."""
+
+from django.urls import include, path
+
+from apps.checks import views
+
+app_name = "checks"
+
+one = [
+    path("", views.detail, name="detail"),
+    path("edit/", views.edit, name="edit"),
+    path("chart/", views.chart, name="chart"),
+    path("pause/", views.pause, name="pause"),
+    path("resume/", views.resume, name="resume"),
+    path("run/", views.run_now, name="run_now"),
+    path("delete/", views.delete, name="delete"),
+]
+urlpatterns = [
+    path(
+        "t/<slug:tenant_slug>/checks/",
+        include([path("", views.check_list, name="list"), path("new/", views.create, name="create"), path("<uuid:check_id>/", include(one))]),
+    )
+]

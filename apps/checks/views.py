@@ -1,0 +1,155 @@
+"""Pages of checks."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.checks.domain import checks, queries
+from apps.checks.domain.charts import PERIODS, latency_chart
+from apps.checks.domain.settings import config_of, type_of
+from apps.checks.enums import State
+from apps.checks.forms import CheckForm
+from apps.checks.models import Check
+from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
+from apps.checks.types.registry import CHECK_TYPES
+from apps.core import clock
+from apps.core.registry import UnknownKind
+from apps.tenants.doors import TenantRequest, tenant_view
+
+PAGE_SIZE = 50
+
+
+def _check_or_404(check_id: UUID) -> Check:
+    return get_object_or_404(Check.objects.select_related("checkstate", "turn"), id=check_id)
+
+
+@require_GET
+@tenant_view(VIEW_CHECKS)
+def check_list(request: TenantRequest) -> HttpResponse:
+    """The tenant's checks: the worst first, with search and filters."""
+    wanted = {name: request.GET.get(name, "").replace("\x00", "") for name in ("text", "state", "tag")}
+    page = Paginator(queries.find_checks(**wanted), PAGE_SIZE).get_page(request.GET.get("page"))
+    lines = queries.sparklines([check.id for check in page])
+    context = {
+        **wanted,
+        "page": page,
+        "rows": [(check, lines[check.id]) for check in page],
+        "states": State.choices,
+        "tags": queries.all_tags(),
+        "counts": queries.count_by_state(),
+        "query": urlencode({name: value for name, value in wanted.items() if value}),
+        "is_filtered": any(wanted.values()),
+    }
+    return render(request, "checks/list.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@tenant_view(EDIT_CHECKS)
+def create(request: TenantRequest) -> HttpResponse:
+    """Make a check of the kind in ``?kind=``."""
+    try:
+        kind = CHECK_TYPES.get(request.GET.get("kind", "http"))
+    except UnknownKind:
+        return redirect("checks:create", request.tenant.slug)
+    form = CheckForm(request.POST or None, config_class=kind.Config)
+    if form.is_valid() and form.parsed_config:
+        check = checks.create_check(
+            name=form.cleaned_data["name"],
+            kind=kind.kind,
+            config=form.parsed_config,
+            timing=form.timing(),
+            tags=form.cleaned_data["tags"],
+        )
+        messages.success(request, _("%(name)s is being checked.") % {"name": check.name})
+        return redirect("checks:detail", request.tenant.slug, check.id)
+    return render(request, "checks/form.html", {"form": form, "kind": kind, "kinds": CHECK_TYPES}, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@tenant_view(EDIT_CHECKS)
+def edit(request: TenantRequest, check_id: UUID) -> HttpResponse:
+    """Change a check."""
+    check = _check_or_404(check_id)
+    kind = type_of(check)
+    form = CheckForm(request.POST or None, config_class=kind.Config, stored=config_of(check), check=check)
+    if form.is_valid() and form.parsed_config:
+        checks.update_check(
+            check,
+            name=form.cleaned_data["name"],
+            config=form.parsed_config,
+            timing=form.timing(),
+            tags=form.cleaned_data["tags"],
+        )
+        messages.success(request, _("Saved. The next check uses the new settings."))
+        return redirect("checks:detail", request.tenant.slug, check.id)
+    return render(request, "checks/form.html", {"form": form, "kind": kind, "check": check}, status=422 if form.errors else 200)
+
+
+@require_GET
+@tenant_view(VIEW_CHECKS)
+def detail(request: TenantRequest, check_id: UUID) -> HttpResponse:
+    """One check: what it is now, its chart, its last results and outages."""
+    return render(request, "checks/detail.html", _detail_context(_check_or_404(check_id), request.GET.get("period", "")))
+
+
+def _detail_context(check: Check, period: str) -> dict[str, Any]:
+    now = clock.now()
+    return {
+        "check": check,
+        "kind": type_of(check),
+        "results": queries.latest_results(check.id),
+        "flips": queries.latest_flips(check, 10),
+        "day": queries.availability(check.id, since=now - timedelta(days=1)),
+        "week": queries.availability(check.id, since=now - timedelta(days=7)),
+        "periods": PERIODS,
+        "period": period if period in PERIODS else "6h",
+    }
+
+
+@require_GET
+@tenant_view(VIEW_CHECKS)
+def chart(request: TenantRequest, check_id: UUID) -> JsonResponse:
+    """The chart's data: average latency by phase."""
+    check = _check_or_404(check_id)
+    return JsonResponse(latency_chart(check, period=request.GET.get("period", "")))
+
+
+@require_POST
+@tenant_view(EDIT_CHECKS)
+def pause(request: TenantRequest, check_id: UUID) -> HttpResponse:
+    checks.pause_check(_check_or_404(check_id))
+    return redirect("checks:detail", request.tenant.slug, check_id)
+
+
+@require_POST
+@tenant_view(EDIT_CHECKS)
+def resume(request: TenantRequest, check_id: UUID) -> HttpResponse:
+    checks.resume_check(_check_or_404(check_id))
+    return redirect("checks:detail", request.tenant.slug, check_id)
+
+
+@require_POST
+@tenant_view(EDIT_CHECKS)
+def run_now(request: TenantRequest, check_id: UUID) -> HttpResponse:
+    checks.check_now(_check_or_404(check_id))
+    messages.info(request, _("The next check starts now."))
+    return redirect("checks:detail", request.tenant.slug, check_id)
+
+
+@require_POST
+@tenant_view(EDIT_CHECKS)
+def delete(request: TenantRequest, check_id: UUID) -> HttpResponse:
+    """Delete a check with its history."""
+    check = _check_or_404(check_id)
+    checks.delete_check(check)
+    messages.success(request, _("%(name)s was deleted.") % {"name": check.name})
+    return redirect(reverse("checks:list", args=[request.tenant.slug]))
