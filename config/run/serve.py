@@ -28,11 +28,13 @@ def main(_arguments: list[str]) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     port = front_door.chosen_port()
     var = private_folder(var_folder())
-    with only_one(private_folder(var / "run"), port), suppress(StartInterruptedError):
+    with only_one(private_folder(var / "run"), port):
         listeners = front_door.open_listeners(port)
         prepare_files()
         with Supervisor(logs=var / "log", pid_file=var / "run" / "parts.json") as supervisor:
-            _serve(supervisor, listeners, port)
+            with suppress(StartInterruptedError):
+                _serve(supervisor, listeners, port)
+            say("Stopping …")
         say("Stopped. The data is kept; `make run` starts again.")
     return 0
 
@@ -46,8 +48,8 @@ def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) ->
     supervisor.wait_until(lambda: front_door.is_ready(port), seconds=READY_SECONDS, what="web")
     _welcome(var_folder() / FIRST_RUN_FILE, port)
     supervisor.run()
-    say("Stopping …")
-    supervisor.stop(reversed([part.name for part in parts]))
+    # Side by side, and before the services they need.
+    supervisor.stop([part.name for part in parts])
 
 
 @contextmanager
