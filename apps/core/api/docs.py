@@ -109,9 +109,18 @@ def sections() -> list[Section]:
     return [Section(name, operations) for name, operations in sorted(found.items())]
 
 
+EXAMPLE = """curl {url}/api/v1/tenant/ \\
+  -H "Authorization: Bearer $OBSERA_API_KEY\""""
+
+
 def docs_page(request: HttpRequest) -> HttpResponse:
     """Show every operation of the API."""
-    return render(request, "api/docs.html", {"sections": sections(), "public_url": settings.PUBLIC_URL})
+    context = {
+        "sections": sections(),
+        "example": EXAMPLE.format(url=settings.PUBLIC_URL),
+        "per_minute": settings.API_RATE_PER_KEY,
+    }
+    return render(request, "api/docs.html", context)
 
 
 docs_page.door = "public"  # type: ignore[attr-defined]

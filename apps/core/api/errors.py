@@ -35,7 +35,7 @@ def as_api_exception(error: Exception) -> Exception:
     if isinstance(error, Http404):
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
-        return exceptions.PermissionDenied()
+        return exceptions.PermissionDenied(str(error) or None)
     return error
 
 

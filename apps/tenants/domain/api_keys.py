@@ -36,8 +36,9 @@ def create_api_key(
     return key, text
 
 
-def revoke_api_key(*, key: ApiKey) -> None:
-    """End a key; a second time changes nothing."""
+def revoke_api_key(*, key: ApiKey, can: frozenset[str]) -> None:
+    """End a key; a second time changes nothing. Raises `PermissionDenied` where the key's role exceeds these rights."""
+    refuse_beyond(can, key.role)
     ApiKey.objects.filter(id=key.id, revoked_at=None).update(revoked_at=clock.now())
 
 

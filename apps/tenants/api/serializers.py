@@ -1,0 +1,101 @@
+"""The shapes of tenants, members, invitations and keys over the API."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from apps.core import clock
+from apps.core.api.serializers import StrictModelSerializer, StrictSerializer
+from apps.tenants.enums import Role
+from apps.tenants.models import ApiKey, Invitation, Membership, Tenant
+from apps.tenants.models.tenant import known_time_zone
+
+
+class TenantSerializer(StrictModelSerializer):
+    """The tenant that the key or the header names."""
+
+    class Meta:
+        model = Tenant
+        fields = ["id", "name", "slug", "time_zone", "allows_private_targets", "created_at"]
+        read_only_fields = fields
+
+
+class TenantSettingsSerializer(StrictSerializer):
+    """What may be changed of a tenant."""
+
+    name = serializers.CharField(max_length=100)
+    time_zone = serializers.CharField(
+        max_length=64, validators=[known_time_zone], help_text=_("Such as Europe/Berlin.")
+    )
+
+
+class MemberSerializer(StrictModelSerializer):
+    """A person in the tenant."""
+
+    name = serializers.CharField(source="user.name", read_only=True)
+    email = serializers.EmailField(source="user.email", read_only=True)
+
+    class Meta:
+        model = Membership
+        fields = ["id", "name", "email", "role", "created_at"]
+        read_only_fields = fields
+
+
+class RoleSerializer(StrictSerializer):
+    """A new role."""
+
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class InvitationSerializer(StrictModelSerializer):
+    """An open invitation."""
+
+    class Meta:
+        model = Invitation
+        fields = ["id", "email", "role", "created_at", "expires_at", "letter_sent_at", "letter_error"]
+        read_only_fields = fields
+
+
+class NewInvitationSerializer(StrictSerializer):
+    """Who is invited, as what."""
+
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(choices=Role.choices, default=Role.VIEWER)
+
+
+class ApiKeySerializer(StrictModelSerializer):
+    """A key, without its text."""
+
+    class Meta:
+        model = ApiKey
+        fields = ["id", "name", "role", "last_four", "created_at", "expires_at", "last_used_at", "revoked_at"]
+        read_only_fields = fields
+
+
+class NewApiKeySerializer(StrictSerializer):
+    """What a new key may do, and until when."""
+
+    name = serializers.CharField(max_length=100)
+    role = serializers.ChoiceField(choices=Role.choices, default=Role.EDITOR)
+    expires_at = serializers.DateTimeField(default=None, allow_null=True, help_text=_("Empty: until revoked."))
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        if value and value <= clock.now():
+            raise serializers.ValidationError(_("This moment has passed."))
+        return value
+
+
+class MadeApiKeySerializer(ApiKeySerializer):
+    """A key with its text, shown this one time."""
+
+    key = serializers.CharField(read_only=True)
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = [*ApiKeySerializer.Meta.fields, "key"]
+        read_only_fields = fields
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        key, text = instance
+        return {**ApiKeySerializer(key).data, "key": text}
