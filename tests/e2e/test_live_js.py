@@ -1,0 +1,321 @@
+"""live.js in a real browser, against a real server, real sockets and a real Redis."""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.async_api import Page, async_playwright, expect
+
+from apps.core import redis
+from apps.live.domain import wire
+from apps.live.domain.hub import hub
+from apps.live.domain.publish import publish
+from apps.live.routing import websocket_application
+from tests.live.conftest import Valkey, open_topics, valkey
+
+__all__ = ["open_topics", "valkey"]
+pytestmark = pytest.mark.browser
+
+CHROMIUM = "/usr/bin/chromium"
+SCRIPTS = Path(__file__).parents[2] / "static" / "js"
+HTMX = Path(str(find_spec("django_htmx").origin)).parent / "static/django_htmx/htmx-2.min.js"
+
+PART = """<div id="{name}" data-live="{ids}" hx-get="/part/{name}" hx-trigger="live" hx-swap="outerHTML">
+{name} {count}</div>"""
+PARTS = {"one": "check:1", "two": "check:2", "checks": "check:*", "any": "*", "outages": "outage:*"}
+FIELD = '<input id="field">'
+PAGE = """<!doctype html>
+<html><head><title>live</title><link rel="icon" href="data:,"><script src="/htmx.js"></script></head>
+<body data-live-url="/ws/live/open/{slug}/"><span data-live-status="connecting"></span>{parts}
+<div id="form" data-live="check:7" hx-get="/part/form" hx-trigger="live">{form}</div>
+<script type="module" src="/js/live.js"></script></body></html>"""
+
+
+@dataclass
+class Site:
+    """A page with live parts; every part shows how often it was fetched."""
+
+    fetches: Counter[str] = field(default_factory=Counter)
+    delay: float = 0.0
+    is_socket_blocked: bool = False
+    port: int = 0
+    _server: uvicorn.Server | None = None
+    _running: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            if self.is_socket_blocked:
+                await receive()
+                await send({"type": "websocket.close"})
+            else:
+                await self._sockets(scope, receive, send)
+            return
+        body, kind = await self._answer(scope["path"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, path: str) -> tuple[bytes, bytes]:
+        if path.startswith("/part/"):
+            name = path.removeprefix("/part/")
+            self.fetches[name] += 1
+            answer = PART.format(name=name, ids=PARTS[name], count=self.fetches[name]) if name in PARTS else FIELD
+            await asyncio.sleep(self.delay)
+            return answer.encode(), b"text/html"
+        if path == "/htmx.js":
+            return HTMX.read_bytes(), b"text/javascript"
+        if path.startswith("/js/"):
+            return (SCRIPTS / path.removeprefix("/js/")).read_bytes(), b"text/javascript"
+        parts = "".join(PART.format(name=name, ids=ids, count=0) for name, ids in PARTS.items())
+        return PAGE.format(slug=path.strip("/"), parts=parts, form=FIELD).encode(), b"text/html"
+
+    async def start(self) -> None:
+        self._sockets = websocket_application()
+        listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = listening.getsockname()[1]
+        self._server = uvicorn.Server(
+            uvicorn.Config(self, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+        )
+        self._running = asyncio.create_task(self._server.serve(sockets=[listening]))
+        while not self._server.started:
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        await self._running
+
+
+@pytest.fixture
+async def site(valkey: Valkey, open_topics: None) -> AsyncIterator[Site]:
+    site = Site()
+    await site.start()
+    yield site
+    await site.stop()
+    await hub().aclose()
+
+
+@pytest.fixture
+async def page(site: Site) -> AsyncIterator[Page]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser: {CHROMIUM} is not installed")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = await browser.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+        await browser.close()
+        assert errors == []
+
+
+async def visit(page: Page, site: Site, status: str = "live") -> None:
+    await page.goto(f"http://127.0.0.1:{site.port}/a")
+    await shows_status(page, status)
+    await settle(site)
+    site.fetches.clear()
+
+
+async def shows_status(page: Page, status: str, seconds: float = 12) -> None:
+    await expect(page.locator("[data-live-status]")).to_have_attribute(
+        "data-live-status", status, timeout=seconds * 1000
+    )
+
+
+async def settle(site: Site, quiet: float = 0.6) -> None:
+    """Wait until nothing was fetched for a while."""
+    before = -1
+    while before != site.fetches.total():
+        before = site.fetches.total()
+        await asyncio.sleep(quiet)
+
+
+async def say(*ids: str) -> None:
+    await asyncio.to_thread(publish, "open:a", ids)
+
+
+async def hide(page: Page, is_hidden: bool) -> None:
+    await page.evaluate(
+        """hidden => {
+          Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
+
+
+async def test_only_what_changed_is_fetched_and_once(page: Page, site: Site):
+    await visit(page, site)
+
+    await say("check:1")
+    await settle(site)
+    assert site.fetches == {"one": 1, "checks": 1, "any": 1}
+
+    await say("outage:5", "check:2")
+    await settle(site, 1.2)
+    assert site.fetches == {"one": 1, "two": 1, "checks": 2, "any": 2, "outages": 1}
+    await expect(page.locator("#one")).to_have_text("one 1")
+    await expect(page.locator("#checks")).to_have_text("checks 2")
+
+
+async def test_wildcard_from_the_server_means_every_element_of_the_kind(page: Page, site: Site):
+    await visit(page, site)
+
+    await say(*(f"check:{i}" for i in range(1000, 1200)))
+    await settle(site)
+
+    assert site.fetches == {"one": 1, "two": 1, "checks": 1, "any": 1, "form": 1}
+
+
+async def test_blocked_websocket_falls_back_to_polling_and_comes_back(page: Page, site: Site):
+    site.is_socket_blocked = True
+    await page.clock.install()
+    await page.goto(f"http://127.0.0.1:{site.port}/a")
+    await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 0.5"))
+
+    await page.clock.run_for(1_000)
+    await settle(site)
+    assert site.fetches["one"] == 0
+    await page.clock.run_for(5_000)
+    await shows_status(page, "polling")
+    await settle(site)
+    assert site.fetches["one"] == 1
+    await page.clock.run_for(11_000)
+    await settle(site)
+    assert site.fetches["one"] == 2
+
+    site.is_socket_blocked = False
+    await page.clock.run_for(30_000)
+    await shows_status(page, "live")
+    for _ in range(3):  # what was on its way when the socket opened
+        await page.clock.run_for(1_000)
+        await settle(site)
+    site.fetches.clear()
+    await page.clock.run_for(30_000)
+    await settle(site)
+    assert site.fetches == {}
+
+
+async def test_missing_websocket_class_falls_back_to_polling(page: Page, site: Site):
+    await page.add_init_script("window.WebSocket = function () { throw new DOMException('blocked', 'SecurityError'); }")
+
+    await visit(page, site, status="polling")
+
+
+async def test_server_restart_is_caught_up_with(page: Page, site: Site):
+    await visit(page, site)
+
+    await site.stop()
+    await say("check:1")
+    await site.start()
+    await shows_status(page, "live")
+    await settle(site)
+    assert site.fetches["one"] == 1
+
+    site.fetches.clear()
+    await say("check:2")
+    await settle(site)
+    assert site.fetches == {"two": 1, "checks": 1, "any": 1}
+
+
+async def test_server_that_stays_away_shows_offline_until_it_is_back(page: Page, site: Site):
+    await visit(page, site)
+
+    await site.stop()
+    await shows_status(page, "offline")
+    await site.start()
+    await shows_status(page, "live", seconds=40)
+
+
+async def test_dead_redis_means_polling_and_its_return_a_fresh_picture(page: Page, site: Site, valkey: Valkey):
+    await visit(page, site)
+
+    valkey.kill()
+    await shows_status(page, "polling")
+    await settle(site)
+    assert site.fetches["one"] == 1
+    site.fetches.clear()
+    valkey.start()
+    await shows_status(page, "live")
+    await settle(site)
+    assert site.fetches == {"one": 1, "two": 1, "checks": 1, "any": 1, "outages": 1, "form": 1}
+
+
+async def test_gap_fetches_everything(page: Page, site: Site):
+    await visit(page, site)
+    await page.evaluate("document.addEventListener('live:all', () => { document.title = 'all' })")
+
+    await asyncio.to_thread(redis.client().incr, wire.sequence_key("open:a"))
+    await say("outage:5")
+    await settle(site)
+
+    assert site.fetches == {"one": 1, "two": 1, "checks": 1, "any": 1, "outages": 1, "form": 1}
+    assert await page.title() == "all"
+
+
+async def test_change_while_the_page_loaded_is_not_missed(page: Page, site: Site):
+    await visit(page, site)  # the hub listens from here on
+    site.is_socket_blocked = True
+    await page.goto(f"http://127.0.0.1:{site.port}/a", wait_until="load")
+    await say("outage:5")
+    site.is_socket_blocked = False
+    await shows_status(page, "live")
+    await settle(site)
+
+    assert site.fetches["outages"] == 1
+
+
+async def test_hidden_tab_fetches_nothing_until_it_is_seen(page: Page, site: Site):
+    await visit(page, site)
+
+    await hide(page, True)
+    await say("check:1")
+    await asyncio.sleep(1.1)
+    await say("check:1")
+    await asyncio.sleep(1.1)
+    assert site.fetches == {}
+    await hide(page, False)
+    await settle(site)
+
+    assert site.fetches == {"one": 1, "checks": 1, "any": 1}
+
+
+async def test_change_during_a_fetch_is_fetched_after_it(page: Page, site: Site):
+    await visit(page, site)
+    site.delay = 1.5
+
+    await say("check:1")
+    await asyncio.sleep(0.3)
+    await say("check:1")  # reaches the browser while the first answer is still on its way
+    await settle(site, 2)
+
+    assert site.fetches["one"] == 2
+    await expect(page.locator("#one")).to_have_text("one 2")
+
+
+async def test_nobody_is_disturbed_while_typing(page: Page, site: Site):
+    await visit(page, site)
+    await page.focus("#field")
+
+    await say("check:7")
+    await asyncio.sleep(1)
+    assert site.fetches["form"] == 0
+    await page.evaluate("document.activeElement.blur()")
+    await settle(site)
+
+    assert site.fetches["form"] == 1
+
+
+async def test_refused_visitor_is_offline_and_does_not_poll(page: Page, site: Site):
+    await page.clock.install()
+    await page.goto(f"http://127.0.0.1:{site.port}/nowhere")
+    await shows_status(page, "offline")
+    await page.clock.run_for(30_000)
+    await settle(site)
+
+    assert site.fetches == {}
