@@ -7,4 +7,5 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("config.api")),
     path("", include("apps.tenants.urls")),
+    path("", include("apps.checks.urls")),
 ]

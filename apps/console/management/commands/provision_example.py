@@ -1,0 +1,42 @@
+"""The example that a newcomer can break."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from apps.checks.domain.checks import Timing, create_check, update_check
+from apps.checks.models import Check
+from apps.checks.types.registry import CHECK_TYPES
+from apps.core.kinds import parse_config
+from apps.core.tenancy import tenant_scope
+from apps.events.domain.outbox import deliver_pending
+from apps.statuspages.domain.pages import add_component
+from apps.statuspages.models import StatusPage
+from apps.tenants.models import Tenant
+
+TAG = "example"
+TIMING = Timing(interval_seconds=10, retries=0, timeout_seconds=5)
+
+
+class Command(BaseCommand):
+    """Have the first tenant watch the example service; a second time only its address is brought up to date."""
+
+    help = "Watch the example service in the first tenant"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("url")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = Tenant.objects.order_by("created_at").first()
+        if tenant is None:
+            return
+        deliver_pending()  # the tenant's first status page comes by an event
+        config = parse_config(CHECK_TYPES.get("http").Config, {"url": options["url"]})
+        with tenant_scope(tenant.id):
+            existing = Check.objects.filter(tags__contains=[TAG]).first()
+            if existing is None:
+                check = create_check(name="Example service", kind="http", config=config, timing=TIMING, tags=[TAG])
+                if page := StatusPage.objects.order_by("created_at").first():
+                    add_component(page, check)
+            elif existing.target != options["url"]:
+                update_check(existing, name=existing.name, config=config, timing=TIMING, tags=existing.tags)

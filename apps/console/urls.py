@@ -1,0 +1,20 @@
+"""Addresses of this app."""
+
+from django.urls import include, path
+
+from apps.console.views import home, operator
+
+app_name = "console"
+
+tenant = [
+    path("", home.home, name="home"),
+    path("start/", home.onboarding, name="onboarding"),
+    path("search/", home.find, name="search"),
+]
+urlpatterns = [
+    path("t/<slug:tenant_slug>/", include(tenant)),
+    path("healthz", operator.healthz, name="healthz"),
+    path("readyz", operator.readyz, name="readyz"),
+    path("metrics", operator.metrics, name="metrics"),
+    path("staff/components/", operator.components, name="components"),
+]
