@@ -27,6 +27,9 @@ def main(descriptors: list[str]) -> None:
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        # Live messages are tiny and go one way: compressing them costs each socket memory and time for nothing.
+        ws_per_message_deflate=False,
+        ws_max_size=65_536,
     )
     listeners = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
     uvicorn.Server(configuration).run(sockets=listeners)
