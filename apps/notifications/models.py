@@ -11,12 +11,13 @@ from apps.tenants.models import TenantModel
 
 
 class Channel(TenantModel):
-    """An address of some kind. ``config`` may be shown (secrets are masks in it); ``sealed`` holds the secrets."""
+    """An address of some kind. ``config`` lies open, ``secrets`` is sealed, ``address`` says in lists where it leads."""
 
     name = models.CharField(_("name"), max_length=100)
     kind = models.CharField(_("kind"), max_length=40)
     config = models.JSONField(default=dict)
-    sealed = models.TextField(blank=True)
+    secrets = models.TextField(blank=True)
+    address = models.CharField(max_length=200, blank=True)
     is_default = models.BooleanField(
         _("default"), default=False, help_text=_("Alerts without a channel of their own go to every default channel.")
     )
@@ -67,6 +68,12 @@ class Delivery(TenantModel):
                 fields=["channel", "claimable_at"],
                 name="notifications_delivery_open",
                 condition=Q(state__in=OPEN_STATES),
+            ),
+            # serves the count of a channel's deliveries under way
+            models.Index(
+                fields=["channel", "claimable_at"],
+                name="notifications_delivery_held",
+                condition=Q(state=DeliveryState.SENDING),
             ),
             # serves a channel's log, newest first
             models.Index(fields=["channel", "id"], name="notifications_delivery_log"),

@@ -121,12 +121,15 @@ class ChannelType(ABC, Generic[C]):
     icon: ClassVar[str]
     help: ClassVar[Text]
     Config: type[C]
-    sample: C
     lease: ClassVar[timedelta] = LEASE
 
     @abstractmethod
     def deliver(self, config: C, message: Message, *, key: str, policy: Policy) -> Receipt:
         """Hand the message over."""
+
+    @abstractmethod
+    def sample(self) -> C:
+        """Return a configuration that could be real, for documentation and tests."""
 
     @abstractmethod
     def address(self, config: C) -> str:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.core import clock
+from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
 from apps.events.hints import hint
 from apps.notifications.channels.base import Message
@@ -21,7 +22,7 @@ QUEUE = "deliveries"
 KEY = re.compile(r"[A-Za-z0-9:_-]{1,200}")
 
 
-class ResendRefused(ValueError):
+class ResendRefused(Refusal):
     """The delivery cannot be sent again; the text says why."""
 
 
