@@ -9,6 +9,8 @@ SCHEDULE_TABLE = (
     Job("events.sweep", task="events.deliver", every=timedelta(seconds=1), queue="events"),
     # Wakes a prober whose start hint was lost.
     Job("checks.sweep_turns", task="checks.sweep_turns", every=timedelta(seconds=2), queue="events"),
+    # Finds deliveries whose hint was lost, whose next try is due, or whose worker died.
+    Job("notifications.sweep", task="notifications.deliver", every=timedelta(seconds=1), queue="deliveries"),
     # Makes the coming days' partitions of results, drops the oldest.
     Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
     Job("accounts.forget_old_sessions", task="accounts.forget_old_sessions", every=timedelta(days=1), queue="events"),
