@@ -9,6 +9,7 @@ from django.db.backends.postgresql import schema
 
 from apps.core.tenancy import TenantForeignKey, TenantKeyMixin, TenantOneToOneField
 
+TENANT_COLUMN = "tenant_id"
 OPEN_TENANT = "(SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)"
 
 
@@ -33,6 +34,11 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
         self.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {roles}")
         if tenant := tenant_column(model):
             self._build_tenant_walls(model, table, self.quote_name(tenant))
+
+    def add_field(self, model: type[models.Model], field: Any) -> None:
+        super().add_field(model, field)
+        if isinstance(field, TenantKeyMixin):  # a migration may split a new table from its references
+            self._build_tenant_walls(model, self.quote_name(model._meta.db_table), self.quote_name(field.column))
 
     def _build_tenant_walls(self, model: type[models.Model], table: str, tenant: str) -> None:
         system = self.quote_name(settings.DB_SYSTEM_ROLE)
