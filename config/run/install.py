@@ -1,6 +1,6 @@
 """What database and static files need before the product may serve; a process of its own.
 
-The supervisor runs it once per start: collect static files, migrate as the owner, first tenant.
+The supervisor runs it once per start: static files, migrations as the owner, first tenant, example.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ FIRST_RUN_KEYS = ("url", "email", "password", "api_key", "status_page_url")
 
 
 def main() -> None:
-    """Do all three steps; safe to repeat."""
+    """Do all steps; safe to repeat."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
     django.setup()
     collect_static()
     call_command("migrate", database="owner", interactive=False, verbosity=1)
     make_first_tenant(var_folder() / FIRST_RUN_FILE)
+    if example := os.environ.get("EXAMPLE_URL"):
+        call_command("provision_example", example)
 
 
 def collect_static() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from config.run import front_door
+from config.run import example, front_door
 from config.run.errors import RunError
 from config.run.logs import say
 from config.run.parts import Part
@@ -41,11 +41,15 @@ def main(_arguments: list[str]) -> int:
 
 def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) -> None:
     environment = {**base_environment(port), **start_services(product_plan(), supervisor)}
-    _install(supervisor, environment)
     parts = [_web(environment, listeners), *_workers(environment)]
+    if wants_example():
+        listener = example.open_listener()
+        environment["EXAMPLE_URL"] = example.address(listener)
+        parts.append(_listening("example", "config.run.example", environment, [listener]))
+    _install(supervisor, environment)
     for part in parts:
         supervisor.start(part)
-    supervisor.wait_until(lambda: front_door.is_ready(port), seconds=READY_SECONDS, what="web")
+    supervisor.wait_until(lambda: front_door.is_ready(port), seconds=READY_SECONDS, what="web", every=0.2)
     _welcome(var_folder() / FIRST_RUN_FILE, port)
     supervisor.run()
     # Side by side, and before the services they need.
@@ -82,6 +86,11 @@ def base_environment(port: int) -> dict[str, str]:
     }
 
 
+def wants_example() -> bool:
+    """A single machine has an example to break; an installation with a database of its own has real targets."""
+    return os.environ.get("EXAMPLE_SERVICE", "0" if os.environ.get("DATABASE_URL") else "1") == "1"
+
+
 # -- parts ------------------------------------------------------------------------------------
 
 
@@ -107,9 +116,14 @@ def explain(lines: list[str]) -> str:
 
 
 def _web(environment: Mapping[str, str], listeners: list[socket.socket]) -> Part:
+    return _listening("web", "config.run.web", environment, listeners)
+
+
+def _listening(name: str, module: str, environment: Mapping[str, str], listeners: list[socket.socket]) -> Part:
+    """A part that serves on sockets which outlive it."""
     descriptors = tuple(listener.fileno() for listener in listeners)
-    argv = (sys.executable, "-m", "config.run.web", *map(str, descriptors))
-    return Part("web", argv, env=environment, pass_fds=descriptors)
+    argv = (sys.executable, "-m", module, *map(str, descriptors))
+    return Part(name, argv, env=environment, pass_fds=descriptors)
 
 
 def _workers(environment: Mapping[str, str]) -> list[Part]:
@@ -117,7 +131,7 @@ def _workers(environment: Mapping[str, str]) -> list[Part]:
         _celery("probes", environment, pool="solo", concurrency=1),
         _celery("events", environment, pool="threads", concurrency=4),
         _celery("deliveries", environment, pool="threads", concurrency=16),
-        Part("scheduler", (sys.executable, "manage.py", "run_scheduler"), env=environment),
+        Part("scheduler", (sys.executable, "manage.py", "run_scheduler", "--skip-checks"), env=environment),
     ]
 
 

@@ -126,7 +126,7 @@ class Supervisor:
                 is_told = True
         return process.returncode
 
-    def wait_until(self, is_ready: Callable[[], bool], *, seconds: float, what: str) -> None:
+    def wait_until(self, is_ready: Callable[[], bool], *, seconds: float, what: str, every: float = 0.05) -> None:
         """Watch the parts until the probe says yes; RunError when it does not in time.
 
         StartInterruptedError when a signal asks to stop.
@@ -138,7 +138,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 log = self._logs / f"{what}.log"
                 raise RunError(f"{what} did not become ready in {seconds:.0f} seconds.", mend=f"read {log}")
-            self.pump(0.05)
+            self.pump(every)
 
     # -- watching ---------------------------------------------------------------------------
 

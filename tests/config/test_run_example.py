@@ -1,0 +1,93 @@
+"""The example service, and what a part gains from a socket that outlives it."""
+
+import http.client
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from config.run import demo, example, serve
+from config.run.errors import RunError
+from config.run.ports import is_answering
+from config.run.supervisor import Supervisor
+
+
+@pytest.fixture
+def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor) -> Iterator[int]:
+    """The example service, supervised, on its port."""
+    monkeypatch.setenv("OBSERA_VAR", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    with example.open_listener() as listener:
+        environment = {"OBSERA_VAR": str(tmp_path)}
+        supervisor.start(serve._listening("example", "config.run.example", environment, [listener]))
+        yield listener.getsockname()[1]
+        supervisor.stop_all()
+
+
+def answer(port: int, method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, "/")
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response.status, body
+
+
+def test_example_works_until_it_is_broken_and_again_when_it_is_mended(port: int) -> None:
+    answers = [answer(port)]
+    example.broken_file().touch()
+    answers.append(answer(port))
+    example.broken_file().unlink()
+    answers.append(answer(port))
+
+    assert answers == [
+        (200, b"The example service works.\n"),
+        (503, b"The example service is broken.\n"),
+        (200, b"The example service works.\n"),
+    ]
+    assert answer(port, "HEAD") == (200, b"")
+
+
+def test_connection_made_while_the_part_is_dead_is_served_by_the_next_one(
+    port: int, supervisor: Supervisor, tmp_path: Path, wait_for: Callable[..., None]
+) -> None:
+    assert answer(port)[0] == 200
+    first = json.loads((tmp_path / "parts.json").read_text())["example"]
+
+    os.kill(first, signal.SIGKILL)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/")
+    wait_for(lambda: json.loads((tmp_path / "parts.json").read_text()).get("example", first) != first)
+    status = connection.getresponse().status
+    connection.close()
+
+    assert status == 200
+
+
+def test_example_keeps_its_address(port: int, tmp_path: Path) -> None:
+    assert (tmp_path / "run" / "example-port").read_text() == f"{port}\n"
+    assert is_answering(port)
+
+
+def test_installation_with_its_own_database_has_no_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXAMPLE_SERVICE", raising=False)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert serve.wants_example() is True
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://host/obsera")
+    assert serve.wants_example() is False
+
+    monkeypatch.setenv("EXAMPLE_SERVICE", "1")
+    assert serve.wants_example() is True
+
+
+def test_demonstration_without_the_product_says_how_to_start_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OBSERA_VAR", str(tmp_path))
+
+    with pytest.raises(RunError, match=r"Obsera does not run here\."):
+        demo.main([])
