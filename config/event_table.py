@@ -7,19 +7,23 @@ from apps.notifications.events import DeliveryFailed, DeliverySent
 from apps.tenants.events import MemberInvited, MemberRemoved, TenantCreated
 
 OUTAGES = "apps.incidents.handlers.on_check_flipped"
+PAGES = "apps.statuspages.handlers.on_check_news"
 
 EVENT_TABLE: dict[type[Event], tuple[str, ...]] = {
-    TenantCreated: ("apps.notifications.handlers.on_tenant_created",),
+    TenantCreated: (
+        "apps.notifications.handlers.on_tenant_created",
+        "apps.statuspages.handlers.on_tenant_created",
+    ),
     MemberInvited: ("apps.tenants.handlers.send_invitation_letter",),
     MemberRemoved: (),
     DeliverySent: (),
     DeliveryFailed: (),
-    CheckWentUp: (OUTAGES,),
-    CheckDegraded: (OUTAGES,),
-    CheckWentDown: (OUTAGES,),
-    CheckLostSight: (OUTAGES,),
-    CheckPaused: (OUTAGES,),
-    OutageOpened: (),
-    OutageChanged: (),
-    OutageResolved: (),
+    CheckWentUp: (OUTAGES, PAGES),
+    CheckDegraded: (OUTAGES, PAGES),
+    CheckWentDown: (OUTAGES, PAGES),
+    CheckLostSight: (OUTAGES, PAGES),
+    CheckPaused: (OUTAGES, PAGES),
+    OutageOpened: (PAGES,),
+    OutageChanged: (PAGES,),
+    OutageResolved: (PAGES,),
 }

@@ -7,5 +7,6 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("config.api")),
     path("", include("apps.tenants.urls")),
+    path("", include("apps.statuspages.urls")),
     path("", include("apps.checks.urls")),
 ]

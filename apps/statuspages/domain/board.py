@@ -1,0 +1,204 @@
+"""The board: all that a public page says right now, as plain values. Pages, JSON, feed and badge are drawn from it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from apps.incidents.enums import Severity
+from apps.statuspages.domain.facts import ComponentFact, FlipFact, Moment, OutageFact, history_of, moments_of
+from apps.statuspages.domain.queries import flips_since, latest_outages, outages_between, shown_components
+from apps.statuspages.domain.spans import day_bounds
+from apps.statuspages.domain.statuses import component_status, group_status, page_indicator
+from apps.statuspages.domain.uptime import Day, Uptime, days_of, uptime_of
+from apps.statuspages.enums import ComponentStatus, Indicator
+from apps.statuspages.models import StatusPage
+
+DAYS = 90
+
+
+@dataclass(frozen=True)
+class ShownOutage:
+    """An outage as the public sees it."""
+
+    id: UUID
+    component: ComponentFact
+    severity: str
+    started_at: datetime
+    ended_at: datetime | None
+    moments: Sequence[Moment]
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended_at is None
+
+    @property
+    def status(self) -> ComponentStatus:
+        """The worst that the component was."""
+        return ComponentStatus.MAJOR_OUTAGE if self.severity == Severity.DOWN else ComponentStatus.DEGRADED
+
+    @property
+    def title(self) -> str:
+        words = (
+            _("%(component)s: outage") if self.severity == Severity.DOWN else _("%(component)s: degraded performance")
+        )
+        return words % {"component": self.component.name}
+
+    @property
+    def newest_first(self) -> list[Moment]:
+        return list(reversed(self.moments))
+
+    @property
+    def updated_at(self) -> datetime:
+        return max([self.started_at, *(moment.at for moment in self.moments)])
+
+    @property
+    def seconds(self) -> int | None:
+        return int((self.ended_at - self.started_at).total_seconds()) if self.ended_at else None
+
+
+@dataclass(frozen=True)
+class ShownComponent:
+    """A component with its last 90 days."""
+
+    fact: ComponentFact
+    days: Sequence[Day]
+
+    @property
+    def id(self) -> UUID:
+        return self.fact.id
+
+    @property
+    def name(self) -> str:
+        return self.fact.name
+
+    @property
+    def description(self) -> str:
+        return self.fact.description
+
+    @property
+    def status(self) -> ComponentStatus:
+        return component_status(self.fact.state)
+
+    @cached_property
+    def uptime(self) -> Uptime:
+        return uptime_of(self.days)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Components that stand together; without a name those that stand alone."""
+
+    name: str
+    components: Sequence[ShownComponent]
+
+    @property
+    def status(self) -> ComponentStatus:
+        return group_status([component.status for component in self.components])
+
+
+@dataclass(frozen=True)
+class Board:
+    """A page at one moment."""
+
+    page: StatusPage
+    now: datetime
+    last_day: date
+    components: Sequence[ShownComponent]
+    outages: Sequence[ShownOutage]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.page.tenant.time_zone)
+
+    @cached_property
+    def indicator(self) -> Indicator:
+        return page_indicator([component.status for component in self.components])
+
+    @cached_property
+    def is_blank(self) -> bool:
+        """Nothing is known of anything shown."""
+        return all(component.status == ComponentStatus.UNKNOWN for component in self.components)
+
+    @property
+    def unwell(self) -> list[ShownComponent]:
+        """What is out or slow, the worst first."""
+        order = [ComponentStatus.MAJOR_OUTAGE, ComponentStatus.PARTIAL_OUTAGE, ComponentStatus.DEGRADED]
+        affected = [component for component in self.components if component.status in order]
+        return sorted(affected, key=lambda component: order.index(component.status))
+
+    @property
+    def current(self) -> list[ShownOutage]:
+        return [outage for outage in self.outages if outage.is_open]
+
+    @property
+    def past(self) -> list[ShownOutage]:
+        return [outage for outage in self.outages if not outage.is_open]
+
+    @property
+    def groups(self) -> list[Group]:
+        """The components by group, in the order of each group's first component; lone neighbours share a nameless group."""
+        gathered: list[tuple[str, list[ShownComponent]]] = []
+        for component in self.components:
+            name = component.fact.group
+            home = next((members for title, members in gathered if name and title == name), None)
+            if home is None and not name and gathered and not gathered[-1][0]:
+                home = gathered[-1][1]
+            if home is None:
+                gathered.append((name, home := []))
+            home.append(component)
+        return [Group(name, members) for name, members in gathered]
+
+
+def board_of(page: StatusPage, now: datetime) -> Board:
+    """Draw up a page with three questions to the database, however many components it has."""
+    zone = ZoneInfo(page.tenant.time_zone)
+    last_day = now.astimezone(zone).date()
+    bounds = day_bounds(last_day, DAYS, zone)
+    since = datetime.fromtimestamp(bounds[0], tz=zone)
+    components = shown_components(page)
+    check_ids = [component.check_id for component in components]
+    outages, flips = outages_between(check_ids, since), flips_since(check_ids, since)
+    shown = []
+    for component in components:
+        own = [outage for outage in outages if outage.check_id == component.check_id]
+        history = history_of(component, own, flips[component.check_id], since=since, now=now)
+        shown.append(ShownComponent(component, days_of(history, bounds)))
+    return Board(page, now, last_day, shown, shown_outages(components, outages, flips))
+
+
+def outages_of(page: StatusPage, *, limit: int) -> list[ShownOutage]:
+    """Return a page's last outages, newest first."""
+    components = shown_components(page)
+    check_ids = [component.check_id for component in components]
+    return with_moments(components, latest_outages(check_ids, limit))
+
+
+def with_moments(components: Sequence[ComponentFact], outages: Sequence[OutageFact]) -> list[ShownOutage]:
+    """Return outages with what happened during them, by one more question."""
+    if not outages:
+        return []
+    since = min(outage.started_at for outage in outages)
+    return shown_outages(components, outages, flips_since({outage.check_id for outage in outages}, since))
+
+
+def shown_outages(
+    components: Iterable[ComponentFact], outages: Iterable[OutageFact], flips: dict[UUID, list[FlipFact]]
+) -> list[ShownOutage]:
+    """Put outages, the components they hit and the flips during them together."""
+    by_check = {component.check_id: component for component in components}
+    return [
+        ShownOutage(
+            id=outage.id,
+            component=by_check[outage.check_id],
+            severity=outage.severity,
+            started_at=outage.started_at,
+            ended_at=outage.ended_at,
+            moments=moments_of(outage, flips[outage.check_id]),
+        )
+        for outage in outages
+    ]

@@ -1,0 +1,104 @@
+"""What a page may know of checks and outages: names the tenant chose for the public, states and times, nothing else."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from apps.checks.enums import State
+from apps.incidents.enums import Severity
+from apps.statuspages.domain.spans import Span, common, span, without
+from apps.statuspages.domain.uptime import History
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentFact:
+    """A row of a page, with its check's state and age."""
+
+    id: UUID
+    check_id: UUID
+    name: str
+    description: str
+    group: str
+    created_at: datetime
+    updated_at: datetime
+    state: str
+    watched_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutageFact:
+    """An outage without its cause: what went wrong is the tenant's own business."""
+
+    id: UUID
+    check_id: UUID
+    severity: str
+    started_at: datetime
+    ended_at: datetime | None
+    first_flip: UUID
+    last_flip: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FlipFact:
+    """A change of a check's state."""
+
+    id: UUID
+    check_id: UUID
+    at: datetime
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """During an outage the state became this."""
+
+    at: datetime
+    state: str
+
+
+UNSEEN = frozenset({State.UNKNOWN, State.PAUSED})
+
+
+def moments_of(outage: OutageFact, flips: Iterable[FlipFact]) -> list[Moment]:
+    """Return what happened during an outage, oldest first, from the check's flips in their order."""
+    mine = (flip for flip in flips if outage.first_flip <= flip.id <= outage.last_flip)
+    return [Moment(max(flip.at, outage.started_at), flip.after) for flip in mine]
+
+
+def states_over_time(
+    flips: Sequence[FlipFact], *, now_state: str, since: datetime, now: datetime
+) -> dict[str, list[Span]]:
+    """Return when the check was in each state since ``since``; without a flip it was all the time as it is now."""
+    spans: dict[str, list[Span]] = {}
+    at, state = since, flips[0].before if flips else now_state
+    for flip in flips:
+        moment = max(flip.at, at)
+        spans.setdefault(state, []).append(span(at, moment))
+        at, state = moment, flip.after
+    spans.setdefault(state, []).append(span(at, max(now, at)))
+    return spans
+
+
+def history_of(
+    component: ComponentFact,
+    outages: Iterable[OutageFact],
+    flips: Sequence[FlipFact],
+    *,
+    since: datetime,
+    now: datetime,
+) -> History:
+    """Return a component's history. Outages say when it was unwell, flips how badly, and when nobody looked."""
+    states = states_over_time(flips, now_state=component.state, since=since, now=now)
+    down, degraded = [], []
+    for outage in outages:
+        whole = [span(max(outage.started_at, since), outage.ended_at or now)]
+        was_down = common(whole, states.get(State.DOWN, ()))
+        was_degraded = without(common(whole, states.get(State.DEGRADED, ())), was_down)
+        rest = without(whole, [*was_down, *was_degraded])
+        down += was_down + (rest if outage.severity == Severity.DOWN else [])
+        degraded += was_degraded + (rest if outage.severity == Severity.DEGRADED else [])
+    unseen = [part for state in UNSEEN for part in states.get(state, ())]
+    born = span(component.watched_since, now).start
+    return History(born=born, now=span(now, now).end, down=down, degraded=degraded, unseen=unseen)

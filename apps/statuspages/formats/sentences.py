@@ -1,0 +1,88 @@
+"""The sentences of a page: what is wrong, what happened, how long it took."""
+
+from collections.abc import Sequence
+
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
+
+from apps.statuspages.domain.board import Board
+from apps.statuspages.domain.uptime import Day, Uptime
+from apps.statuspages.enums import ComponentStatus, Indicator
+
+MOMENTS: dict[ComponentStatus, Promise] = {
+    ComponentStatus.MAJOR_OUTAGE: lazy("Not available."),
+    ComponentStatus.DEGRADED: lazy("Slower than it should be."),
+    ComponentStatus.OPERATIONAL: lazy("Works as it should again."),
+    ComponentStatus.UNKNOWN: lazy("No longer watched, so the outage is closed here."),
+}
+NAMED = 3
+
+
+def moment_text(after: ComponentStatus) -> str:
+    """Say what a component became during an outage."""
+    return str(MOMENTS[after])
+
+
+def headline(board: Board) -> str:
+    """Return the page's one big sentence."""
+    if not board.components:
+        return _("Nothing is shown here yet")
+    if board.is_blank:
+        return _("Waiting for the first results")
+    if board.indicator == Indicator.NONE and len(board.components) == 1:
+        return _("Everything works")
+    return str(board.indicator.label)
+
+
+def subline(board: Board) -> str:
+    """Name what is affected, the worst first."""
+    return affected([component.name for component in board.unwell])
+
+
+def affected(names: Sequence[str]) -> str:
+    """Return "A, B and 2 more are affected."; nothing for no names."""
+    if not names:
+        return ""
+    listed, more = names[:NAMED], len(names) - NAMED
+    if more > 0:
+        words = ngettext("Affected: %(names)s and %(count)d more", "Affected: %(names)s and %(count)d more", more)
+        return words % {"names": ", ".join(listed), "count": more}
+    return _("Affected: %(names)s") % {"names": ", ".join(listed)}
+
+
+def duration(seconds: int) -> str:
+    """Return a length of time in its two largest units: "1 h 5 min"."""
+    units = ((86_400, _("%(number)d d")), (3_600, _("%(number)d h")), (60, _("%(number)d min")), (1, _("%(number)d s")))
+    parts = []
+    for size, words in units:
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(words % {"number": number})
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts) or _("%(number)d s") % {"number": 0}
+
+
+def percentage(uptime: Uptime) -> str:
+    """Return "99.982 %", rounded down, or words where nothing was watched."""
+    if uptime.thousandths is None:
+        return _("No data")
+    whole, rest = divmod(uptime.thousandths, 1_000)
+    return _("%(number)s %%") % {"number": number_format(f"{whole}.{rest:03d}")}
+
+
+def day_text(day: Day) -> str:
+    """Say what a day was like."""
+    if not day.watched:
+        return _("No data")
+    parts = []
+    if day.down:
+        parts.append(_("%(duration)s of outage") % {"duration": duration(day.down)})
+    if day.degraded:
+        parts.append(_("%(duration)s degraded") % {"duration": duration(day.degraded)})
+    return " · ".join(parts) or _("No outage")

@@ -1,0 +1,1 @@
+"""The doors: `public` for everybody, `editor` for members."""
