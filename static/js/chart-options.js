@@ -26,15 +26,16 @@ export function withUnit(value, unit) {
   return unit ? `${number(value)} ${unit}` : number(value);
 }
 
+/** "21 Nov, 03:40", with seconds only where they say something. */
 export function momentWords(moment) {
-  const zone = document.documentElement.dataset.timeZone || undefined;
   return new Intl.DateTimeFormat(language(), {
     day: "numeric",
     month: "short",
     hour: "2-digit",
     minute: "2-digit",
-    second: "2-digit",
-    timeZone: zone,
+    second: moment % 60000 === 0 ? undefined : "2-digit",
+    hourCycle: "h23",
+    timeZone: document.documentElement.dataset.timeZone || undefined,
   }).format(moment);
 }
 
@@ -52,40 +53,6 @@ function thresholdLine(threshold, colors) {
     lineStyle: { color: colors.of(threshold.state ?? "degraded"), type: "dashed", width: 1 },
     label: { formatter: threshold.label ?? "", position: "insideEndTop", color: colors.quiet, fontSize: 11 },
   };
-}
-
-function tooltip(data, colors) {
-  return {
-    trigger: "axis",
-    // HTML tooltips carry style attributes, which our content security policy forbids.
-    renderMode: "richText",
-    confine: true,
-    backgroundColor: colors.raised,
-    borderColor: colors.line,
-    borderWidth: 1,
-    padding: [8, 12],
-    textStyle: { color: colors.ink, fontSize: 12, fontFamily: colors.font, lineHeight: 18 },
-    axisPointer: { type: "line", lineStyle: { color: colors.quiet, type: "solid", width: 1 } },
-    formatter: (points) => {
-      const lines = points
-        .filter((point) => point.value[1] !== null)
-        .map((point) => `{k${point.seriesIndex}|■} ${point.seriesName}  {b|${withUnit(point.value[1], data.unit)}}`);
-      const sum = points.reduce((total, point) => total + (point.value[1] ?? 0), 0);
-      if (data.stacked && lines.length > 1 && data.total) {
-        lines.push(`{k|■} ${data.total}  {b|${withUnit(sum, data.unit)}}`);
-      }
-      return [`{t|${momentWords(points[0].value[0])}}`, ...(lines.length ? lines : ["–"])].join("\n");
-    },
-  };
-}
-
-/** Rich-text styles: one small square a series, the time quiet, the figures bold. */
-function richStyles(data, colors) {
-  const styles = { t: { color: colors.quiet, fontSize: 11, lineHeight: 18 }, b: { fontWeight: 600 }, k: { color: "transparent" } };
-  data.series.forEach((_, index) => {
-    styles[`k${index}`] = { color: colors.series[colorNumber(data, index) - 1], fontSize: 10 };
-  });
-  return styles;
 }
 
 function seriesOption(series, index, data, colors, hidden) {
@@ -116,12 +83,11 @@ function seriesOption(series, index, data, colors, hidden) {
 
 export function chartOption(data, colors, { hidden, width }) {
   const text = { color: colors.quiet, fontSize: 11, fontFamily: colors.font };
-  const tip = tooltip(data, colors);
-  tip.textStyle.rich = richStyles(data, colors);
   return {
     animation: false,
     grid: { left: 4, right: 12, top: 12, bottom: 4, containLabel: true },
-    tooltip: tip,
+    // Only the line: ECharts' HTML tooltip needs style attributes, which our content security policy forbids (chart-tip.js).
+    tooltip: { trigger: "axis", showContent: false, axisPointer: { type: "line", lineStyle: { color: colors.quiet, type: "solid" } } },
     xAxis: {
       type: "time",
       min: data.from ?? "dataMin",

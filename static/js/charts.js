@@ -1,10 +1,10 @@
 /* Charts: draws [data-chart] and [data-sparkline] with ECharts when they come into sight, in the page's colours. */
 
 import { chartOption, sparklineOption } from "./chart-options.js";
+import { addChartTip } from "./chart-tip.js";
 import { fillLegend, fillTable } from "./chart-words.js";
 
 const charts = new Map();
-const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 let library;
 
 /** Read the tokens where the chart stands, so that every theme and every state class is honoured. */
@@ -14,14 +14,10 @@ function palette(element) {
   return {
     series: [1, 2, 3, 4, 5].map((index) => token(`chart-${index}`)),
     grid: token("chart-grid"),
-    ink: token("ink"),
     quiet: token("ink-3"),
-    raised: token("raised"),
-    line: token("line-strong"),
     state: token("state"),
     font: token("font-sans"),
     of: (state) => token(state) || token("unknown"),
-    calm: calm.matches,
   };
 }
 
@@ -70,6 +66,7 @@ function startChart(element) {
   const chart = library.init(canvas, null, { renderer: "canvas" });
   const state = { element, canvas, chart, data: null, hidden: new Set() };
   charts.set(element, state);
+  addChartTip(state);
   new ResizeObserver(() => {
     chart.resize();
     if (state.data) {
@@ -101,14 +98,17 @@ function forgetGone() {
   }
 }
 
-const sight = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) {
-    if (isIntersecting) {
-      sight.unobserve(target);
-      (target.matches("[data-chart]") ? startChart : startSparkline)(target);
+const sight = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (isIntersecting) {
+        sight.unobserve(target);
+        (target.matches("[data-chart]") ? startChart : startSparkline)(target);
+      }
     }
-  }
-});
+  },
+  { rootMargin: "300px" },
+);
 
 document.addEventListener("theme:changed", () => {
   for (const state of charts.values()) {

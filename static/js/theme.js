@@ -10,7 +10,8 @@
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
   const prefersMore = window.matchMedia("(prefers-contrast: more)");
 
-  function remembered() {
+  // What the visitor chose on this device; null before that.
+  function chosen() {
     let choice = null;
     try {
       choice = window.localStorage.getItem("obsera.theme");
@@ -19,7 +20,14 @@
     }
     const cookie = document.cookie.match(/(?:^|; )obsera_theme=([a-z]+)\./);
     choice = choice || (cookie && cookie[1]);
-    return CHOICES.includes(choice) ? choice : "system";
+    return CHOICES.includes(choice) ? choice : null;
+  }
+
+  // A page for everybody may bring a default of its own; it is not remembered as the visitor's choice.
+  function remembered() {
+    const fallback = root.dataset.themeDefault;
+    const choice = chosen();
+    return (choice === "system" && fallback && !window.localStorage?.getItem("obsera.theme") ? fallback : choice) || fallback || "system";
   }
 
   function apply(choice) {

@@ -11,6 +11,7 @@ const exact = new Intl.DateTimeFormat(language, {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
+  hourCycle: "h23",
   timeZoneName: "short",
   timeZone: zone,
 });
