@@ -1,0 +1,191 @@
+"""Pages of checks."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.checks.domain.results import store_results
+from apps.checks.domain.settings import config_of
+from apps.checks.enums import State, Verdict
+from apps.checks.models import Check, CheckState, Flip, Turn
+from apps.core.tenancy import tenant_scope
+from apps.tenants.enums import Role
+from apps.tenants.models import Tenant
+from tests.factories import make_member
+from tests.factories.checks import make_check, make_result
+
+pytestmark = pytest.mark.django_db
+
+FORM = {
+    "name": "Shop",
+    "interval_seconds": "30",
+    "timeout_seconds": "5",
+    "retries": "2",
+    "retry_interval_seconds": "3",
+    "degraded_ms": "",
+    "tags": "web, EU, web",
+    "config-url": "https://shop.example/health",
+    "config-method": "GET",
+    "config-headers": "Authorization: Bearer s3cret-token-of-shop",
+    "config-expected_status": "200-299",
+    "config-verify_tls": "on",
+    "config-follow_redirects": "on",
+    "config-http_version": "auto",
+}
+
+
+@pytest.fixture
+def signed_in(client: Client, owner: User) -> Client:
+    client.force_login(owner)
+    return client
+
+
+def page(client: Client, tenant: Tenant, name: str, *args: object) -> str:
+    response = client.get(reverse(f"checks:{name}", args=[tenant.slug, *args]))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_created_check_is_due_at_once_and_keeps_its_secret_sealed(signed_in: Client, acme: Tenant) -> None:
+    response = signed_in.post(reverse("checks:create", args=[acme.slug]), FORM)
+
+    with tenant_scope(acme.id):
+        check = Check.objects.get()
+        assert response.headers["Location"] == reverse("checks:detail", args=[acme.slug, check.id])
+        assert (check.interval_seconds, check.retries, check.tags, check.degraded_ms) == (30, 2, ["web", "eu"], None)
+        assert config_of(check).headers == {"Authorization": "Bearer s3cret-token-of-shop"}
+        assert "s3cret" not in f"{check.config}{check.secrets}{check.target}"
+        assert Turn.objects.get().claimable_at <= Turn.objects.get().due_at
+        assert CheckState.objects.get().state == State.UNKNOWN
+
+
+def test_secret_is_never_shown_again_and_stays_when_left_empty(signed_in: Client, acme: Tenant) -> None:
+    signed_in.post(reverse("checks:create", args=[acme.slug]), FORM)
+    with tenant_scope(acme.id):
+        check = Check.objects.get()
+
+    shown = page(signed_in, acme, "edit", check.id)
+    response = signed_in.post(reverse("checks:edit", args=[acme.slug, check.id]), {**FORM, "name": "Shop EU", "config-headers": ""})
+
+    assert "s3cret" not in shown
+    assert response.status_code == 302
+    with tenant_scope(acme.id):
+        check = Check.objects.get()
+        assert (check.name, check.version) == ("Shop EU", 2)
+        assert config_of(check).headers == {"Authorization": "Bearer s3cret-token-of-shop"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("config-url", "not a url", "config-url"),
+        ("config-url", "ftp://shop.example/", "config-url"),
+        ("config-expected_status", "2oo", "config-expected_status"),
+        ("config-headers", "no colon here", "config-headers"),
+        ("interval_seconds", "9", "interval_seconds"),
+        ("timeout_seconds", "61", "timeout_seconds"),
+        ("retries", "-1", "retries"),
+        ("name", "", "name"),
+        ("tags", ",".join(f"t{n}" for n in range(21)), "tags"),
+    ],
+)
+def test_wrong_field_is_named_and_nothing_is_made(signed_in: Client, acme: Tenant, field: str, value: str, message: str) -> None:
+    response = signed_in.post(reverse("checks:create", args=[acme.slug]), {**FORM, field: value})
+
+    assert response.status_code == 422
+    assert list(response.context["form"].errors) == [message]
+    with tenant_scope(acme.id):
+        assert Check.objects.count() == 0
+
+
+def test_list_shows_the_worst_first_and_filters(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        make_check("Alpha", state=State.UP, tags=["eu"])
+        make_check("Beta", state=State.DOWN)
+        make_check("Gamma", state=State.PAUSED)
+    address = reverse("checks:list", args=[acme.slug])
+
+    def names(query: str = "") -> list[str]:
+        return [check.name for check, _line in signed_in.get(address + query).context["rows"]]
+
+    assert names() == ["Beta", "Alpha", "Gamma"]
+    assert names("?state=up") == ["Alpha"]
+    assert names("?tag=eu") == ["Alpha"]
+    assert names("?text=amm") == ["Gamma"]
+    assert names("?text=%00") == ["Beta", "Alpha", "Gamma"]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_list_asks_a_fixed_number_of_queries(
+    signed_in: Client, acme: Tenant, rows: int, django_assert_num_queries: object
+) -> None:
+    with tenant_scope(acme.id):
+        for number in range(rows):
+            make_check(f"Check {number}")
+    address = reverse("checks:list", args=[acme.slug])
+    signed_in.get(address)
+
+    with django_assert_num_queries(12):
+        signed_in.get(address)
+
+
+def test_detail_explains_the_failure(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check(state=State.UP)
+        result = make_result(check, Verdict.FAILURE, error_code="status_mismatch", error_values={"status": 503, "expected": "200"})
+    store_results([result])
+
+    shown = page(signed_in, acme, "detail", check.id)
+
+    assert "503" in shown
+    assert signed_in.get(reverse("checks:chart", args=[acme.slug, check.id])).json()["bands"][0]["state"] == "down"
+
+
+def test_pause_and_resume_flip_and_stop_the_turns(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check(state=State.UP)
+
+    signed_in.post(reverse("checks:pause", args=[acme.slug, check.id]))
+    signed_in.post(reverse("checks:pause", args=[acme.slug, check.id]))
+    with tenant_scope(acme.id):
+        assert Turn.objects.get().claimable_at is None
+    signed_in.post(reverse("checks:resume", args=[acme.slug, check.id]))
+
+    with tenant_scope(acme.id):
+        assert [(flip.before, flip.after) for flip in Flip.objects.order_by("id")] == [("up", "paused"), ("paused", "unknown")]
+        assert Turn.objects.get().claimable_at is not None
+
+
+def test_delete_takes_all_of_it(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check(state=State.UP)
+        result = make_result(check, Verdict.FAILURE)
+    store_results([result])
+
+    signed_in.post(reverse("checks:delete", args=[acme.slug, check.id]))
+
+    with tenant_scope(acme.id):
+        assert [model.objects.count() for model in (Check, Turn, CheckState, Flip)] == [0, 0, 0, 0]
+
+
+def test_viewer_may_look_but_not_touch(client: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check(state=State.UP)
+    client.force_login(make_member(acme, "vera@acme.example", Role.VIEWER))
+
+    shown = page(client, acme, "detail", check.id)
+    response = client.post(reverse("checks:pause", args=[acme.slug, check.id]))
+
+    assert reverse("checks:edit", args=[acme.slug, check.id]) not in shown
+    assert response.status_code == 403
+
+
+def test_strangers_check_is_not_there(signed_in: Client, acme: Tenant, globex: Tenant) -> None:
+    with tenant_scope(globex.id):
+        check = make_check("Secret plan")
+
+    in_mine = signed_in.get(reverse("checks:detail", args=[acme.slug, check.id]))
+    in_theirs = signed_in.get(reverse("checks:detail", args=[globex.slug, check.id]))
+
+    assert (in_mine.status_code, in_theirs.status_code) == (404, 404)
