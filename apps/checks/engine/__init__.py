@@ -1,0 +1,1 @@
+"""The probe engine: many probes on one event loop. Pure: it knows neither models nor settings."""

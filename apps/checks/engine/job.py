@@ -1,0 +1,17 @@
+"""One probe to be run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from apps.core.kinds import Config
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeJob:
+    """``token`` comes back with the outcome. Use one ``config`` object per version of a check: it keeps what it prepared."""
+
+    token: Any
+    kind: str
+    config: Config
+    timeout_seconds: float
+    allow_private: bool

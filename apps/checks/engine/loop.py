@@ -1,0 +1,100 @@
+"""Probes on one event loop: any number submitted, so many at once, each reported when it ends."""
+
+import asyncio
+import logging
+import resource
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from apps.checks.engine.driver import CurlDriver
+from apps.checks.engine.job import ProbeJob
+from apps.checks.engine.resolver import HostResolver, Lookup, system_lookup
+from apps.checks.engine.transport import LoopTransport
+from apps.checks.enums import Verdict
+from apps.checks.types.base import Outcome, ProbeContext
+from apps.checks.types.registry import CHECK_TYPES
+from apps.core import clock
+
+logger = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT = 2_000
+SPARE_DESCRIPTORS = 256  # for the database, Redis and libraries
+DESCRIPTORS_PER_PROBE = 2  # a second connection races the first where a name has IPv4 and IPv6 addresses
+
+OnOutcome = Callable[[Any, Outcome, datetime], None]
+
+
+class ProbeLoop:
+    """Runs probes on the running event loop. Everything is called from the loop's own thread.
+
+    ``on_outcome(token, outcome, started_at)`` is called as each probe ends and must be quick. Beyond ``max_in_flight``
+    jobs wait in line; hanging targets hold their place only as long as their own timeout.
+    """
+
+    def __init__(
+        self, on_outcome: OnOutcome, *, max_in_flight: int = MAX_IN_FLIGHT, lookup: Lookup = system_lookup
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_outcome = on_outcome
+        self._max_in_flight = min(max_in_flight, _descriptor_room())
+        self._driver = CurlDriver()
+        self._resolver = HostResolver(lookup)
+        self._http = LoopTransport(self._driver, self._resolver)
+        self._waiting: deque[ProbeJob] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many jobs are running or waiting."""
+        return len(self._running) + len(self._waiting)
+
+    def submit(self, job: ProbeJob) -> None:
+        """Start ``job``, or put it in line."""
+        if len(self._running) >= self._max_in_flight:
+            self._waiting.append(job)
+        else:
+            self._start(job)
+
+    def close(self) -> None:
+        """End everything at once; jobs under way are not reported."""
+        self._waiting.clear()
+        for task in self._running:
+            task.cancel()
+        self._running.clear()
+        self._driver.close()
+        self._resolver.close()
+
+    def _start(self, job: ProbeJob) -> None:
+        task = self._loop.create_task(self._run(job))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._waiting and len(self._running) < self._max_in_flight:
+            self._start(self._waiting.popleft())
+
+    async def _run(self, job: ProbeJob) -> None:
+        started_at = clock.now()
+        context = ProbeContext(timeout_seconds=job.timeout_seconds, allow_private=job.allow_private, http=self._http)
+        try:
+            outcome = await CHECK_TYPES.get(job.kind).probe(job.config, context)
+        except Exception:
+            # A fault of a check type must cost its own probes only.
+            logger.exception("a probe of kind %s broke", job.kind)
+            outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="own_fault", error_values={"detail": "probe"})
+        self._on_outcome(job.token, outcome, started_at)
+
+
+def _descriptor_room() -> int:
+    """Raise the limit of open files as far as allowed and return how many probes fit under it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_IN_FLIGHT * DESCRIPTORS_PER_PROBE + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return MAX_IN_FLIGHT
+    return max(1, (soft - SPARE_DESCRIPTORS) // DESCRIPTORS_PER_PROBE)

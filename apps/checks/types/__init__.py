@@ -1,0 +1,1 @@
+"""Check types: one file per kind, listed in `registry`."""

@@ -1,0 +1,120 @@
+"""What a probe's error code means and what mends it, in words for people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.kinds import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Two sentences in the active language."""
+
+    reason: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.mend}".strip()
+
+
+class _Lenient(dict[str, str | int]):
+    """Values of a sentence; one that an older result lacks shows as a dash."""
+
+    def __missing__(self, _key: str) -> str:
+        return "–"
+
+
+LOOK_AT_THE_SERVER = _("Look at the server and at what stands between.")
+RENEW = _("Renew the certificate and load it into the server.")
+
+MESSAGES: Mapping[str, tuple[Text, Text]] = {
+    "dns_failure": (_("The name %(host)s has no address."), _("Check its spelling and its DNS records.")),
+    "dns_timeout": (_("Looking up %(host)s took too long."), _("Check the name servers of this domain.")),
+    "address_forbidden": (
+        _("The address %(address)s may not be checked (%(reason)s)."),
+        _("Use a public address, or let an owner allow private targets in the settings."),
+    ),
+    "connect_refused": (
+        _("The server refused the connection."),
+        _("Check that the service runs and listens on this port."),
+    ),
+    "connect_timeout": (_("The server did not take the connection in time."), _("Check firewall, routing and load.")),
+    "network_unreachable": (_("There is no way to the server's network."), _("Check routing and the DNS records.")),
+    "connect_failed": (_("The connection failed."), LOOK_AT_THE_SERVER),
+    "tls_timeout": (
+        _("The server did not finish the TLS handshake in time."),
+        _("Check its load and its TLS settings."),
+    ),
+    "tls_failed": (_("No TLS connection came about (%(detail)s)."), _("Check that this port speaks TLS 1.2 or newer.")),
+    "tls_invalid": (_("The certificate is not valid (%(detail)s)."), _("Replace the certificate.")),
+    "tls_expired": (_("The certificate has expired."), RENEW),
+    "tls_not_yet_valid": (_("The certificate is not valid yet."), _("Check the server's clock and the certificate.")),
+    "tls_self_signed": (
+        _("The certificate is signed by itself or by a root that nobody trusts."),
+        _("Use one of a known authority, or switch verification off for this check."),
+    ),
+    "tls_unknown_issuer": (
+        _("The certificate's issuer is unknown."),
+        _("Let the server send the whole chain, or use a known authority."),
+    ),
+    "tls_revoked": (_("The certificate has been revoked."), RENEW),
+    "tls_name_mismatch": (_("The certificate is for another name."), _("Get one that names this host.")),
+    "timeout": (_("The server did not answer in time."), _("Check its load, or allow the check more time.")),
+    "transfer_timeout": (
+        _("The answer began but did not end in time."),
+        _("Check the server's load and the size of the answer, or allow the check more time."),
+    ),
+    "empty_response": (_("The server closed the connection without an answer."), LOOK_AT_THE_SERVER),
+    "connection_lost": (_("The connection broke in the middle of the answer."), LOOK_AT_THE_SERVER),
+    "bad_response": (_("What came back is not HTTP."), _("Check the port and what listens there.")),
+    "header_flood": (
+        _("The answer's headers are too many or too large."),
+        _("Make them smaller: 300 kB are the most."),
+    ),
+    "status_mismatch": (
+        _("The server answered %(status)s; expected was %(expected)s."),
+        _("Look at the server, or change what is expected."),
+    ),
+    "keyword_missing": (_("The text “%(keyword)s” is missing."), _("Look at the page, or change the keyword.")),
+    "keyword_present": (_("The text “%(keyword)s” is there."), _("Look at the page, or change the keyword.")),
+    "http_version_mismatch": (_("The server answered with HTTP/%(version)s."), _("Switch HTTP/2 on at the server.")),
+    "too_many_redirects": (_("The server redirected more than %(count)s times."), _("Check it for a redirect loop.")),
+    "bad_redirect": (_("The server redirected to an address that cannot be used."), _("Check its redirect.")),
+    "bad_url": (_("The address cannot be used."), _("Correct the check's URL.")),
+    "request_failed": (_("The request failed (%(detail)s)."), LOOK_AT_THE_SERVER),
+    "own_fault": (
+        _("This could not be measured (%(detail)s)."),
+        _("The fault is on our side; nothing is needed from you."),
+    ),
+    "settings_unreadable": (_("The check's settings could not be read."), _("Save the check again.")),
+}
+CODES = frozenset(MESSAGES)
+
+FORBIDDEN_REASONS: Mapping[str, Text] = {
+    "loopback": _("this machine itself"),
+    "private": _("a private network"),
+    "link-local": _("the local link"),
+    "metadata": _("a cloud's metadata"),
+    "shared": _("a provider's inner network"),
+    "multicast": _("a multicast group"),
+    "unspecified": _("no address at all"),
+    "broadcast": _("a broadcast address"),
+    "reserved": _("a reserved address"),
+    "documentation": _("an address for examples"),
+    "benchmarking": _("an address for benchmarks"),
+    "tunnel": _("a tunnel"),
+    "invalid": _("not an address"),
+}
+
+
+def explain(code: str, values: Mapping[str, str | int] | None = None) -> Explanation:
+    """Return the reason and the mend for an error code; an unknown code explains itself."""
+    if code not in MESSAGES:
+        return Explanation(code.replace("_", " "), "")
+    reason, mend = MESSAGES[code]
+    filled = _Lenient(values or {})
+    if code == "address_forbidden":
+        filled["reason"] = str(FORBIDDEN_REASONS.get(str(filled["reason"]), filled["reason"]))
+    return Explanation(str(reason) % filled, str(mend))

@@ -1,0 +1,258 @@
+"""One HTTP transfer on a reusable curl handle, with every limit that a stranger's server makes necessary.
+
+Each transfer opens a connection of its own: the address guard sees every one of them, nothing is shared between
+tenants, and the times of its phases are real. A body is read up to its limit and then cut off: that is a success marked
+``is_truncated``, since a probe looks at the first part only. Nothing is decompressed, so that a bomb stays small.
+"""
+
+import _socket
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache, lru_cache
+from typing import Any
+
+import certifi
+import pycurl
+
+from apps.core.http.failures import Failure, failure_of
+from apps.core.http.guard import forbidden_reason
+
+MEBIBYTE = 1_048_576
+USER_AGENT = "Obsera/0.1"
+# One key share instead of two: a hybrid one that the target does not want costs a tenth of the handshake. The others are
+# offered all the same, for a second round.
+KEY_GROUPS = "X25519:P-256:P-384:P-521:X25519MLKEM768"
+SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+class HttpVersion(StrEnum):
+    """What a request may speak. ``AUTO`` takes HTTP/2 where TLS offers it."""
+
+    AUTO = "auto"
+    ONE = "1.1"
+    TWO = "2"
+
+
+CURL_VERSIONS = {
+    HttpVersion.AUTO: pycurl.CURL_HTTP_VERSION_2TLS,
+    HttpVersion.ONE: pycurl.CURL_HTTP_VERSION_1_1,
+    HttpVersion.TWO: pycurl.CURL_HTTP_VERSION_2TLS,
+}
+VERSION_NAMES = {
+    pycurl.CURL_HTTP_VERSION_1_0: "1.0",
+    pycurl.CURL_HTTP_VERSION_1_1: "1.1",
+    pycurl.CURL_HTTP_VERSION_2_0: "2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """What is asked; ``url`` comes from `check_url`, header lines are bytes without line ends."""
+
+    method: str
+    url: str
+    header_lines: tuple[bytes, ...] = ()
+    body: bytes | None = None
+    verify_tls: bool = True
+    http_version: HttpVersion = HttpVersion.AUTO
+    max_bytes: int = MEBIBYTE
+    reads_certificate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one sending of a request may do. ``pinned`` is a name's "host:port:address,address", resolved beforehand."""
+
+    timeout_seconds: float
+    allow_private: bool
+    connect_timeout_seconds: float | None = None
+    pinned: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. Phases are microseconds from the start, as libcurl counts them; 0 where not reached
+    (``first_byte_us`` means something with a status only)."""
+
+    failure: Failure | None
+    status: int
+    http_version: str
+    remote_ip: str
+    body: bytes
+    is_truncated: bool
+    content_type: str
+    redirect_url: str
+    cert_expires_at: datetime | None
+    resolved_us: int
+    connected_us: int
+    secured_us: int
+    sent_us: int
+    first_byte_us: int
+    total_us: int
+
+
+@cache
+def ca_file() -> str:
+    """Return the trusted roots: the operator's own choice, the system's (which knows private ones), else Mozilla's."""
+    named = os.environ.get("SSL_CERT_FILE", "")
+    return next((path for path in (named, SYSTEM_CA_FILE) if path and os.path.isfile(path)), certifi.where())
+
+
+class Transfer:
+    """A curl handle with its constant options set, for one transfer after the other (never two at once)."""
+
+    def __init__(self, *, keeps_headers: bool = False) -> None:
+        self.curl = pycurl.Curl()
+        self.header_lines: list[bytes] = []
+        self._chunks: list[bytes] = []
+        self._room = 0
+        self._is_truncated = False
+        self._allow_private = False
+        self._reads_certificate = False
+        self._refused: Failure | None = None
+        self._set_constants(keeps_headers)
+
+    def _set_constants(self, keeps_headers: bool) -> None:
+        option = self.curl.setopt
+        option(pycurl.NOSIGNAL, 1)  # signals and threads do not mix
+        option(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        option(pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        option(pycurl.FOLLOWLOCATION, 0)
+        option(pycurl.PROXY, "")  # a proxy from the environment would connect in our place, past the guard
+        option(pycurl.NOPROXY, "*")
+        option(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        option(pycurl.FRESH_CONNECT, 1)
+        option(pycurl.FORBID_REUSE, 1)
+        option(pycurl.SSL_SESSIONID_CACHE, 0)
+        option(pycurl.CAINFO, ca_file())
+        option(pycurl.SSL_EC_CURVES, KEY_GROUPS)
+        option(pycurl.USERAGENT, USER_AGENT)
+        option(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        option(pycurl.WRITEFUNCTION, self._take_body)
+        if keeps_headers:
+            option(pycurl.HEADERFUNCTION, self.header_lines.append)
+
+    def prepare(self, request: OutboundRequest, limits: Limits) -> None:
+        """Load a request. Every option that differs between requests is set each time, so that none is left over."""
+        self._allow_private = limits.allow_private
+        self._reads_certificate = request.reads_certificate and request.url.startswith("https")
+        self._room = request.max_bytes
+        option = self.curl.setopt
+        option(pycurl.URL, request.url)
+        option(pycurl.TIMEOUT_MS, max(1, int(limits.timeout_seconds * 1_000)))
+        option(pycurl.CONNECTTIMEOUT_MS, int((limits.connect_timeout_seconds or limits.timeout_seconds) * 1_000) or 1)
+        option(pycurl.HTTPHEADER, request.header_lines)
+        option(pycurl.RESOLVE, (limits.pinned,) if limits.pinned else ())
+        option(pycurl.HTTP_VERSION, CURL_VERSIONS[request.http_version])
+        option(pycurl.SSL_VERIFYPEER, request.verify_tls)
+        option(pycurl.SSL_VERIFYHOST, 2 if request.verify_tls else 0)
+        option(pycurl.OPT_CERTINFO, self._reads_certificate)
+        self._set_method(request.method, request.body)
+
+    def _set_method(self, method: str, body: bytes | None) -> None:
+        self.curl.setopt(pycurl.HTTPGET, 1)
+        if method == "GET" and body is None:
+            self.curl.unsetopt(pycurl.CUSTOMREQUEST)
+            return
+        if method == "HEAD":
+            self.curl.unsetopt(pycurl.CUSTOMREQUEST)
+            self.curl.setopt(pycurl.NOBODY, 1)
+            return
+        if body is not None:
+            self.curl.setopt(pycurl.POSTFIELDS, body)
+        self.curl.setopt(pycurl.CUSTOMREQUEST, method)
+
+    def _open_socket(self, _purpose: int, address: Any) -> int:
+        """Open the socket for an address, unless the guard refuses it. This is the last look: names were resolved by now."""
+        family, kind, protocol, place = address
+        ip = place[0]
+        reason = forbidden_reason(ip, allow_private=self._allow_private)
+        if reason is not None:
+            self._refused = Failure("address_forbidden", {"address": ip, "reason": reason})
+            return int(pycurl.SOCKET_BAD)
+        try:
+            return _socket.socket(family, kind, protocol).detach()  # libcurl owns and closes the descriptor
+        except OSError as error:
+            self._refused = Failure("own_fault", {"detail": error.strerror or "socket"}, is_ours=True)
+            return int(pycurl.SOCKET_BAD)
+
+    def _take_body(self, chunk: bytes) -> int | None:
+        self._room -= len(chunk)
+        if self._room >= 0:
+            self._chunks.append(chunk)
+            return None
+        self._chunks.append(chunk[: self._room])
+        self._is_truncated = True
+        return 0  # which ends the transfer with a write error that `finish` forgives
+
+    def finish(self, number: int = 0, message: str = "") -> Reply:
+        """Read the result of the transfer that ended with libcurl's error ``number`` and make ready for the next."""
+        try:
+            return self._reply(number, message)
+        finally:
+            self._chunks = []
+            self.header_lines.clear()
+            self._is_truncated = False
+            self._refused = None
+
+    def _reply(self, number: int, message: str) -> Reply:
+        info = self.curl.getinfo
+        return Reply(
+            failure=self._failure(number, message) if number else None,
+            status=info(pycurl.RESPONSE_CODE),
+            http_version=VERSION_NAMES.get(info(pycurl.INFO_HTTP_VERSION), ""),
+            remote_ip=info(pycurl.PRIMARY_IP) or "",
+            body=b"".join(self._chunks),
+            is_truncated=self._is_truncated,
+            content_type=_text(info, pycurl.CONTENT_TYPE),
+            redirect_url=_text(info, pycurl.REDIRECT_URL),
+            cert_expires_at=_expiry(info(pycurl.INFO_CERTINFO)) if self._reads_certificate else None,
+            resolved_us=info(pycurl.NAMELOOKUP_TIME_T),
+            connected_us=info(pycurl.CONNECT_TIME_T),
+            secured_us=info(pycurl.APPCONNECT_TIME_T),
+            sent_us=info(pycurl.PRETRANSFER_TIME_T),
+            first_byte_us=info(pycurl.STARTTRANSFER_TIME_T),
+            total_us=info(pycurl.TOTAL_TIME_T),
+        )
+
+    def _failure(self, number: int, message: str) -> Failure | None:
+        if self._is_truncated:
+            return None
+        if self._refused is not None and number == pycurl.E_COULDNT_CONNECT:
+            return self._refused
+        return failure_of(self.curl, number, message)
+
+    def close(self) -> None:
+        self.curl.close()
+
+
+def pin(host: str, port: int, addresses: Sequence[str]) -> str:
+    """Return the `Limits.pinned` that makes libcurl use these addresses for a name without resolving it."""
+    return f"+{host}:{port}:{','.join(f'[{ip}]' if ':' in ip else ip for ip in addresses)}"
+
+
+def _text(info: Any, key: int) -> str:
+    try:
+        return info(key) or ""
+    except UnicodeDecodeError:  # a server's own bytes
+        return ""
+
+
+def _expiry(chain: Sequence[Any]) -> datetime | None:
+    """Return when the leaf certificate ends, from libcurl's list of (name, value) pairs per certificate."""
+    for name, value in chain[0] if chain else ():
+        if name == "Expire date":
+            return _instant(value)
+    return None
+
+
+@lru_cache(maxsize=4_096)
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
+    except ValueError:
+        return None
