@@ -22,6 +22,7 @@ from config.run.errors import RunError
 Connection = psycopg.Connection[tuple[object, ...]]
 
 CONNECT_SECONDS = 5
+DEFAULT_PORT = 5432
 FIRST_MEMBERSHIP_OPTIONS_VERSION = 160000
 # Several hosts may start at the same moment; one provisions, the others wait.
 PROVISION_LOCK = 0x0B5E7A
@@ -118,11 +119,27 @@ def _reason(error: psycopg.Error) -> str:
 
 def place(url: str) -> str:
     """`host:port`, for messages: never user or password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or DEFAULT_PORT}"
+
+
+def check_address(url: str) -> None:
+    """RunError for what is not `postgresql://…/database`."""
     try:
         parts = urlsplit(url)
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
+        problem = "" if parts.port != 0 else "port 0"
     except ValueError as error:
-        raise RunError(f"DATABASE_URL is not an address: {error}.") from error
+        problem = str(error)
+    else:
+        if parts.scheme not in {"postgresql", "postgres"}:
+            problem = f'it begins with "{parts.scheme}"'
+        elif not parts.path.strip("/"):
+            problem = "it names no database"
+    if problem:
+        raise RunError(
+            f"DATABASE_URL is not an address: {problem}.",
+            mend="make run DATABASE_URL=postgresql://user:password@host:5432/database",
+        )
 
 
 def database_name(url: str) -> str:

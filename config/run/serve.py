@@ -102,17 +102,17 @@ def _install(supervisor: Supervisor, environment: Mapping[str, str]) -> None:
     if supervisor.stop_reason:
         raise StartInterruptedError
     if status != 0:
-        raise RunError(explain(lines), mend=f"read {var_folder() / 'log' / 'install.log'}, mend the setting, make run")
+        raise explain(lines, var_folder() / "log" / "install.log")
 
 
-def explain(lines: list[str]) -> str:
-    """The sentence that matters in the end of a Django traceback."""
+def explain(lines: list[str], log: Path) -> RunError:
+    """What matters in the end of a Django traceback."""
     for line in reversed(lines):
         name, _, text = line.partition(": ")
         if name.endswith("ImproperlyConfigured"):
-            return text
+            return RunError(text, mend="change that setting in the environment, then: make run")
     tail = "\n".join(lines[-6:])
-    return f"the product could not be prepared:\n{tail}"
+    return RunError(f"the product could not be prepared:\n{tail}", mend=f"read {log}")
 
 
 def _web(environment: Mapping[str, str], listeners: list[socket.socket]) -> Part:

@@ -6,14 +6,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
+
 from config.run.errors import RunError
 from config.run.parts import Part
 from config.run.paths import private_folder, var_folder
 from config.run.postgres import Cluster, prepare_cluster
 from config.run.private_files import read_or_create_secret
 from config.run.roles import (
+    CONNECT_SECONDS,
     DatabaseUrls,
     RoleNames,
+    check_address,
     database_name,
     is_accepting,
     may_provision,
@@ -71,13 +75,29 @@ def start_services(plan: Plan, supervisor: Supervisor) -> dict[str, str]:
     """Start what is ours, provision the database; the environment for every other process."""
     private_folder(plan.home)
     urls = _start_database(plan, supervisor)
-    redis_url = plan.redis_url or _start_redis(plan, supervisor)
+    redis_url = _checked_redis(plan.redis_url) if plan.redis_url else _start_redis(plan, supervisor)
     return {**urls.environment(), "REDIS_URL": redis_url}
 
 
 def secret_key() -> str:
     """The installation's secret: given, or made on the first start."""
     return os.environ.get("SECRET_KEY") or read_or_create_secret(private_folder(var_folder()) / "secret-key")
+
+
+def _checked_redis(url: str) -> str:
+    """The given address, once it has answered: without Redis nothing reminds the workers."""
+    try:
+        with redis.Redis.from_url(
+            url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS
+        ) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise RunError(
+            f"the Redis of REDIS_URL cannot be used: {error}",
+            mend="check REDIS_URL (redis://:password@host:6379/0) and that the server runs,\n"
+            "or unset it to use the embedded one: env -u REDIS_URL make run",
+        ) from error
+    return url
 
 
 def _start_redis(plan: Plan, supervisor: Supervisor) -> str:
@@ -98,6 +118,7 @@ def _start_database(plan: Plan, supervisor: Supervisor) -> DatabaseUrls:
 
 
 def _given_database(plan: Plan, url: str) -> DatabaseUrls:
+    check_address(url)
     if plan.owner_url:
         return DatabaseUrls(app=url, owner=plan.owner_url)
     if may_provision(url):

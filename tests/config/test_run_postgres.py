@@ -16,7 +16,7 @@ from config.run import postgres, services
 from config.run.errors import RunError
 from config.run.ports import any_free
 from config.run.postgres import Cluster, prepare_cluster
-from config.run.roles import DatabaseUrls, connect, is_accepting, password_of, place, provision_roles, role_url
+from config.run.roles import DatabaseUrls, check_address, connect, is_accepting, password_of, provision_roles, role_url
 from config.run.services import Plan, start_services
 from config.run.supervisor import Supervisor
 
@@ -138,7 +138,7 @@ def test_owner_of_test_services_makes_databases_that_both_roles_may_use(cluster:
 
 
 def given(cluster: Cluster, url: str, owner_url: str | None = None) -> Plan:
-    return Plan(cluster.home, "obsera", url, owner_url, "redis://127.0.0.1:1/0", is_durable=True)
+    return Plan(cluster.home, "obsera", url, owner_url, None, is_durable=True)
 
 
 def make_customer(cluster: Cluster, rights: str) -> str:
@@ -205,9 +205,26 @@ def test_unreachable_database_is_named_without_its_password() -> None:
     assert "hidden" not in str(caught.value)
 
 
-def test_address_with_a_wrong_port_is_refused() -> None:
-    with pytest.raises(RunError, match="DATABASE_URL is not an address"):
-        place("postgresql://host:port/x")
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://host:port/x", "Port could not be cast to integer value as 'port'"),
+        ("mysql://host/x", 'it begins with "mysql"'),
+        ("postgresql://host", "it names no database"),
+    ],
+)
+def test_address_that_is_none_is_refused(url: str, problem: str) -> None:
+    with pytest.raises(RunError) as caught:
+        check_address(url)
+
+    assert caught.value.problem == f"DATABASE_URL is not an address: {problem}."
+
+
+def test_unreachable_redis_is_told(tmp_path: Path, supervisor: Supervisor) -> None:
+    plan = Plan(tmp_path, "x", "postgresql://a@b/c", "postgresql://d@b/c", f"redis://127.0.0.1:{any_free()}/0", True)
+
+    with pytest.raises(RunError, match="the Redis of REDIS_URL cannot be used: "):
+        start_services(plan, supervisor)
 
 
 def test_passwords_differ_by_role_and_secret() -> None:

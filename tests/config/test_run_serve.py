@@ -134,14 +134,17 @@ def test_wrong_setting_is_told_in_one_line() -> None:
         "django.core.exceptions.ImproperlyConfigured: PORT='abc' is not a whole number from 1 to 65535.",
     ]
 
-    assert serve.explain(lines) == "PORT='abc' is not a whole number from 1 to 65535."
+    error = serve.explain(lines, Path("install.log"))
+
+    assert error.problem == "PORT='abc' is not a whole number from 1 to 65535."
+    assert error.mend == "change that setting in the environment, then: make run"
 
 
 def test_other_failures_show_the_end_of_their_output() -> None:
-    assert serve.explain([str(number) for number in range(9)]).splitlines() == [
-        "the product could not be prepared:",
-        *"345678",
-    ]
+    error = serve.explain([str(number) for number in range(9)], Path("install.log"))
+
+    assert error.problem.splitlines() == ["the product could not be prepared:", *"345678"]
+    assert error.mend == "read install.log"
 
 
 def test_workers_serve_one_queue_each() -> None:
