@@ -83,6 +83,7 @@ class PairsField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(strip=True, **options)
+        self._checks = tuple(options.get("validators", ()))  # CharField adds its own, which measure text
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -109,6 +110,8 @@ class PairsField(forms.CharField):
             raise ValidationError(_("Names and values are single lines without control characters."), code="control")
         if self.max_length and sum(len(part) for pair in value.items() for part in pair) > self.max_length:
             raise ValidationError(_("This is too long."), code="max_length")
+        for check in self._checks:
+            check(value)
 
 
 def _setting_of(entry: Field[Any]) -> Setting:
