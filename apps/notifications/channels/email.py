@@ -9,7 +9,6 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.core.validators import EmailValidator
 from django.template.loader import render_to_string
-from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -101,4 +100,4 @@ def headers(message: Message, key: str) -> dict[str, str]:
 def _times(message: Message) -> Iterator[Fact]:
     for label, at in ((_("Started"), message.started_at), (_("Ended"), message.ended_at)):
         if at:
-            yield Fact(label, f"{date_format(localtime(at), 'DATETIME_FORMAT')} {localtime(at).tzname()}")
+            yield Fact(label, localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z"))

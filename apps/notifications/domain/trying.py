@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
 from apps.core import clock
 from apps.core.tenancy import current_tenant_id
@@ -38,7 +39,8 @@ def try_channel(channel: Channel, message: Message, *, key: str) -> Try:
     outcome: Receipt | DeliveryError
     try:
         policy = Policy(allow_private=channel.tenant.allows_private_targets)
-        outcome = type_of(channel).deliver(config_of(channel), message, key=key, policy=policy)
+        with timezone.override(channel.tenant.time_zone):
+            outcome = type_of(channel).deliver(config_of(channel), message, key=key, policy=policy)
     except DeliveryError as error:
         outcome = error
     except Exception as error:
