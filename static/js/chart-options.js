@@ -51,7 +51,7 @@ function thresholdLine(threshold, colors) {
   return {
     yAxis: threshold.value,
     lineStyle: { color: colors.of(threshold.state ?? "degraded"), type: "dashed", width: 1 },
-    label: { formatter: threshold.label ?? "", position: "insideEndTop", color: colors.quiet, fontSize: 11 },
+    label: { formatter: threshold.label ?? "", position: "insideEndTop", color: colors.quiet, fontSize: 11, fontFamily: colors.font },
   };
 }
 
@@ -85,7 +85,7 @@ export function chartOption(data, colors, { hidden, width }) {
   const text = { color: colors.quiet, fontSize: 11, fontFamily: colors.font };
   return {
     animation: false,
-    grid: { left: 4, right: 12, top: 12, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 20, top: 12, bottom: 4, containLabel: true },
     // Only the line: ECharts' HTML tooltip needs style attributes, which our content security policy forbids (chart-tip.js).
     tooltip: { trigger: "axis", showContent: false, axisPointer: { type: "line", lineStyle: { color: colors.quiet, type: "solid" } } },
     xAxis: {

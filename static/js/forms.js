@@ -73,6 +73,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 // A page shown again by the back button must not keep its spinner.
-window.addEventListener("pageshow", () => {
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) {
+    return;
+  }
   document.querySelectorAll(".btn[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
 });

@@ -10,27 +10,23 @@
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
   const prefersMore = window.matchMedia("(prefers-contrast: more)");
 
-  // What the visitor chose on this device; null before that.
-  function chosen() {
+  function remembered() {
     let choice = null;
     try {
       choice = window.localStorage.getItem("obsera.theme");
     } catch {
       // Storage may be blocked; the cookie or the default answers then.
     }
+    if (CHOICES.includes(choice)) {
+      return choice;
+    }
     const cookie = document.cookie.match(/(?:^|; )obsera_theme=([a-z]+)\./);
-    choice = choice || (cookie && cookie[1]);
-    return CHOICES.includes(choice) ? choice : null;
+    const seen = cookie && CHOICES.includes(cookie[1]) ? cookie[1] : "system";
+    // A page for everybody may bring a default of its own for visitors who never chose.
+    return seen === "system" ? root.dataset.themeDefault || seen : seen;
   }
 
-  // A page for everybody may bring a default of its own; it is not remembered as the visitor's choice.
-  function remembered() {
-    const fallback = root.dataset.themeDefault;
-    const choice = chosen();
-    return (choice === "system" && fallback && !window.localStorage?.getItem("obsera.theme") ? fallback : choice) || fallback || "system";
-  }
-
-  function apply(choice) {
+  function apply(choice, isChosen = false) {
     const dark = choice === "dark" || (choice !== "light" && prefersDark.matches);
     const more = choice === "contrast" || (choice === "system" && prefersMore.matches);
     root.dataset.bsTheme = dark ? "dark" : "light";
@@ -40,9 +36,11 @@
     } else {
       delete root.dataset.contrast;
     }
-    const secure = window.location.protocol === "https:" ? "; Secure" : "";
-    const seen = (more ? "contrast" : choice) + "." + (dark ? "dark" : "light");
-    document.cookie = "obsera_theme=" + seen + "; Path=/; Max-Age=31536000; SameSite=Lax" + secure;
+    if (isChosen || !root.dataset.themeDefault) {
+      const secure = window.location.protocol === "https:" ? "; Secure" : "";
+      const seen = (more ? "contrast" : choice) + "." + (dark ? "dark" : "light");
+      document.cookie = "obsera_theme=" + seen + "; Path=/; Max-Age=31536000; SameSite=Lax" + secure;
+    }
     document.dispatchEvent(new CustomEvent("theme:changed", { detail: { choice } }));
   }
 
@@ -52,7 +50,7 @@
     } catch {
       // The cookie remembers it as well.
     }
-    apply(choice);
+    apply(choice, true);
   }
 
   apply(remembered());
