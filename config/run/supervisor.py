@@ -138,7 +138,9 @@ class Supervisor:
             if time.monotonic() > deadline:
                 log = self._logs / f"{what}.log"
                 raise RunError(f"{what} did not become ready in {seconds:.0f} seconds.", mend=f"read {log}")
-            self.pump(every)
+            asked_at = time.monotonic()
+            while (rest := asked_at + every - time.monotonic()) > 0:
+                self.pump(rest)
 
     # -- watching ---------------------------------------------------------------------------
 
