@@ -11,6 +11,8 @@ SCHEDULE_TABLE = (
     Job("checks.sweep_turns", task="checks.sweep_turns", every=timedelta(seconds=2), queue="events"),
     # Finds deliveries whose hint was lost, whose next try is due, or whose worker died.
     Job("notifications.sweep", task="notifications.deliver", every=timedelta(seconds=1), queue="deliveries"),
+    # Looks again at alerts whose silence ended, whose reminder is due, or whose check was deleted.
+    Job("alerting.reevaluate", task="alerting.reevaluate", every=timedelta(seconds=10), queue="events"),
     # Makes the coming days' partitions of results, drops the oldest.
     Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
     Job("accounts.forget_old_sessions", task="accounts.forget_old_sessions", every=timedelta(days=1), queue="events"),

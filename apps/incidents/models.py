@@ -11,16 +11,22 @@ from apps.core.tenancy import TenantForeignKey, TenantOneToOneField
 from apps.incidents.enums import EntryKind, Severity
 from apps.tenants.models import TenantModel
 
+MAX_NOTE_LENGTH = 5_000
+
 
 class Outage(TenantModel):
     """A time in which a check was not well. Opened by one flip, ended by a later one."""
 
-    watched = TenantForeignKey(Check, on_delete=models.CASCADE, db_column="check_id", related_name="outages", db_index=False)
+    watched = TenantForeignKey(
+        Check, on_delete=models.CASCADE, db_column="check_id", related_name="outages", db_index=False
+    )
     severity = models.CharField(max_length=10, choices=Severity.choices, help_text=_("The worst it has been."))
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     opened_by = TenantOneToOneField(Flip, on_delete=models.CASCADE, related_name="opened_outage")
-    last_flip = TenantForeignKey(Flip, on_delete=models.CASCADE, related_name="+", help_text=_("The last flip accounted for."))
+    last_flip = TenantForeignKey(
+        Flip, on_delete=models.CASCADE, related_name="+", help_text=_("The last flip accounted for.")
+    )
     error_code = models.CharField(max_length=40, blank=True)
     error_values = models.JSONField(default=dict)
 
@@ -29,11 +35,14 @@ class Outage(TenantModel):
         verbose_name_plural = _("outages")
         indexes = [
             models.Index(fields=["watched", "-started_at"], name="incidents_outage_of_check"),  # a check's outages
-            models.Index(fields=["tenant", "-started_at"], name="incidents_outage_recent"),  # the list, newest first
+            # the list, open first (DESC puts nulls first), and the count of open ones
+            models.Index(fields=["tenant", "-ended_at", "-started_at"], name="incidents_outage_list"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["watched"], condition=Q(ended_at=None), name="incidents_outage_one_open"),
-            models.CheckConstraint(condition=Q(ended_at=None) | Q(ended_at__gte=models.F("started_at")), name="incidents_outage_ends_later"),
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | Q(ended_at__gte=models.F("started_at")), name="incidents_outage_ends_later"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -43,14 +52,24 @@ class Outage(TenantModel):
     def is_open(self) -> bool:
         return self.ended_at is None
 
+    @property
+    def state(self) -> str:
+        return "open" if self.is_open else "resolved"
+
+    @property
+    def severity_now(self) -> Severity | None:
+        """What it is at the moment: an outage that was down may be degraded by now. Reads the last flip."""
+        return Severity(self.last_flip.after) if self.is_open else None
+
 
 class OutageEntry(TenantModel):
-    """A line of an outage's timeline."""
+    """A line of an outage's timeline. Higher apps add what they did about it, in words that stand here."""
 
     outage = TenantForeignKey(Outage, on_delete=models.CASCADE, related_name="entries", db_index=False)
     at = models.DateTimeField(default=clock.now)
     kind = models.CharField(max_length=20, choices=EntryKind.choices)
-    text = models.TextField(blank=True, max_length=5_000)
+    text = models.TextField(blank=True, max_length=MAX_NOTE_LENGTH)
+    values = models.JSONField(default=dict, help_text=_("What the line's sentence names: a rule, channels."))
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta(TenantModel.Meta):

@@ -4,7 +4,6 @@ from django.db import transaction
 
 from apps.checks.enums import State
 from apps.checks.models import Check, Flip
-from apps.core import clock
 from apps.core.tenancy import current_tenant_id
 from apps.events.domain.outbox import emit
 from apps.incidents.enums import EntryKind, Severity
@@ -19,9 +18,9 @@ def account_for_flips(check: Check) -> None:
     """Bring a check's outages in line with its flips, in their order, from the last one accounted for.
 
     Flips reach us in any order and more than once. Locking the check makes rivals take turns, and reading all that is new
-    makes the order in which they come irrelevant.
+    makes the order in which they come irrelevant. The weak lock lets others write rows that refer to the check meanwhile.
     """
-    Check.objects.select_for_update().get(id=check.id)
+    Check.objects.select_for_update(no_key=True).get(id=check.id)
     outage = Outage.objects.filter(watched=check).order_by("-id").first()
     news = Flip.objects.filter(watched=check).order_by("id")
     if outage:
@@ -43,7 +42,7 @@ def _account(check: Check, outage: Outage | None, flip: Flip) -> Outage | None:
 
 
 def _open_outage(check: Check, flip: Flip, severity: Severity) -> Outage:
-    outage = Outage.objects.create(
+    outage: Outage = Outage.objects.create(
         watched=check,
         severity=severity,
         started_at=flip.at,
@@ -52,7 +51,7 @@ def _open_outage(check: Check, flip: Flip, severity: Severity) -> Outage:
         error_code=flip.error_code,
         error_values=flip.error_values,
     )
-    _note(outage, flip, EntryKind.OPENED)
+    _tell(outage, flip, EntryKind.OPENED)
     emit(OutageOpened(tenant_id=current_tenant_id(), check_id=check.id, outage_id=outage.id))
     return outage
 
@@ -61,23 +60,17 @@ def _change_outage(outage: Outage, flip: Flip, severity: Severity) -> None:
     if severity == Severity.DOWN:
         outage.severity, outage.error_code, outage.error_values = severity, flip.error_code, flip.error_values
     outage.save()
-    _note(outage, flip, EntryKind.WORSENED if severity == Severity.DOWN else EntryKind.IMPROVED)
+    _tell(outage, flip, EntryKind.WORSENED if severity == Severity.DOWN else EntryKind.IMPROVED)
     emit(OutageChanged(tenant_id=current_tenant_id(), check_id=outage.watched_id, outage_id=outage.id))
 
 
 def _resolve_outage(outage: Outage, flip: Flip) -> None:
     outage.ended_at = max(flip.at, outage.started_at)
     outage.save()
-    _note(outage, flip, EntryKind.RESOLVED if flip.after == State.UP else EntryKind.LOST_SIGHT)
+    _tell(outage, flip, EntryKind.RESOLVED if flip.after == State.UP else EntryKind.LOST_SIGHT)
     emit(OutageResolved(tenant_id=current_tenant_id(), check_id=outage.watched_id, outage_id=outage.id))
 
 
-def _note(outage: Outage, flip: Flip, kind: EntryKind) -> None:
-    OutageEntry.objects.create(outage=outage, at=max(flip.at, outage.started_at), kind=kind)
-
-
-@transaction.atomic
-def write_note(*, outage: Outage, text: str, author: object) -> OutageEntry:
-    """Add a person's note to the timeline."""
-    entry: OutageEntry = OutageEntry.objects.create(outage=outage, at=clock.now(), kind=EntryKind.NOTE, text=text, author=author)
-    return entry
+def _tell(outage: Outage, flip: Flip, kind: EntryKind) -> None:
+    values = {"error_code": flip.error_code, "error_values": flip.error_values} if flip.error_code else {}
+    OutageEntry.objects.create(outage=outage, at=max(flip.at, outage.started_at), kind=kind, values=values)

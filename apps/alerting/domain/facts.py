@@ -1,0 +1,79 @@
+"""Reading rows into the values that the stages look at."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from apps.alerting.enums import AlertState
+from apps.alerting.models import Alert, AlertRule, RuleChannel, Silence
+from apps.alerting.stages.base import AlertFacts, ChannelFacts, RuleFacts, SilenceFacts
+from apps.notifications.enums import DeliveryState
+from apps.notifications.models import Channel, Delivery
+
+SUBJECT = "alert"
+
+
+def read_rules() -> list[RuleFacts]:
+    """Return the tenant's rules, oldest first, with their channels; a rule without any writes to the default ones."""
+    own: dict[UUID, list[ChannelFacts]] = {}
+    for row in RuleChannel.objects.select_related("channel").order_by("channel__name"):
+        own.setdefault(row.rule_id, []).append(_channel(row.channel))
+    defaults = tuple(_channel(channel) for channel in Channel.objects.filter(is_default=True).order_by("name"))
+    return [_rule(rule, tuple(own.get(rule.id, ())) or defaults) for rule in AlertRule.objects.order_by("id")]
+
+
+def _channel(channel: Channel) -> ChannelFacts:
+    return ChannelFacts(channel.id, channel.name, channel.is_enabled)
+
+
+def _rule(rule: AlertRule, channels: tuple[ChannelFacts, ...]) -> RuleFacts:
+    return RuleFacts(
+        id=rule.id,
+        name=rule.name,
+        created_at=rule.created_at,
+        is_enabled=rule.is_enabled,
+        severities=frozenset(rule.severities),
+        tags=frozenset(rule.tags),
+        channels=channels,
+        notifies_on_resolve=rule.notifies_on_resolve,
+        repeat_interval=rule.repeat_interval,
+    )
+
+
+def read_silences(now: datetime) -> tuple[SilenceFacts, ...]:
+    """Return the silences that are active now."""
+    active = Silence.objects.filter(starts_at__lte=now, ends_at__gt=now).order_by("ends_at")
+    return tuple(
+        SilenceFacts(
+            id=one.id, ends_at=one.ends_at, check_id=one.watched_id, tags=frozenset(one.tags), reason=one.reason
+        )
+        for one in active
+    )
+
+
+def alert_facts(alert: Alert, told_channels: tuple[ChannelFacts, ...]) -> AlertFacts:
+    return AlertFacts(
+        id=alert.id,
+        is_open=alert.is_open,
+        is_acknowledged=alert.state == AlertState.ACKNOWLEDGED,
+        told=frozenset(alert.last_notified_as),
+        told_channels=told_channels,
+        last_notified_at=alert.last_notified_at,
+        notice_count=alert.notice_count,
+    )
+
+
+def read_told_channels(alerts: Sequence[Alert]) -> dict[UUID, tuple[ChannelFacts, ...]]:
+    """Return for each alert the channels that still exist and were written to about it."""
+    if not alerts:
+        return {}
+    told = Delivery.objects.filter(
+        subject_kind=SUBJECT, subject_id__in=[alert.id for alert in alerts], channel__isnull=False
+    )
+    pairs = told.exclude(state=DeliveryState.CANCELLED).values_list("subject_id", "channel_id").distinct()
+    by_alert: dict[UUID, set[UUID]] = {}
+    for alert_id, channel_id in pairs:
+        by_alert.setdefault(alert_id, set()).add(channel_id)
+    wanted = {channel_id for ids in by_alert.values() for channel_id in ids}
+    channels = [_channel(channel) for channel in Channel.objects.filter(id__in=wanted).order_by("name")]
+    return {alert_id: tuple(one for one in channels if one.id in ids) for alert_id, ids in by_alert.items()}

@@ -1,0 +1,82 @@
+"""Looking again at alerts when time alone may change what is to be told: reminders, ends of silences, deleted checks."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from apps.alerting.domain.rounds import consider_outage, end_orphan
+from apps.alerting.enums import OPEN_STATES, Trigger
+from apps.alerting.models import Alert
+from apps.core import clock
+from apps.core.tenancy import system_scope, tenant_scope
+from apps.events.hints import hint
+
+logger = logging.getLogger(__name__)
+
+REEVALUATE_TASK = "alerting.reevaluate"
+QUEUE = "events"
+BATCH_SIZE = 100
+# A look that failed is repeated after this; so is one whose worker died.
+LEASE = timedelta(seconds=30)
+
+CLAIM = """
+WITH mine AS (
+    SELECT id FROM alerting_alert
+    WHERE state <> 'resolved'
+      AND (due_at <= now() OR outage_id IS NULL AND (due_at IS NULL OR due_at > now() + %(lease)s))
+    ORDER BY due_at NULLS FIRST LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE alerting_alert AS alert SET due_at = now() + %(lease)s
+FROM mine WHERE alert.id = mine.id
+RETURNING alert.tenant_id, alert.id, alert.outage_id
+"""
+
+
+def look_again_now() -> None:
+    """Let the sweep look at the tenant's waiting alerts at once."""
+    Alert.objects.filter(state__in=OPEN_STATES, due_at__isnull=False).update(due_at=clock.now())
+    transaction.on_commit(lambda: hint(REEVALUATE_TASK, queue=QUEUE), robust=True)
+
+
+def reevaluate_due() -> int:
+    """Look at every alert that is due, batch after batch; return how many were looked at."""
+    looked_at = 0
+    while claimed := _claim():
+        looked_at += len(claimed)
+        for tenant_id, outage_id in dict.fromkeys(
+            (tenant_id, outage_id) for tenant_id, _alert_id, outage_id in claimed if outage_id
+        ):
+            _look(tenant_id, outage_id)
+        for tenant_id, alert_id in [
+            (tenant_id, alert_id) for tenant_id, alert_id, outage_id in claimed if not outage_id
+        ]:
+            _end(tenant_id, alert_id)
+    return looked_at
+
+
+def _claim() -> list[tuple[UUID, UUID, UUID | None]]:
+    """Lease a batch. Rivals: other workers; SKIP LOCKED parts us. The round itself locks the outage and guards the rest."""
+    with system_scope("one sweep serves every tenant"), transaction.atomic(), connection.cursor() as cursor:
+        parameters: dict[str, Any] = {"limit": BATCH_SIZE, "lease": LEASE}
+        cursor.execute(CLAIM, parameters)
+        claimed: list[tuple[UUID, UUID, UUID | None]] = cursor.fetchall()
+        return claimed
+
+
+def _look(tenant_id: UUID, outage_id: UUID) -> None:
+    try:
+        with tenant_scope(tenant_id):
+            consider_outage(outage_id, Trigger.TIME)
+    except Exception:
+        logger.exception("looking again at the alerts of outage %s failed", outage_id)
+
+
+def _end(tenant_id: UUID, alert_id: UUID) -> None:
+    try:
+        with tenant_scope(tenant_id):
+            end_orphan(alert_id)
+    except Exception:
+        logger.exception("ending alert %s, whose outage is gone, failed", alert_id)

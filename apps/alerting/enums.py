@@ -1,0 +1,74 @@
+"""Words of this app."""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class AlertState(TextChoices):
+    """Where an alert stands."""
+
+    FIRING = "firing", _("Firing")
+    ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+    RESOLVED = "resolved", _("Resolved")
+
+
+OPEN_STATES = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
+
+
+class Trigger(TextChoices):
+    """What made the pipeline look at an alert."""
+
+    OPENED = "opened", _("The outage opened")
+    CHANGED = "changed", _("The outage got worse or better")
+    RESOLVED = "resolved", _("The outage ended")
+    RULES = "rules", _("A rule changed")
+    TIME = "time", _("A reminder was due, or a silence ended")
+    GONE = "gone", _("The check was deleted")
+
+
+class Notice(TextChoices):
+    """What a message tells."""
+
+    FIRING = "firing", _("Firing")
+    WORSE = "worse", _("Got worse")
+    BETTER = "better", _("Got better")
+    REPEAT = "repeat", _("Reminder")
+    RESOLVED = "resolved", _("Resolved")
+
+
+class Verdict(TextChoices):
+    """What a stage did with an alert."""
+
+    PASSED = "passed", _("Passed")
+    STOPPED = "stopped", _("Stopped")
+
+
+class Reason(TextChoices):
+    """Why a stage let an alert pass or stopped it; the label is the sentence, its names are filled from the step's values."""
+
+    MATCHED = "matched", _("The rule covers this check and “%(severity)s”.")
+    OVER = "over", _("What the rule watches for is over.")
+    RULE_GONE = "rule_gone", _("The rule was deleted.")
+    RULE_OFF = "rule_off", _("The rule is switched off.")
+    OTHER_TAGS = "other_tags", _("The check has none of the rule's tags: %(tags)s.")
+    OTHER_SEVERITY = "other_severity", _("The rule does not cover “%(severity)s”.")
+    OVER_BEFORE = "over_before", _("The outage was over before the rule saw it.")
+    NOT_INHIBITED = "not_inhibited", _("No graver alert on the same check.")
+    INHIBITED = "inhibited", _("Rule “%(rule)s” tells of something graver on the same check.")
+    NOT_SILENCED = "not_silenced", _("No silence applies.")
+    SILENCED = "silenced", _("Silenced until %(until)s: %(reason)s")
+    RESOLVE_ANYWAY = "resolve_anyway", _("Who was told that it began is told that it is over, whatever applies now.")
+    GROUPED = "grouped", _("One alert per rule and check.")
+    FIRST = "first", _("Nobody was told yet.")
+    WORSE = "worse", _("It is graver than what was told last.")
+    BETTER = "better", _("It is less grave than what was told last.")
+    ALL_RESOLVED = "all_resolved", _("It was told as firing and is over.")
+    REPEAT_DUE = "repeat_due", _("The last message is older than the rule's reminder interval.")
+    NOTHING_NEW = "nothing_new", _("Nothing new since the last message.")
+    NOTHING_TOLD = "nothing_told", _("Nobody was told that it began, so nobody needs to hear that it is over.")
+    LEVEL = "level", _("Goes to the rule's channels: %(channels)s.")
+    TOLD_CHANNELS = "told_channels", _("Goes to the channels that were told: %(channels)s.")
+    ACKNOWLEDGED = "acknowledged", _("Someone is on it: no reminders.")
+    NO_CHANNELS = "no_channels", _("There is no channel that is switched on.")
+    NO_RESOLVES = "no_resolves", _("The rule does not tell when it is over.")
+    PLANNED = "planned", _("%(count)s messages written down for delivery.")

@@ -1,0 +1,1 @@
+"""The stages of the alert pipeline, one file each: decisions over values, without a database."""

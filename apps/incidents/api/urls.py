@@ -1,0 +1,9 @@
+"""Addresses of outages in the API."""
+
+from rest_framework.routers import SimpleRouter
+
+from apps.incidents.api.views import OutageViewSet
+
+router = SimpleRouter()
+router.register("outages", OutageViewSet, basename="outages")
+urlpatterns = router.urls

@@ -1,0 +1,67 @@
+"""Writing lines of an outage's timeline, and saying them."""
+
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import User
+from apps.core import clock
+from apps.core.refusals import Refusal
+from apps.core.tenancy import current_tenant_id
+from apps.incidents.domain.causes import cause
+from apps.incidents.enums import EntryKind
+from apps.incidents.models import MAX_NOTE_LENGTH, Outage, OutageEntry
+from apps.live.domain.publish import publish
+
+
+class EmptyNote(Refusal):
+    """A note says something."""
+
+    message = _("Write something first.")
+
+
+class NoteTooLong(Refusal):
+    """A note is a note."""
+
+    message = _("A note has at most 5,000 characters.")
+
+
+def write_note(*, outage: Outage, text: str, author: User | None) -> OutageEntry:
+    """Add a person's (or, with a key, a program's) note."""
+    text = text.strip()
+    if not text:
+        raise EmptyNote
+    if len(text) > MAX_NOTE_LENGTH:
+        raise NoteTooLong
+    return _write(outage.id, EntryKind.NOTE, text=text, author=author)
+
+
+def write_entry(*, outage_id: UUID, kind: EntryKind, values: dict[str, Any], author: User | None = None) -> OutageEntry:
+    """Add what a higher app did about the outage; ``values`` fill the kind's sentence in `SENTENCES`."""
+    return _write(outage_id, kind, values=values, author=author)
+
+
+def _write(outage_id: UUID, kind: EntryKind, **fields: Any) -> OutageEntry:
+    entry: OutageEntry = OutageEntry.objects.create(outage_id=outage_id, at=clock.now(), kind=kind, **fields)
+    publish(f"tenant:{current_tenant_id()}", [f"outage:{outage_id}"])
+    return entry
+
+
+SENTENCES = {
+    EntryKind.NOTIFIED: _("Rule “%(rule)s” wrote to %(channels)s."),
+    EntryKind.SILENCED: _("A silence holds back what rule “%(rule)s” would send."),
+    EntryKind.ACKNOWLEDGED: _("Rule “%(rule)s” sends no more reminders."),
+    EntryKind.DELIVERED: _("“%(title)s” went through %(channel)s."),
+    EntryKind.NOT_DELIVERED: _("“%(title)s” did not go through %(channel)s: %(reason)s"),
+}
+
+
+def sentence(entry: OutageEntry) -> str:
+    """Return what the line says below its title, in the active language."""
+    kind = EntryKind(entry.kind)
+    if kind == EntryKind.NOTE:
+        return str(entry.text)
+    if kind in SENTENCES:
+        return str(str(SENTENCES[kind]) % entry.values)
+    return cause(entry.values.get("error_code", ""), entry.values.get("error_values", {}))

@@ -1,0 +1,210 @@
+"""Outages follow from flips, whatever the order in which the events arrive."""
+
+import threading
+from collections import Counter
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from apps.checks.domain.checks import pause_check
+from apps.checks.enums import State
+from apps.checks.events import CheckFlipped
+from apps.checks.models import Check, Flip
+from apps.core.tenancy import tenant_scope
+from apps.events.models import OutboxRow
+from apps.incidents.domain.outages import account_for_flips
+from apps.incidents.enums import EntryKind, Severity
+from apps.incidents.handlers import on_check_flipped
+from apps.incidents.models import Outage, OutageEntry
+from apps.tenants.models import Tenant
+from tests.factories.checks import make_check
+from tests.factories.incidents import make_flip, minute
+
+pytestmark = pytest.mark.django_db
+
+
+def outages() -> list[tuple[object, ...]]:
+    return list(Outage.objects.order_by("id").values_list("severity", "started_at", "ended_at", "error_code"))
+
+
+def lines() -> list[tuple[str, object]]:
+    return list(OutageEntry.objects.order_by("id").values_list("kind", "at"))
+
+
+def told() -> Counter[str]:
+    """Events of outages, each counted once although every handler has a row."""
+    pairs = OutboxRow.objects.filter(event__startswith="incidents.").values_list("event", "handler")
+    by_event = Counter(event for event, _ in pairs)
+    handlers = Counter(event for event, _ in set(pairs))
+    return Counter({event: count // handlers[event] for event, count in by_event.items()})
+
+
+def test_flip_down_opens_an_outage_at_the_flips_instant(in_acme: Tenant) -> None:
+    check = make_check()
+    flip = make_flip(check, State.DOWN, minute(1), error_values={"port": 9})
+
+    account_for_flips(check)
+
+    outage = Outage.objects.get()
+    assert outages() == [(Severity.DOWN, minute(1), None, "connect_refused")]
+    assert (outage.opened_by_id, outage.last_flip_id, outage.error_values) == (flip.id, flip.id, {"port": 9})
+    assert lines() == [(EntryKind.OPENED, minute(1))]
+    assert told() == {"incidents.outage_opened": 1}
+
+
+def test_degraded_down_degraded_up_is_one_outage_with_its_worst_severity(in_acme: Tenant) -> None:
+    check = make_check()
+    steps = ((State.DEGRADED, 1), (State.DOWN, 2), (State.DEGRADED, 5), (State.UP, 9))
+    severities = []
+
+    for state, at in steps:
+        make_flip(check, state, minute(at))
+        account_for_flips(check)
+        severities.append((Outage.objects.get().severity, Outage.objects.get().severity_now))
+
+    assert severities == [
+        (Severity.DEGRADED, Severity.DEGRADED),
+        (Severity.DOWN, Severity.DOWN),
+        (Severity.DOWN, Severity.DEGRADED),
+        (Severity.DOWN, None),
+    ]
+    assert outages() == [(Severity.DOWN, minute(1), minute(9), "connect_refused")]
+    assert lines() == [
+        (EntryKind.OPENED, minute(1)),
+        (EntryKind.WORSENED, minute(2)),
+        (EntryKind.IMPROVED, minute(5)),
+        (EntryKind.RESOLVED, minute(9)),
+    ]
+    assert told() == {"incidents.outage_opened": 1, "incidents.outage_changed": 2, "incidents.outage_resolved": 1}
+
+
+def test_events_out_of_order_and_twice_give_the_same_outages(in_acme: Tenant) -> None:
+    check = make_check()
+    flips = [
+        make_flip(check, state, minute(at))
+        for at, state in enumerate((State.DOWN, State.UP, State.DEGRADED, State.UP, State.DOWN))
+    ]
+    events = [CheckFlipped(tenant_id=in_acme.id, check_id=check.id, flip_id=flip.id) for flip in flips]
+
+    for event in (events[4], events[0], events[2], events[2], events[1], events[3], events[4]):
+        on_check_flipped(event)
+
+    assert outages() == [
+        (Severity.DOWN, minute(0), minute(1), "connect_refused"),
+        (Severity.DEGRADED, minute(2), minute(3), ""),
+        (Severity.DOWN, minute(4), None, "connect_refused"),
+    ]
+    assert told() == {"incidents.outage_opened": 3, "incidents.outage_resolved": 2}
+
+
+def test_second_flip_seen_alone_after_the_first_goes_on_with_its_outage(in_acme: Tenant) -> None:
+    check = make_check()
+    make_flip(check, State.DOWN, minute(0))
+    account_for_flips(check)
+    make_flip(check, State.UP, minute(3))
+
+    account_for_flips(check)
+    account_for_flips(check)
+
+    assert outages() == [(Severity.DOWN, minute(0), minute(3), "connect_refused")]
+    assert told() == {"incidents.outage_opened": 1, "incidents.outage_resolved": 1}
+
+
+def test_healthy_flips_open_nothing(in_acme: Tenant) -> None:
+    check = make_check()
+    for at, state in enumerate((State.UP, State.PAUSED, State.UNKNOWN, State.UP)):
+        make_flip(check, state, minute(at))
+
+    account_for_flips(check)
+
+    assert (outages(), lines(), told()) == ([], [], {})
+
+
+def test_pause_during_an_outage_ends_it_as_no_longer_watched(in_acme: Tenant) -> None:
+    check = make_check(state=State.DOWN)
+    make_flip(check, State.DOWN, minute(0))
+    account_for_flips(check)
+
+    pause_check(check)
+    account_for_flips(check)
+
+    paused_at = Flip.objects.get(after=State.PAUSED).at
+    assert outages() == [(Severity.DOWN, minute(0), paused_at, "connect_refused")]
+    assert lines() == [(EntryKind.OPENED, minute(0)), (EntryKind.LOST_SIGHT, paused_at)]
+
+
+def test_recovery_dated_before_the_beginning_ends_at_the_beginning(in_acme: Tenant) -> None:
+    """Two probers' clocks need not agree."""
+    check = make_check()
+    make_flip(check, State.DOWN, minute(5))
+    make_flip(check, State.UP, minute(4))
+
+    account_for_flips(check)
+
+    assert outages() == [(Severity.DOWN, minute(5), minute(5), "connect_refused")]
+
+
+def test_deleted_check_is_passed_over(in_acme: Tenant) -> None:
+    check = make_check()
+    flip = make_flip(check, State.DOWN, minute(0))
+    event = CheckFlipped(tenant_id=in_acme.id, check_id=check.id, flip_id=flip.id)
+    check.delete()
+
+    on_check_flipped(event)
+
+    assert outages() == []
+
+
+def test_other_tenants_check_is_passed_over(acme: Tenant, globex: Tenant) -> None:
+    with tenant_scope(globex.id):
+        check = make_check()
+        flip = make_flip(check, State.DOWN, minute(0))
+
+    with tenant_scope(acme.id):
+        on_check_flipped(CheckFlipped(tenant_id=acme.id, check_id=check.id, flip_id=flip.id))
+
+    with tenant_scope(globex.id):
+        assert outages() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_make_one_outage(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        checks = [make_check(f"Check {number}") for number in range(5)]
+        for check in checks:
+            make_flip(check, State.DEGRADED, minute(0))
+            make_flip(check, State.DOWN, minute(1))
+            make_flip(check, State.UP, minute(2))
+    failures = _at_once(acme.id, checks, workers=4)
+
+    with tenant_scope(acme.id):
+        found = outages()
+        events = told()
+
+    assert failures == []
+    assert found == [(Severity.DOWN, minute(0), minute(2), "connect_refused")] * 5
+    assert events == {"incidents.outage_opened": 5, "incidents.outage_changed": 5, "incidents.outage_resolved": 5}
+
+
+def _at_once(tenant_id: UUID, checks: list[Check], *, workers: int) -> list[Exception]:
+    failures: list[Exception] = []
+    start = threading.Barrier(workers)
+
+    def work() -> None:
+        try:
+            start.wait(timeout=10)
+            for check in checks:
+                with tenant_scope(tenant_id):
+                    account_for_flips(check)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    return failures
