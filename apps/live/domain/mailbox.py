@@ -41,14 +41,17 @@ class Mailbox:
     async def take(self) -> str | Signal:
         """Return the next thing to do, waiting for it if need be."""
         while True:
-            for signal in Signal:
-                if signal in self._signals:
-                    self._signals.remove(signal)
-                    return signal
+            if self._signals:
+                return self._next_signal()
             if self._letters:
                 return self._letters.popleft()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+
+    def _next_signal(self) -> Signal:
+        first = Signal.CHECK_ACCESS if Signal.CHECK_ACCESS in self._signals else Signal.CATCH_UP
+        self._signals.remove(first)
+        return first
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
