@@ -12,6 +12,11 @@ SEEN = "seen_at"
 TOUCH_EVERY_SECONDS = 3_600  # a session row is written once an hour, not once a request
 
 
+def mark_signed_in(request: HttpRequest) -> None:
+    """Begin the absolute age of a sign-in."""
+    request.session[SIGNED_IN] = int(clock.now().timestamp())
+
+
 class SessionAgeMiddleware(MiddlewareMixin):
     """Signs out who signed in too long ago; moves the expiry of who is here. Costs no query of its own."""
 

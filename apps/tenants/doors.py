@@ -1,6 +1,7 @@
 """The doors for pages: each opens the scope it needs, and marks its view for the contract test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, cast
 
@@ -9,15 +10,18 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.core.doors import View, account_view, marked, public_view, staff_view
 from apps.core.tenancy import tenant_scope
 from apps.tenants.domain.memberships import membership_of
 from apps.tenants.domain.rights import permissions_of
 from apps.tenants.models import Membership, Tenant
 from apps.tenants.permissions import Permission
 
-View = Callable[..., HttpResponse]
+__all__ = ["TenantRequest", "account_view", "public_view", "require", "staff_view", "tenant_view"]
+LAST_TENANT = "tenant"  # in the session: where `/` leads next time
 
 
 class TenantRequest(HttpRequest):
@@ -27,12 +31,6 @@ class TenantRequest(HttpRequest):
     tenant: Tenant
     membership: Membership
     can: frozenset[str]
-
-
-def _marked(view: View, door: str, permission: Permission | None = None) -> View:
-    view.door = door  # type: ignore[attr-defined]
-    view.permission = permission  # type: ignore[attr-defined]
-    return view
 
 
 def tenant_view(permission: Permission) -> Callable[[Callable[..., HttpResponse]], View]:
@@ -48,14 +46,25 @@ def tenant_view(permission: Permission) -> Callable[[Callable[..., HttpResponse]
             tenant = Tenant.objects.filter(slug=tenant_slug).first()
             if tenant is None:
                 raise Http404
-            with tenant_scope(tenant.id), transaction.atomic():
+            with tenant_scope(tenant.id), transaction.atomic(), _forgetting_on_refusal(request):
                 _admit(cast("TenantRequest", request), tenant, permission)
                 with timezone.override(tenant.time_zone):
                     return view(request, *args, **kwargs)
 
-        return _marked(guarded, "tenant", permission)
+        return marked(guarded, "tenant", permission)
 
     return decorate
+
+
+@contextmanager
+def _forgetting_on_refusal(request: HttpRequest) -> Iterator[None]:
+    """The 403 and 404 pages are made after the scope has closed: they must not find a tenant to ask about."""
+    try:
+        yield
+    except (Http404, PermissionDenied):
+        for name in ("tenant", "membership", "can"):
+            request.__dict__.pop(name, None)
+        raise
 
 
 def _admit(request: TenantRequest, tenant: Tenant, permission: Permission) -> None:
@@ -63,33 +72,12 @@ def _admit(request: TenantRequest, tenant: Tenant, permission: Permission) -> No
     if membership is None:
         raise Http404
     request.tenant, request.membership, request.can = tenant, membership, permissions_of(membership.role)
+    require(request, permission)
+    if request.session.get(LAST_TENANT) != tenant.slug:
+        request.session[LAST_TENANT] = tenant.slug
+
+
+def require(request: TenantRequest, permission: Permission) -> None:
+    """Refuse (403) who lacks a right that only a part of the page needs, such as its POST."""
     if permission.name not in request.can:
-        raise PermissionDenied
-
-
-def account_view(view: View) -> View:
-    """Open a page for anyone signed in, without a tenant."""
-    return _marked(wraps(view)(login_required(view)), "account")
-
-
-def public_view(view: View) -> View:
-    """Mark a page that anyone may see."""
-
-    @wraps(view)
-    def opened(*args: Any, **kwargs: Any) -> HttpResponse:
-        return view(*args, **kwargs)
-
-    return _marked(opened, "public")
-
-
-def staff_view(view: View) -> View:
-    """Open a page for the operator only; to others it does not exist."""
-
-    @login_required
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not cast("User", request.user).is_staff:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return _marked(guarded, "staff")
+        raise PermissionDenied(_("This needs the right “%(right)s”.") % {"right": permission.label})

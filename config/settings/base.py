@@ -158,6 +158,16 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_FORMS = {
+    "login": "apps.accounts.sign_in_forms.SignInForm",
+    "signup": "apps.accounts.sign_in_forms.SignUpForm",
+    "reset_password": "apps.accounts.sign_in_forms.AskForResetForm",
+    "reset_password_from_key": "apps.accounts.sign_in_forms.ResetPasswordForm",
+    "change_password": "apps.accounts.sign_in_forms.ChangePasswordForm",
+    "set_password": "apps.accounts.sign_in_forms.SetPasswordForm",
+    "add_email": "apps.accounts.sign_in_forms.NewAddressForm",
+    "reauthenticate": "apps.accounts.sign_in_forms.ConfirmPasswordForm",
+}
 ACCOUNT_SIGNUP_FORM_CLASS = "apps.accounts.forms.NameForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
@@ -174,6 +184,11 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_USER_DISPLAY = str
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
 MFA_ADAPTER = "apps.accounts.adapter.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "apps.accounts.sign_in_forms.CodeForm",
+    "reauthenticate": "apps.accounts.sign_in_forms.ConfirmCodeForm",
+    "activate_totp": "apps.accounts.sign_in_forms.EnrolForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Obsera"
 

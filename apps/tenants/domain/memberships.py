@@ -1,5 +1,6 @@
 """Joining, leaving, changing roles."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from django.db import transaction
@@ -24,8 +25,14 @@ class LastOwner(Refusal):
 def tenants_of(user: User) -> list[Tenant]:
     """Return the tenants a person belongs to, by name: the one question that crosses tenants for a signed-in person."""
     with system_scope("a person asks for their own memberships"):
-        ids = list(Membership.unscoped.filter(user=user).values_list("tenant_id", flat=True))
-    return list(Tenant.objects.filter(id__in=ids).order_by("name"))
+        found = Membership.unscoped.filter(user=user).select_related("tenant").order_by("tenant__name", "tenant__slug")
+        return [membership.tenant for membership in found]
+
+
+def tenant_to_enter(tenants: Sequence[Tenant], last_slug: str | None) -> Tenant | None:
+    """Return where a signed-in person goes: where they were last, or the only tenant; None means they choose."""
+    last = next((tenant for tenant in tenants if tenant.slug == last_slug), None)
+    return last or (tenants[0] if len(tenants) == 1 else None)
 
 
 def membership_of(user: User, tenant: Tenant) -> Membership | None:
