@@ -18,6 +18,8 @@ LOCALE = PROJECT / "locale"
 FIRST_LANGUAGE = "de"
 IGNORED = (".venv", "node_modules", "var", "staticfiles", "static/vendor", "tests", "bench", "docker")
 SHOWN_PROBLEMS = 20
+_FORM_LETTER = "# SOME DESCRIPTIVE TITLE."
+_UNUSED_HEADERS = ('"PO-Revision-Date', '"Last-Translator', '"Language-Team', '"Report-Msgid-Bugs-To')
 _DATE_LINE = re.compile(r'^"POT-Creation-Date: .*\n', re.MULTILINE)
 _SCRIPT_STRING = re.compile(r"\b(n?gettext|pgettext|interpolate)\(")
 
@@ -60,7 +62,20 @@ def update() -> None:
         _make_messages(domain, folders)
     for file in LOCALE.rglob("*.po"):
         text = file.read_text(encoding="utf-8")
-        file.write_text(_DATE_LINE.sub("", text), encoding="utf-8")
+        file.write_text(tidy_header(text, language=file.parts[-3]), encoding="utf-8")
+
+
+def tidy_header(text: str, *, language: str) -> str:
+    """Drop what changes by the hour, and the form letter that a new catalogue begins with."""
+    text = _DATE_LINE.sub("", text)
+    if not text.startswith(_FORM_LETTER):
+        return text
+    header, rest = text[text.index('msgid ""') :].split("\n\n", 1)
+    kept = [line for line in header.splitlines() if not line.startswith(_UNUSED_HEADERS)]
+    header = (
+        "\n".join(kept).replace("PACKAGE VERSION", "Obsera").replace('"Language: \\n"', f'"Language: {language}\\n"')
+    )
+    return f"{header}\n\n{rest}"
 
 
 def _has_script_strings() -> bool:

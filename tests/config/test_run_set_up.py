@@ -165,6 +165,21 @@ def test_catalogues_differ_by_strings_and_not_by_translations(tmp_path: Path) ->
     assert (same, changed) == ([], ["locale/django.po is not up to date with the strings in the code"])
 
 
+def test_new_catalogue_begins_with_what_is_known() -> None:
+    letter = (
+        '# SOME DESCRIPTIVE TITLE.\n#, fuzzy\nmsgid ""\nmsgstr ""\n'
+        '"Project-Id-Version: PACKAGE VERSION\\n"\n"POT-Creation-Date: 2026-11-21 03:00+0000\\n"\n'
+        '"Last-Translator: FULL NAME <EMAIL@ADDRESS>\\n"\n"Language: \\n"\n\nmsgid "Check"\nmsgstr ""\n'
+    )
+
+    text = translations.tidy_header(letter, language="de")
+
+    assert text == (
+        'msgid ""\nmsgstr ""\n"Project-Id-Version: Obsera\\n"\n"Language: de\\n"\n\nmsgid "Check"\nmsgstr ""\n'
+    )
+    assert translations.tidy_header(text, language="de") == text
+
+
 def test_failing_check_does_not_hide_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     def refuse() -> int:
         raise RunError("no tools.", mend="install them")
