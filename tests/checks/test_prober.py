@@ -1,0 +1,160 @@
+"""The prober against a real target and a real database."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+
+from apps.checks.domain.checks import Timing, create_check, delete_check, pause_check, update_check
+from apps.checks.domain.prober import run_prober
+from apps.checks.domain.turns import claim_turns
+from apps.checks.enums import State, Verdict
+from apps.checks.models import Check, CheckState, Flip, Result, Turn
+from apps.checks.types.registry import CHECK_TYPES
+from apps.core.kinds import parse_config
+from apps.core.tenancy import tenant_scope
+from apps.tenants.models import Tenant
+from bench._servers import FlipTarget
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TIMING = Timing(interval_seconds=10, timeout_seconds=2, retries=0)
+
+
+@contextmanager
+def probing() -> Iterator[None]:
+    """A prober at work in a thread of its own."""
+    stop = threading.Event()
+    thread = threading.Thread(target=run_prober, args=[stop])
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def target() -> Iterator[FlipTarget]:
+    with FlipTarget() as server:
+        yield server
+
+
+@pytest.fixture
+def scope(acme: Tenant) -> Iterator[Tenant]:
+    with tenant_scope(acme.id):
+        yield acme
+
+
+def http_check(target: FlipTarget, path: str = "/", timing: Timing = TIMING) -> Check:
+    config = parse_config(CHECK_TYPES.get("http").Config, {"url": target.url + path})
+    return create_check(name=path, kind="http", config=config, timing=timing)
+
+
+def test_new_check_is_probed_within_a_second_and_on_its_beat(scope: Tenant, target: FlipTarget) -> None:
+    check = http_check(target)
+    first_due = Turn.objects.get().due_at
+
+    with probing():
+        wait_for(Result.objects.exists, 3)
+
+    result = Result.objects.get()
+    assert (result.check_id, result.due_at, result.verdict, result.status_code) == (check.id, first_due, Verdict.SUCCESS, 200)
+    assert result.total_ms >= result.first_byte_ms > 0
+    assert result.remote_ip == "127.0.0.1"
+    assert (Turn.objects.get().due_at - first_due).total_seconds() == 10
+    assert CheckState.objects.get().state == State.UP
+
+
+def test_failing_target_flips_with_its_reason(scope: Tenant, target: FlipTarget) -> None:
+    target.break_path("/shop")
+    http_check(target, "/shop")
+
+    with probing():
+        wait_for(Flip.objects.exists)
+
+    flip = Flip.objects.get()
+    assert (flip.after, flip.error_code) == ("down", "status_mismatch")
+    assert flip.error_values["status"] == 503
+
+
+def test_private_target_is_refused_where_the_tenant_may_not(scope: Tenant, target: FlipTarget) -> None:
+    Tenant.objects.filter(id=scope.id).update(allows_private_targets=False)
+    http_check(target)
+
+    with probing():
+        wait_for(Result.objects.exists)
+
+    result = Result.objects.get()
+    assert (result.verdict, result.error_code) == (Verdict.FAILURE, "address_forbidden")
+    assert target.hits == 0
+
+
+def test_changed_settings_are_used_at_the_next_turn(scope: Tenant, target: FlipTarget) -> None:
+    target.break_path("/old")
+    check = http_check(target, "/old")
+
+    with probing():
+        wait_for(lambda: CheckState.objects.get().state == State.DOWN)
+        config = parse_config(CHECK_TYPES.get("http").Config, {"url": f"{target.url}/new"})
+        update_check(Check.objects.get(id=check.id), name="new", config=config, timing=TIMING, tags=[])
+        Turn.objects.update(due_at=Turn.objects.get().due_at, claimable_at=Turn.objects.get().due_at)
+        wait_for(lambda: CheckState.objects.get().state == State.UP, 15)
+
+
+def test_check_paused_or_deleted_meanwhile_does_no_harm(scope: Tenant, target: FlipTarget) -> None:
+    paused, deleted = http_check(target, "/slow?1"), http_check(target, "/slow?2")
+    target.delay_seconds = 1.0
+
+    with probing():
+        wait_for(lambda: target.hits == 2)
+        pause_check(paused)
+        delete_check(deleted)
+        time.sleep(1.5)
+
+    assert [state.state for state in CheckState.objects.all()] == ["paused"]
+    assert [result.check_id for result in Result.objects.all()] == [paused.id]
+
+
+def test_stopped_prober_gives_back_what_is_under_way(scope: Tenant, target: FlipTarget) -> None:
+    check = http_check(target, "/slow", Timing(interval_seconds=10, timeout_seconds=30, retries=0))
+    target.delay_seconds = 20.0
+
+    with probing():
+        wait_for(lambda: target.hits == 1)
+
+    assert [turn.check_id for turn in claim_turns(10)] == [check.id]
+
+
+def test_lease_of_a_slow_probe_is_kept(scope: Tenant, target: FlipTarget) -> None:
+    http_check(target, "/slow", Timing(interval_seconds=60, timeout_seconds=30, retries=0))
+    target.delay_seconds = 9.5
+
+    with probing():
+        wait_for(Result.objects.exists, 20)
+
+    assert target.hits == 1
+
+
+def test_results_wait_while_the_database_is_away(scope: Tenant, target: FlipTarget) -> None:
+    http_check(target, "/slow")
+    target.delay_seconds = 1.0
+
+    with probing():
+        wait_for(lambda: target.hits == 1)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = current_user AND datname = current_database()")
+        wait_for(Result.objects.exists)
+
+    assert Result.objects.count() == 1
