@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -46,6 +47,17 @@ class Valkey:
                 else:
                     return
         raise TimeoutError("the test's own Redis did not start")
+
+    def freeze(self) -> None:
+        """Leave connections open and answer nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -252,7 +252,7 @@ class Hub:
             for topic, feed in list(self._feeds.items()):
                 feed.forget(now)
                 if topic in self._listeners:
-                    if feed.n is not None and self._is_connected:
+                    if feed.n is not None and feed.held is None and self._is_connected:
                         self._push(topic, wire.beat(epoch=self._epoch, n=feed.n))
                 elif not feed.history and topic not in self._timers:
                     del self._feeds[topic]
