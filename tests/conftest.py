@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import connections, router
 from psycopg import sql
 
+import config.celery  # noqa: F401 - hints go to the test's own Redis; without it each waits six seconds for nobody
 from apps.accounts.models import User
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
