@@ -1,0 +1,395 @@
+"""Working off deliveries: what each answer leads to, shown on real sockets and real transactions."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from apps.core import clock
+from apps.core.tenancy import tenant_scope
+from apps.events.base import Event
+from apps.notifications.channels.base import DeliveryError, Message
+from apps.notifications.channels.webhook import WebhookChannel, WebhookConfig
+from apps.notifications.domain import trying
+from apps.notifications.domain.channels import Draft, create_channel, delete_channel
+from apps.notifications.domain.claiming import CHANNEL_SHARE, Claim, claim_next
+from apps.notifications.domain.planning import plan_delivery
+from apps.notifications.domain.sending import deliver, deliver_due
+from apps.notifications.domain.trying import RETRY_DELAYS, Try, next_wait, note_try
+from apps.notifications.enums import DeliveryState
+from apps.notifications.events import DeliveryFailed, DeliverySent
+from apps.notifications.models import Channel, Delivery, DeliveryAttempt
+from apps.tenants.models import Tenant
+from tests.peers.receiver import Heard, Receiver, Say, listening
+
+# now() stands still inside a transaction, so claims need real ones.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Answering = Callable[..., Receiver]
+
+
+@pytest.fixture
+def emitted(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    given: list[Event] = []
+    monkeypatch.setattr(trying, "emit", given.append)
+    return given
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver that says yes until its ``script`` is replaced."""
+    with listening() as made:
+        yield made
+
+
+@pytest.fixture
+def channel(in_acme: Tenant, hints: list[str], receiver: Receiver) -> Channel:
+    return make_channel("Ops", receiver)
+
+
+def make_channel(name: str, receiver: Receiver) -> Channel:
+    return create_channel(kind="webhook", draft=Draft(name=name, config=WebhookConfig(url=receiver.url())))
+
+
+def plan(channel: Channel, *keys: str) -> list[Delivery]:
+    message = Message(title="api is down")
+    return [plan_delivery(channel=channel, message=message, key=key) for key in keys]
+
+
+def keys_of(receiver: Receiver) -> list[str]:
+    return [heard.headers["webhook-id"] for heard in receiver.heard]
+
+
+def make_due() -> None:
+    """Let the wait of every delivery that waits be over."""
+    Delivery.objects.filter(state=DeliveryState.PENDING).update(claimable_at=clock.now() - timedelta(seconds=1))
+
+
+def waits_for(delivery: Delivery) -> float:
+    delivery.refresh_from_db()
+    return (delivery.claimable_at - clock.now()).total_seconds()
+
+
+def test_planned_delivery_is_sent_once_and_noted(channel: Channel, receiver: Receiver, emitted: list[Event]) -> None:
+    (delivery,) = plan(channel, "alert:1")
+
+    assert deliver_due() == 1
+    assert deliver_due() == 0
+
+    delivery.refresh_from_db()
+    channel.refresh_from_db()
+    assert keys_of(receiver) == ["alert:1"]
+    assert (delivery.state, delivery.attempts, delivery.failures) == (DeliveryState.SENT, 1, 0)
+    assert delivery.sent_at is not None
+    assert (channel.last_ok_at, channel.last_error) == (delivery.sent_at, "")
+    (tried,) = DeliveryAttempt.objects.all()
+    assert (tried.delivery_id, tried.number, tried.is_ok, tried.status_code) == (delivery.id, 1, True, 200)
+    assert (tried.code, tried.detail) == ("", "ok")
+    assert emitted == [DeliverySent(tenant_id=channel.tenant_id, delivery_id=delivery.id)]
+
+
+def test_idle_round_is_one_query(in_acme: Tenant, django_assert_num_queries) -> None:
+    with django_assert_num_queries(3):  # BEGIN and COMMIT around it
+        assert deliver_due() == 0
+
+
+def test_message_leaves_outside_any_transaction(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    send = WebhookChannel.deliver
+
+    def spying(*args: object, **kwargs: object) -> object:
+        seen.append(connection.in_atomic_block)
+        return send(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(WebhookChannel, "deliver", spying)
+    plan(channel, "alert:1")
+
+    deliver_due()
+
+    assert seen == [False]
+
+
+def test_waits_grow_and_end_within_a_day() -> None:
+    error = DeliveryError("no", code="http-500")
+
+    waits = [next_wait(failures, error) for failures in range(1, 11)]
+
+    seconds = [wait.total_seconds() if wait else None for wait in waits]
+    assert seconds == [2, 10, 60, 300, 1800, 7200, 18000, 36000, 21600, None]
+    assert timedelta(hours=23) < sum(RETRY_DELAYS, timedelta()) < timedelta(hours=24)
+
+
+def test_patience_the_receiver_asks_for_wins_over_a_shorter_wait() -> None:
+    asked = DeliveryError("no", code="http-429", retry_after=timedelta(seconds=30))
+
+    assert next_wait(1, asked) == timedelta(seconds=30)
+    assert next_wait(4, asked) == timedelta(seconds=300)
+    assert next_wait(1, DeliveryError("no", code="x", permanent=True)) is None
+
+
+def test_failure_waits_then_the_same_key_goes_out_again(
+    channel: Channel, receiver: Receiver, emitted: list[Event]
+) -> None:
+    receiver.script = lambda number, _heard: Say(500, b"oops") if number == 1 else Say()
+    (delivery,) = plan(channel, "alert:1")
+
+    deliver_due()
+
+    assert 1 < waits_for(delivery) <= 2
+    channel.refresh_from_db()
+    assert (delivery.state, delivery.failures) == (DeliveryState.PENDING, 1)
+    assert delivery.last_error == channel.last_error == "The receiver answered with status 500."
+    assert deliver_due() == 0
+    make_due()
+    assert deliver_due() == 1
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts, delivery.last_error) == (DeliveryState.SENT, 2, "")
+    assert keys_of(receiver) == ["alert:1", "alert:1"]
+    tries = DeliveryAttempt.objects.order_by("number").values_list("number", "is_ok", "code", "status_code", "detail")
+    assert list(tries) == [(1, False, "http-500", 500, "oops"), (2, True, "", 200, "ok")]
+    assert [type(event) for event in emitted] == [DeliverySent]
+
+
+def test_receiver_failing_every_fifth_time_gets_everything(channel: Channel, receiver: Receiver) -> None:
+    receiver.script = lambda number, _heard: Say(500) if number % 5 == 0 else Say()
+    wanted = [f"alert:{number}" for number in range(12)]
+    plan(channel, *wanted)
+
+    for _round in range(3):
+        deliver_due()
+        make_due()
+
+    assert Delivery.objects.filter(state=DeliveryState.SENT).count() == 12
+    assert len(receiver.heard) == 14  # 12 and the two that failed
+    assert set(keys_of(receiver)) == set(wanted)
+
+
+def test_retry_after_sets_the_wait(channel: Channel, receiver: Receiver) -> None:
+    receiver.script = lambda _number, _heard: Say(429, b"", {"Retry-After": "77"})
+    (delivery,) = plan(channel, "alert:1")
+
+    deliver_due()
+
+    assert 75 < waits_for(delivery) <= 77
+
+
+def test_a_day_of_failures_ends_in_failed(channel: Channel, receiver: Receiver, emitted: list[Event]) -> None:
+    receiver.script = lambda _number, _heard: Say(503)
+    (delivery,) = plan(channel, "alert:1")
+
+    for _try in range(12):
+        deliver_due()
+        make_due()
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.failures, len(receiver.heard)) == (DeliveryState.FAILED, 10, 10)
+    assert DeliveryAttempt.objects.count() == 10
+    assert emitted == [DeliveryFailed(tenant_id=channel.tenant_id, delivery_id=delivery.id)]
+
+
+def test_gone_receiver_switches_the_channel_off_and_cancels_what_waits(
+    channel: Channel, receiver: Receiver, emitted: list[Event]
+) -> None:
+    receiver.script = lambda _number, _heard: Say(410)
+    first, second = plan(channel, "alert:1", "alert:2")
+
+    assert deliver_due() == 1
+
+    for row in (channel, first, second):
+        row.refresh_from_db()
+    said = "The receiver wants no more messages (status 410)."
+    assert (channel.is_enabled, channel.disabled_reason) == (False, said)
+    assert (first.state, first.failures) == (DeliveryState.FAILED, 1)
+    assert (second.state, second.last_error) == (DeliveryState.CANCELLED, said)
+    assert [type(event) for event in emitted] == [DeliveryFailed]
+
+
+def test_private_address_fails_at_once_where_the_tenant_may_not(channel: Channel, receiver: Receiver) -> None:
+    Tenant.objects.filter(id=channel.tenant_id).update(allows_private_targets=False)
+    (delivery,) = plan(channel, "alert:1")
+
+    deliver_due()
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.failures) == (DeliveryState.FAILED, 1)
+    assert delivery.last_error.startswith("The address leads to a private or reserved network")
+    assert receiver.heard == []
+
+
+def test_fault_of_a_kind_is_noted_and_tried_again(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(WebhookChannel, "deliver", broken)
+    (delivery,) = plan(channel, "alert:1")
+
+    deliver_due()
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.last_error) == (DeliveryState.PENDING, "ZeroDivisionError: oh")
+    assert DeliveryAttempt.objects.get().code == "internal"
+
+
+def test_channel_of_a_kind_that_is_no_more_blocks_nobody(channel: Channel, receiver: Receiver) -> None:
+    odd = Channel.objects.create(name="Odd", kind="pigeon")
+    plan(odd, "odd:1")
+    plan(channel, "alert:1")
+
+    assert deliver_due() == 2
+
+    assert keys_of(receiver) == ["alert:1"]
+    assert Delivery.objects.get(key="odd:1").state == DeliveryState.PENDING
+
+
+def test_channel_switched_off_after_planning_cancels(channel: Channel, receiver: Receiver) -> None:
+    (delivery,) = plan(channel, "alert:1")
+    Channel.objects.update(is_enabled=False, disabled_reason="Switched off by hand.")
+
+    deliver_due()
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.last_error) == (DeliveryState.CANCELLED, "Switched off by hand.")
+    assert receiver.heard == []
+
+
+def test_deleted_channel_leaves_its_log(channel: Channel, receiver: Receiver) -> None:
+    plan(channel, "alert:1")
+    deliver_due()
+    plan(channel, "alert:2")
+
+    delete_channel(channel=channel)
+
+    assert deliver_due() == 0
+    states = Delivery.objects.order_by("key").values_list("key", "state", "channel_id", "channel_name", "last_error")
+    assert list(states) == [
+        ("alert:1", "sent", None, "Ops", ""),
+        ("alert:2", "cancelled", None, "Ops", "The channel was deleted."),
+    ]
+
+
+def test_channel_deleted_during_a_failing_try_leaves_nothing_waiting(channel: Channel) -> None:
+    (delivery,) = plan(channel, "alert:1")
+    claim = claimed()
+    delete_channel(channel=channel)
+
+    note_try(claim, failing())
+
+    delivery.refresh_from_db()
+    assert delivery.state == DeliveryState.FAILED
+
+
+def claimed() -> Claim:
+    claim = claim_next()
+    assert claim is not None
+    return claim
+
+
+def failing() -> Try:
+    return Try(clock.now(), timedelta(seconds=1), DeliveryError("no", code="http-500"))
+
+
+def test_lease_keeps_rivals_away_until_the_holder_must_be_dead(channel: Channel) -> None:
+    (delivery,) = plan(channel, "alert:1")
+
+    claim = claimed()
+
+    assert claim == Claim(delivery.id, channel.tenant_id, 1)
+    assert claim_next() is None
+    assert 11 < waits_for(delivery) <= 12
+    assert delivery.state == DeliveryState.SENDING
+
+
+def test_worker_killed_between_sending_and_noting_means_one_repeat_with_the_same_key(
+    channel: Channel, receiver: Receiver
+) -> None:
+    (delivery,) = plan(channel, "alert:1")
+    claimed()  # and never heard of again
+    Delivery.objects.update(claimable_at=clock.now() - timedelta(seconds=1))  # twelve seconds later
+
+    assert deliver_due() == 1
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == (DeliveryState.SENT, 2)
+    assert keys_of(receiver) == ["alert:1"]
+
+
+def test_late_no_of_a_worker_that_lost_its_lease_changes_nothing(channel: Channel) -> None:
+    (delivery,) = plan(channel, "alert:1")
+    late = claimed()
+    Delivery.objects.update(claimable_at=clock.now() - timedelta(seconds=1))
+    claimed()
+
+    note_try(late, failing())
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts, delivery.failures) == (DeliveryState.SENDING, 2, 0)
+    assert DeliveryAttempt.objects.get().number == 1  # it happened, so the log has it
+
+
+def test_late_yes_counts_and_the_rivals_no_cannot_undo_it(channel: Channel, receiver: Receiver) -> None:
+    (delivery,) = plan(channel, "alert:1")
+    late = claimed()
+    Delivery.objects.update(claimable_at=clock.now() - timedelta(seconds=1))
+    rival = claimed()
+
+    deliver(late)
+    note_try(rival, failing())
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.failures, delivery.last_error) == (DeliveryState.SENT, 0, "")
+    assert deliver_due() == 0
+
+
+def test_claims_of_one_channel_stop_at_its_share(channel: Channel) -> None:
+    plan(channel, *(f"alert:{number}" for number in range(CHANNEL_SHARE + 2)))
+
+    claims = [claim_next() for _turn in range(CHANNEL_SHARE + 2)]
+
+    assert [claim is None for claim in claims] == [False] * CHANNEL_SHARE + [True, True]
+
+
+def test_tenant_with_the_fewest_under_way_comes_first(channel: Channel, globex: Tenant, receiver: Receiver) -> None:
+    plan(channel, "alert:1", "alert:2", "alert:3")
+    with tenant_scope(globex.id):
+        theirs = make_channel("Theirs", receiver)
+        plan(theirs, "theirs:1")
+
+    turns = [claimed().tenant_id for _turn in range(4)]
+
+    assert turns == [channel.tenant_id, globex.id, channel.tenant_id, channel.tenant_id]
+
+
+def test_more_work_asks_for_one_more_run(channel: Channel, receiver: Receiver, hints: list[str]) -> None:
+    plan(channel, "alert:1", "alert:2", "alert:3")
+    hints.clear()
+
+    deliver_due()
+
+    assert hints == ["notifications.deliver@deliveries"]
+
+
+def test_long_run_makes_room_and_leaves_a_hint(
+    channel: Channel, hints: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.notifications.domain.sending.RUN_TIME", timedelta(0))
+    plan(channel, "alert:1", "alert:2")
+    hints.clear()
+
+    assert deliver_due() == 1
+
+    assert hints == ["notifications.deliver@deliveries"] * 2
+
+
+def test_slow_answer_shows_in_the_log(channel: Channel, receiver: Receiver) -> None:
+    def slowly(_number: int, _heard: Heard) -> Say:
+        time.sleep(0.2)
+        return Say()
+
+    receiver.script = slowly
+    plan(channel, "alert:1")
+
+    deliver_due()
+
+    assert 200 <= DeliveryAttempt.objects.get().duration_ms < 1_500
