@@ -68,9 +68,11 @@ function startChart(element) {
   charts.set(element, state);
   addChartTip(state);
   new ResizeObserver(() => {
-    chart.resize();
-    if (state.data) {
-      paint(state);
+    if (canvas.isConnected && canvas.clientWidth) {
+      chart.resize();
+      if (state.data) {
+        paint(state);
+      }
     }
   }).observe(canvas);
   element.addEventListener("live", () => refresh(state));
@@ -98,16 +100,28 @@ function forgetGone() {
   }
 }
 
+const AHEAD_PX = 300;
+
+function start(element) {
+  (element.matches("[data-chart]") ? startChart : startSparkline)(element);
+}
+
+/** What stands in sight is drawn in the same frame, so that a live swap of a table does not flicker. */
+function isNear(element) {
+  const { top, bottom, width } = element.getBoundingClientRect();
+  return width > 0 && bottom > -AHEAD_PX && top < window.innerHeight + AHEAD_PX;
+}
+
 const sight = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {
       if (isIntersecting) {
         sight.unobserve(target);
-        (target.matches("[data-chart]") ? startChart : startSparkline)(target);
+        start(target);
       }
     }
   },
-  { rootMargin: "300px" },
+  { rootMargin: `${AHEAD_PX}px` },
 );
 
 document.addEventListener("theme:changed", () => {
@@ -128,5 +142,11 @@ export async function drawCharts(root, echartsUrl) {
   if (root.matches?.("[data-chart], [data-sparkline]")) {
     found.push(root);
   }
-  found.filter((element) => !charts.has(element)).forEach((element) => sight.observe(element));
+  for (const element of found.filter((each) => !charts.has(each))) {
+    if (isNear(element)) {
+      start(element);
+    } else {
+      sight.observe(element);
+    }
+  }
 }
