@@ -26,6 +26,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def populate_username(self, request: HttpRequest, user: Any) -> None:
         """People have no user names."""
 
+    def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
+        """An invitation's letter proves one address; who signs up with another gets a letter of its own."""
+        if not self.is_email_verified(request, form.cleaned_data.get("email", "")):
+            self.unstash_verified_email(request)
+        return super().save_user(request, user, form, commit)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send the letter of that occasion. A mail server that is away is told on the page; asking again sends again."""
         given = {"email": email, **context}

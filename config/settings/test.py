@@ -15,3 +15,5 @@ for _database in DATABASES.values():
     _database["CONN_MAX_AGE"] = 0
 CACHES["default"]["KEY_PREFIX"] = f"obsera-test-{_worker}"
 API_RATE_PER_KEY = API_RATE_PER_ADDRESS = 10_000_000  # tests of the limits set their own
+# Made for speed; tests/accounts/test_hasher.py tries the real one.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", "apps.accounts.hashers.Argon2Hasher"]

@@ -72,14 +72,15 @@ def deliver_pending() -> Drained:
     return Drained(handled, failed)
 
 
+# clock_timestamp(), since now() stands still at the start of a longer transaction; a sub-select, so that an index serves.
 CLAIM = """
 WITH ready AS (
     SELECT id, row_number() OVER (PARTITION BY tenant_id ORDER BY id) AS turn
     FROM (SELECT id, tenant_id FROM events_outboxrow
-          WHERE claimable_at <= now() AND NOT is_parked ORDER BY claimable_at LIMIT 1000) AS oldest
+          WHERE claimable_at <= (SELECT clock_timestamp()) AND NOT is_parked ORDER BY claimable_at LIMIT 1000) AS oldest
 ), fair AS (
     SELECT row.id FROM events_outboxrow AS row JOIN ready USING (id)
-    WHERE row.claimable_at <= now()
+    WHERE row.claimable_at <= (SELECT clock_timestamp())
     ORDER BY (ready.turn - 1) / %(share)s, row.id LIMIT %(batch)s
     FOR UPDATE OF row SKIP LOCKED
 )
