@@ -10,4 +10,6 @@ urlpatterns = [
     path("", include("apps.tenants.urls")),
     path("", include("apps.statuspages.urls")),
     path("", include("apps.checks.urls")),
+    path("", include("apps.incidents.urls")),
+    path("", include("apps.console.urls")),
 ]

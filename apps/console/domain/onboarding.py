@@ -8,7 +8,7 @@ from apps.checks.domain.checks import Timing, create_check
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import parse_config
-from apps.statuspages.domain.pages import add_component
+from apps.statuspages.domain.components import add_component
 from apps.statuspages.models import StatusPage
 
 FIRST_TIMING = Timing(interval_seconds=30, retries=1, retry_interval_seconds=5)

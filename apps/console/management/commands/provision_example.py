@@ -10,7 +10,7 @@ from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import parse_config
 from apps.core.tenancy import tenant_scope
 from apps.events.domain.outbox import deliver_pending
-from apps.statuspages.domain.pages import add_component
+from apps.statuspages.domain.components import add_component
 from apps.statuspages.models import StatusPage
 from apps.tenants.models import Tenant
 
