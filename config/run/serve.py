@@ -22,6 +22,8 @@ from config.run.services import product_plan, start_services
 from config.run.supervisor import StartInterruptedError, Supervisor
 
 READY_SECONDS = 90.0
+# Root on a machine of its own is a supported way to run; Celery's warning is about pickled messages, and ours are JSON.
+NO_ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 
 
 def main(_arguments: list[str]) -> int:
@@ -142,7 +144,7 @@ def _celery(queue: str, environment: Mapping[str, str], *, pool: str, concurrenc
         # Workers need not know each other; this saves messages and memory.
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
     )
-    return Part(queue, argv, env=environment)
+    return Part(queue, argv, env={**environment, "PYTHONWARNINGS": NO_ROOT_WARNING})
 
 
 # -- words ------------------------------------------------------------------------------------
