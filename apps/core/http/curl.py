@@ -145,13 +145,20 @@ class Transfer:
         option(pycurl.URL, request.url)
         option(pycurl.TIMEOUT_MS, max(1, int(limits.timeout_seconds * 1_000)))
         option(pycurl.CONNECTTIMEOUT_MS, int((limits.connect_timeout_seconds or limits.timeout_seconds) * 1_000) or 1)
-        option(pycurl.HTTPHEADER, request.header_lines)
-        option(pycurl.RESOLVE, (limits.pinned,) if limits.pinned else ())
+        self._set_list(pycurl.HTTPHEADER, request.header_lines)
+        self._set_list(pycurl.RESOLVE, (limits.pinned,) if limits.pinned else ())
         option(pycurl.HTTP_VERSION, CURL_VERSIONS[request.http_version])
         option(pycurl.SSL_VERIFYPEER, request.verify_tls)
         option(pycurl.SSL_VERIFYHOST, 2 if request.verify_tls else 0)
         option(pycurl.OPT_CERTINFO, self._reads_certificate)
         self._set_method(request.method, request.body)
+
+    def _set_list(self, option: int, values: Sequence[bytes | str]) -> None:
+        """Set a list option; pycurl takes an empty list for "leave it as it was"."""
+        if values:
+            self.curl.setopt(option, values)
+        else:
+            self.curl.unsetopt(option)
 
     def _set_method(self, method: str, body: bytes | None) -> None:
         self.curl.setopt(pycurl.HTTPGET, 1)
