@@ -14,7 +14,8 @@ import polib
 from config.run.errors import RunError
 from config.run.paths import PROJECT
 
-LOCALE = PROJECT / "locale"
+# What holds strings, and what makemessages needs to run.
+SOURCES = ("apps", "config", "templates", "static", "locale", "manage.py")
 FIRST_LANGUAGE = "de"
 IGNORED = (".venv", "node_modules", "var", "staticfiles", "static/vendor", "tests", "bench", "docker")
 SHOWN_PROBLEMS = 20
@@ -26,25 +27,20 @@ _SCRIPT_STRING = re.compile(r"\b(n?gettext|pgettext|interpolate)\(")
 
 def main(_arguments: list[str]) -> int:
     """`make translations`."""
-    update()
-    for problem in incomplete(LOCALE):
+    update(PROJECT)
+    for problem in incomplete(PROJECT / "locale"):
         print(problem)
     return 0
 
 
 def check() -> int:
-    """0 when locale/ holds exactly the strings of the code, all translated; never changes a file."""
-    with tempfile.TemporaryDirectory() as kept:
-        before = Path(kept) / "locale"
-        if LOCALE.exists():
-            shutil.copytree(LOCALE, before)
-        try:
-            update()
-            problems = _differences(before, LOCALE) + incomplete(LOCALE)
-        finally:
-            shutil.rmtree(LOCALE, ignore_errors=True)
-            if before.exists():
-                shutil.copytree(before, LOCALE)
+    """0 when locale/ holds exactly the strings of the code, all translated; works on a copy of the project."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "project"
+        copy.mkdir()
+        _copy_sources(copy)
+        update(copy)
+        problems = _differences(PROJECT / "locale", copy / "locale") + incomplete(PROJECT / "locale")
     for problem in problems[:SHOWN_PROBLEMS]:
         print(problem)
     if problems:
@@ -52,15 +48,25 @@ def check() -> int:
     return 1 if problems else 0
 
 
-def update() -> None:
+def _copy_sources(target: Path) -> None:
+    for name in SOURCES:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
+        elif source.exists():
+            shutil.copy2(source, target / name)
+
+
+def update(project: Path) -> None:
     """Run makemessages for every language that has a folder, and drop what changes by the hour."""
     if not shutil.which("xgettext"):
         raise RunError("the gettext tools are not installed.", mend="sudo apt-get install gettext")
-    folders = sorted(path.name for path in LOCALE.glob("*") if path.is_dir()) or [FIRST_LANGUAGE]
-    LOCALE.mkdir(exist_ok=True)
-    for domain in ("django", *(["djangojs"] if _has_script_strings() else [])):
-        _make_messages(domain, folders)
-    for file in LOCALE.rglob("*.po"):
+    locale = project / "locale"
+    locale.mkdir(exist_ok=True)
+    languages = sorted(path.name for path in locale.glob("*") if path.is_dir()) or [FIRST_LANGUAGE]
+    for domain in ("django", *(["djangojs"] if _has_script_strings(project) else [])):
+        _make_messages(project, domain, languages)
+    for file in locale.rglob("*.po"):
         text = file.read_text(encoding="utf-8")
         file.write_text(tidy_header(text, language=file.parts[-3]), encoding="utf-8")
 
@@ -78,17 +84,17 @@ def tidy_header(text: str, *, language: str) -> str:
     return f"{header}\n\n{rest}"
 
 
-def _has_script_strings() -> bool:
-    scripts = (PROJECT / "static" / "js").rglob("*.js")
+def _has_script_strings(project: Path) -> bool:
+    scripts = (project / "static" / "js").rglob("*.js")
     return any(_SCRIPT_STRING.search(script.read_text(encoding="utf-8")) for script in scripts)
 
 
-def _make_messages(domain: str, languages: list[str]) -> None:
+def _make_messages(project: Path, domain: str, languages: list[str]) -> None:
     options = ["--no-location", "--no-obsolete", "--no-wrap", "--domain", domain]
     options += [f"--locale={language}" for language in languages]
     options += [f"--ignore={folder}/*" for folder in IGNORED]
     command = [sys.executable, "manage.py", "makemessages", *options]
-    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise RunError(f"makemessages failed:\n{(result.stderr or result.stdout).strip()}")
 
