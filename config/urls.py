@@ -11,5 +11,6 @@ urlpatterns = [
     path("", include("apps.statuspages.urls")),
     path("", include("apps.checks.urls")),
     path("", include("apps.incidents.urls")),
+    path("", include("apps.notifications.urls")),
     path("", include("apps.console.urls")),
 ]

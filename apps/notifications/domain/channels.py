@@ -9,7 +9,16 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.core.kinds import MASK, Config, dump_config, load_config, split_config
+from apps.core.kinds import (
+    MASK,
+    Config,
+    Text,
+    config_form_fields,
+    dump_config,
+    load_config,
+    public_config,
+    split_config,
+)
 from apps.core.refusals import Refusal
 from apps.core.secrets import seal, unseal
 from apps.notifications.channels.base import ChannelType
@@ -47,6 +56,28 @@ def config_of(channel: Channel) -> Config:
 
 def type_of(channel: Channel) -> ChannelType[Any]:
     return CHANNEL_TYPES.get(channel.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSetting:
+    """A setting as people may read it."""
+
+    label: Text
+    value: str
+
+
+def shown_settings(channel: Channel) -> list[ShownSetting]:
+    """Return the channel's settings by label, secrets masked, empty ones left out."""
+    config = config_of(channel)
+    labels = {name: field.label for name, field in config_form_fields(type(config)).items()}
+    shown = public_config(config)
+    return [ShownSetting(labels[name] or name, _line(value)) for name, value in shown.items() if value not in ("", {})]
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {text}" for name, text in value.items())
+    return str(value)
 
 
 def merged_tables(given: Mapping[str, Any], stored: Config) -> tuple[dict[str, Any], Config]:

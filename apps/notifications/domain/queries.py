@@ -1,11 +1,14 @@
 """Named reads."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
+from apps.core import clock
+from apps.notifications.enums import DeliveryState
 from apps.notifications.models import Channel, Delivery
 
 
@@ -31,6 +34,18 @@ def channels_with_last_delivery() -> QuerySet[Channel]:
         latest_state=Subquery(latest.values("state")[:1]), latest_at=Subquery(latest.values("created_at")[:1])
     )
     return cast("QuerySet[Channel]", found.order_by("name", "id"))
+
+
+def _first_id_of(at: datetime) -> UUID:
+    """Return the smallest time-ordered id of an instant, so that the log's own index finds what is younger."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+def count_of_last_day(channel_id: UUID) -> dict[str, int]:
+    """Return how many deliveries of a channel were made in the last 24 hours, by state."""
+    recent = Delivery.objects.filter(channel_id=channel_id, id__gte=_first_id_of(clock.now() - timedelta(days=1)))
+    counted = dict(recent.order_by().values_list("state").annotate(count=Count("id")))
+    return {state: counted.get(state, 0) for state in DeliveryState.values}
 
 
 def delivery_log(*, state: str = "", channel_id: UUID | None = None) -> QuerySet[Delivery]:
