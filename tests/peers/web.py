@@ -25,14 +25,19 @@ class Web:
 
 
 @contextmanager
-def serving(handler: Handler, *, tls: ssl.SSLContext | None = None, family: int = socket.AF_INET) -> Iterator[Web]:
-    """Serve on loopback: ``handler`` gets each connection with the request's bytes; the connection is closed after it."""
+def serving(
+    handler: Handler, *, tls: ssl.SSLContext | None = None, family: int = socket.AF_INET, listens: bool = True
+) -> Iterator[Web]:
+    """Serve on loopback: ``handler`` gets each connection with the request's bytes; the connection is closed after it.
+
+    Without ``listens`` it speaks at once, whatever comes.
+    """
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
     listener.listen(512)
     web = Web("https" if tls else "http", listener.getsockname()[1])
     threads: list[threading.Thread] = []
-    accepting = threading.Thread(target=_accept, args=(listener, web, handler, tls, threads))
+    accepting = threading.Thread(target=_accept, args=(listener, web, handler, tls, threads, listens))
     accepting.start()
     try:
         yield web
@@ -46,7 +51,12 @@ def serving(handler: Handler, *, tls: ssl.SSLContext | None = None, family: int 
 
 
 def _accept(
-    listener: socket.socket, web: Web, handler: Handler, tls: ssl.SSLContext | None, threads: list[threading.Thread]
+    listener: socket.socket,
+    web: Web,
+    handler: Handler,
+    tls: ssl.SSLContext | None,
+    threads: list[threading.Thread],
+    listens: bool,
 ) -> None:
     while True:
         try:
@@ -54,17 +64,17 @@ def _accept(
         except OSError:
             return
         web.connections += 1
-        thread = threading.Thread(target=_serve, args=(connection, web, handler, tls))
+        thread = threading.Thread(target=_serve, args=(connection, web, handler, tls, listens))
         threads.append(thread)
         thread.start()
 
 
-def _serve(connection: socket.socket, web: Web, handler: Handler, tls: ssl.SSLContext | None) -> None:
+def _serve(connection: socket.socket, web: Web, handler: Handler, tls: ssl.SSLContext | None, listens: bool) -> None:
     # The other side hanging up in the middle is what many tests are about.
     with suppress(OSError), connection:
         connection.settimeout(10)
         with tls.wrap_socket(connection, server_side=True) if tls else connection as spoken:
-            request = read_request(spoken)
+            request = read_request(spoken) if listens else b""
             web.asked.append(request)
             handler(spoken, request)
 
@@ -94,8 +104,3 @@ def answer(status: int = 200, body: bytes = b"all is well", **headers: str) -> b
 def saying(data: bytes) -> Handler:
     """Return a handler that always says the same."""
     return lambda connection, _request: connection.sendall(data)
-
-
-def hanging(web_of: Callable[[], Web]) -> Handler:
-    """Return a handler that never answers, until the test is over."""
-    return lambda _connection, _request: web_of().stopped.wait(30) and None

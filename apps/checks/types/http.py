@@ -96,7 +96,11 @@ class HttpConfig(BaseConfig):
     )
 
     def clean(self) -> None:
-        errors: dict[str, Any] = {}
+        errors: dict[str, Any] = {
+            name: _("This cannot be empty.")
+            for name in ("method", "expected_status", "http_version")
+            if not getattr(self, name)
+        }
         if self.body and self.method in METHODS_WITHOUT_BODY:
             errors["body"] = _("GET and HEAD carry no body; choose another method or empty the body.")
         if self.keyword and self.method == "HEAD":

@@ -100,13 +100,13 @@ def _timeout_code(curl: pycurl.Curl) -> str:
     """Tell the phase that the time ran out in."""
     if not curl.getinfo(pycurl.CONNECT_TIME_T):
         return "connect_timeout"
-    if not curl.getinfo(pycurl.PRETRANSFER_TIME_T):
+    # Sizes and status, since a failed transfer's end is entered as its later times too.
+    if not curl.getinfo(pycurl.REQUEST_SIZE):
         return "tls_timeout"
-    # Not STARTTRANSFER_TIME, which is set at the end of a failed transfer too.
     return "transfer_timeout" if curl.getinfo(pycurl.RESPONSE_CODE) else "timeout"
 
 
 def _certificate_code(curl: pycurl.Curl) -> str:
-    # libcurl matches the name itself, after OpenSSL found nothing wrong.
+    # libcurl matches the name itself, and first: OpenSSL's result is then still "unspecified", or "good".
     result = curl.getinfo(pycurl.SSL_VERIFYRESULT)
-    return CERTIFICATE_CODES.get(result, "tls_invalid") if result else "tls_name_mismatch"
+    return CERTIFICATE_CODES.get(result, "tls_invalid") if result > 1 else "tls_name_mismatch"

@@ -24,7 +24,11 @@ def test_answer_of_any_status_is_returned() -> None:
 def test_request_carries_method_headers_and_body() -> None:
     with serving(saying(answer())) as web:
         request(
-            "POST", web.url("/hook?a=b"), headers={"Content-Type": "application/json", "X-Empty": ""}, body=b"{}", allow_private=True
+            "POST",
+            web.url("/hook?a=b"),
+            headers={"Content-Type": "application/json", "X-Empty": ""},
+            body=b"{}",
+            allow_private=True,
         )
 
     head, _blank, body = web.asked[0].partition(b"\r\n\r\n")
@@ -146,6 +150,8 @@ def test_threads_do_not_wait_for_each_other() -> None:
         connection.sendall(answer())
 
     with serving(meet) as web, ThreadPoolExecutor(8) as threads:
-        statuses = list(threads.map(lambda _n: request("GET", web.url(), allow_private=True, timeout=9).status, range(8)))
+        statuses = list(
+            threads.map(lambda _n: request("GET", web.url(), allow_private=True, timeout=9).status, range(8))
+        )
 
     assert statuses == [200] * 8

@@ -1,0 +1,151 @@
+"""Names: looked up anew, shared between neighbours, and never held up by other zones."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from apps.checks.engine import resolver as resolver_module
+from apps.checks.engine.resolver import THREADS_PER_ZONE, HostResolver, NameNotFound, system_lookup
+from apps.checks.enums import Verdict
+from tests.checks.engine.probing import job, probe, probe_all
+from tests.peers.web import answer, saying, serving
+
+
+@pytest.fixture
+def over() -> Iterator[threading.Event]:
+    """Set at the end, so that a lookup that hangs ends with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+async def test_name_is_looked_up_by_the_system() -> None:
+    assert "127.0.0.1" in system_lookup("localhost")
+
+
+async def test_unknown_name_fails_with_the_resolvers_reason() -> None:
+    def unknown(_host: str) -> tuple[str, ...]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    outcome = await probe("http://nowhere.example/", lookup=unknown)
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "dns_failure")
+    assert outcome.error_values == {"host": "nowhere.example", "detail": "Name or service not known"}
+    assert outcome.connect_ms is None
+
+
+async def test_name_without_addresses_fails() -> None:
+    outcome = await probe("http://empty.example/", lookup=lambda _host: ())
+
+    assert outcome.error_code == "dns_failure"
+
+
+async def test_slow_lookup_times_out(over: threading.Event) -> None:
+    began = time.monotonic()
+    outcome = await probe("http://slow.example/", timeout=0.3, lookup=lambda _host: over.wait(20) and ())
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "dns_timeout")
+    assert time.monotonic() - began < 2
+
+
+async def test_lookup_counts_as_time_of_the_probe() -> None:
+    def slowly(_host: str) -> tuple[str, ...]:
+        time.sleep(0.2)
+        return ("127.0.0.1",)
+
+    with serving(saying(answer())) as web:
+        outcome = await probe(web.url(host="slow.example"), lookup=slowly)
+
+    assert outcome.dns_ms is not None
+    assert 195 <= outcome.dns_ms < 400
+    assert outcome.total_ms is not None
+    assert outcome.total_ms >= outcome.dns_ms
+
+
+async def test_neighbours_share_a_lookup() -> None:
+    asked: list[str] = []
+
+    def lookup(host: str) -> tuple[str, ...]:
+        asked.append(host)
+        time.sleep(0.05)
+        return ("127.0.0.1",)
+
+    with serving(saying(answer())) as web:
+        outcomes = await probe_all([job(number, web.url(host="shared.example")) for number in range(20)], lookup=lookup)
+
+    assert {outcome.verdict for outcome in outcomes.values()} == {Verdict.SUCCESS}
+    assert asked == ["shared.example"]
+    assert all(outcome.dns_ms is not None and outcome.dns_ms >= 50 for outcome in outcomes.values())
+
+
+async def test_address_is_looked_up_anew_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver_module, "FRESH_SECONDS", 0.05)
+    answers = iter([("192.0.2.1",), ("192.0.2.2",)])
+    resolver = HostResolver(lambda _host: next(answers))
+
+    first = await resolver.resolve("moving.example")
+    again = await resolver.resolve("moving.example")
+    await asyncio.sleep(0.06)
+    later = await resolver.resolve("moving.example")
+    resolver.close()
+
+    assert (first.addresses, again.addresses, later.addresses) == (("192.0.2.1",), ("192.0.2.1",), ("192.0.2.2",))
+
+
+async def test_failure_is_not_remembered() -> None:
+    answers = iter([(), ("192.0.2.1",)])
+    resolver = HostResolver(lambda _host: next(answers))
+
+    with pytest.raises(NameNotFound):
+        await resolver.resolve("flapping.example")
+    answered = await resolver.resolve("flapping.example")
+    resolver.close()
+
+    assert answered.addresses == ("192.0.2.1",)
+
+
+async def test_zone_that_never_answers_does_not_hold_up_others(over: threading.Event) -> None:
+    hanging: list[str] = []
+
+    def lookup(host: str) -> tuple[str, ...]:
+        if host.endswith("tarpit.example"):
+            hanging.append(host)
+            over.wait(20)
+        return ("127.0.0.1",)
+
+    with serving(saying(answer())) as web:
+        bad = [job(("bad", number), web.url(host=f"n{number}.tarpit.example"), timeout=1.5) for number in range(200)]
+        good = [job(("good", number), web.url(host=f"n{number}.good.test"), timeout=1.5) for number in range(50)]
+        outcomes = await probe_all(bad + good, lookup=lookup, max_in_flight=300)
+
+    assert {outcomes[token].verdict for token in outcomes if token[0] == "good"} == {Verdict.SUCCESS}
+    assert {outcomes[token].error_code for token in outcomes if token[0] == "bad"} == {"dns_timeout"}
+    assert len(hanging) == THREADS_PER_ZONE
+
+
+async def test_probe_that_gives_up_leaves_the_answer_to_others(over: threading.Event) -> None:
+    def lookup(_host: str) -> tuple[str, ...]:
+        time.sleep(0.3)
+        return ("127.0.0.1",)
+
+    with serving(saying(answer())) as web:
+        url = web.url(host="slow.example")
+        outcomes = await probe_all([job("hasty", url, timeout=0.1), job("patient", url, timeout=3)], lookup=lookup)
+
+    assert outcomes["hasty"].error_code == "dns_timeout"
+    assert outcomes["patient"].verdict == Verdict.SUCCESS
+
+
+async def test_threads_end_with_the_resolver() -> None:
+    resolver = HostResolver(lambda _host: ("192.0.2.1",))
+    await asyncio.gather(*(resolver.resolve(f"n{number}.zone{number}.example") for number in range(20)))
+    assert any(thread.name == "resolver" for thread in threading.enumerate())
+
+    resolver.close()
+    await asyncio.sleep(0.2)
+
+    assert not any(thread.name == "resolver" for thread in threading.enumerate())
