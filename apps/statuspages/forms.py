@@ -13,6 +13,14 @@ from apps.statuspages.models import Component, StatusPage
 class PageForm(forms.ModelForm[StatusPage]):
     """The settings of a page."""
 
+    support_url = forms.URLField(
+        label=_("Support address"),
+        required=False,
+        max_length=500,
+        assume_scheme="https",
+        help_text=_("Where your customers can ask for help."),
+    )
+
     class Meta:
         model = StatusPage
         fields = ("title", "slug", "description", "support_url", "theme", "shows_uptime", "is_published")
@@ -21,7 +29,6 @@ class PageForm(forms.ModelForm[StatusPage]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["slug"].widget.attrs.update(autocapitalize="none", autocomplete="off", spellcheck="false")
-        self.fields["support_url"].assume_scheme = "https"  # type: ignore[attr-defined]
 
     @property
     def settings(self) -> dict[str, Any]:

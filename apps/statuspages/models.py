@@ -30,11 +30,7 @@ class StatusPage(TenantModel):
     theme = models.CharField(_("colours"), max_length=10, choices=Theme.choices, default=Theme.SYSTEM)
     shows_uptime = models.BooleanField(_("show 90 days of uptime"), default=True)
     support_url = models.URLField(
-        _("support address"),
-        blank=True,
-        max_length=500,
-        validators=[URLValidator(schemes=["http", "https"])],
-        help_text=_("Where your customers can ask for help."),
+        _("support address"), blank=True, max_length=500, validators=[URLValidator(schemes=["http", "https"])]
     )
     version = models.PositiveBigIntegerField(default=1, help_text=_("Grows with all that changes what the page shows."))
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -125,6 +125,11 @@ class Board:
         return all(component.status == ComponentStatus.UNKNOWN for component in self.components)
 
     @property
+    def sign(self) -> str:
+        """The state whose colour stands for the page."""
+        return group_status([component.status for component in self.components]).sign
+
+    @property
     def unwell(self) -> list[ShownComponent]:
         """What is out or slow, the worst first."""
         order = [ComponentStatus.MAJOR_OUTAGE, ComponentStatus.PARTIAL_OUTAGE, ComponentStatus.DEGRADED]
@@ -133,11 +138,10 @@ class Board:
 
     @property
     def current(self) -> list[ShownOutage]:
-        return [outage for outage in self.outages if outage.is_open]
-
-    @property
-    def past(self) -> list[ShownOutage]:
-        return [outage for outage in self.outages if not outage.is_open]
+        """What goes on now, the worst first, then the newest."""
+        return sorted(
+            (outage for outage in self.outages if outage.is_open), key=lambda outage: outage.severity != Severity.DOWN
+        )
 
     @property
     def groups(self) -> list[Group]:

@@ -19,10 +19,14 @@ SHOWN_A_MONTH = 100
 
 @dataclass(frozen=True)
 class Stretch:
-    """A day with outages, or days in a row without; ``first`` is the earlier end."""
+    """A day on which something was wrong, or quiet days in a row; ``first`` is the earlier end.
+
+    ``outages`` are those that began that day and are over; a day may be disturbed by others alone.
+    """
 
     first: date
     last: date
+    is_quiet: bool
     outages: Sequence[ShownOutage] = field(default=())
 
     @property
@@ -38,17 +42,23 @@ def recent_days(
     outages: Iterable[ShownOutage], *, last: date, zone: ZoneInfo, count: int = RECENT_DAYS
 ) -> list[Stretch]:
     """Return the last days, newest first, by the day an outage began; quiet days in a row become one stretch."""
-    by_day: dict[date, list[ShownOutage]] = {}
+    begun: dict[date, list[ShownOutage]] = {}
+    disturbed: set[date] = set()
+    days = [last - timedelta(days=back) for back in range(count)]
     for outage in outages:
-        by_day.setdefault(outage.started_at.astimezone(zone).date(), []).append(outage)
+        first = outage.started_at.astimezone(zone).date()
+        end = outage.ended_at.astimezone(zone).date() if outage.ended_at else last
+        disturbed.update(day for day in days if first <= day <= end)
+        if outage.ended_at:
+            begun.setdefault(first, []).append(outage)
     stretches: list[Stretch] = []
-    for day in (last - timedelta(days=back) for back in range(count)):
-        if day in by_day:
-            stretches.append(Stretch(day, day, by_day[day]))
-        elif stretches and not stretches[-1].outages:
-            stretches[-1] = Stretch(day, stretches[-1].last)
+    for day in days:
+        if day in disturbed:
+            stretches.append(Stretch(day, day, is_quiet=False, outages=begun.get(day, ())))
+        elif stretches and stretches[-1].is_quiet:
+            stretches[-1] = Stretch(day, stretches[-1].last, is_quiet=True)
         else:
-            stretches.append(Stretch(day, day))
+            stretches.append(Stretch(day, day, is_quiet=True))
     return stretches
 
 

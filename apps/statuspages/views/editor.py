@@ -148,4 +148,5 @@ def _show_editor(
         "components": shown.order_by("position", "id"),
     }
     has_errors = bool((form and form.errors) or (adding and adding.errors))
-    return render(request, "statuspages/edit.html", context, status=422 if has_errors else 200)
+    is_refused = has_errors and not request.headers.get("HX-Request")  # htmx leaves out what comes with an error
+    return render(request, "statuspages/edit.html", context, status=422 if is_refused else 200)

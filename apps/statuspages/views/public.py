@@ -107,9 +107,10 @@ def _board_context(page: StatusPage) -> dict[str, Any]:
     return {
         **_page_context(page),
         "board": board,
+        "now": board.now,
         "headline": headline(board),
         "subline": subline(board),
-        "stretches": recent_days(board.past, last=board.last_day, zone=board.zone),
+        "stretches": recent_days(board.outages, last=board.last_day, zone=board.zone),
     }
 
 
