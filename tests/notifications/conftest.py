@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.core.ids import uuid7
 from apps.notifications.channels.base import Fact, Message
@@ -62,3 +65,9 @@ def mailbox(settings: object) -> Iterator[Mailbox]:
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", box.port  # type: ignore[attr-defined]
         settings.DEFAULT_FROM_EMAIL = "Obsera <noreply@obsera.example>"  # type: ignore[attr-defined]
         yield box
+
+
+@pytest.fixture
+def query_count() -> Any:
+    """Capture the queries of a block."""
+    return lambda: CaptureQueriesContext(connection)
