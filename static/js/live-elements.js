@@ -1,14 +1,20 @@
 /* Which elements fetch themselves again when ids changed, and when it is their turn. */
 
 const RETRY_MS = 300;
+const LONGEST_PAUSE_MS = 30000;
 const MANY = 500;
 const TYPING = "input, textarea, select, [contenteditable]";
 const OPEN = "details[data-menu][open], dialog[open], [data-live-hold]";
 
+/** Elements are remembered by name, since a fetch may replace them. */
+const nameOf = (element) => element.id || element.dataset.live;
 const kindOf = (id) => id.slice(0, id.indexOf(":") + 1);
 
 /** True when one of the ids is meant by an element's data-live ("check:1 outage:*", or "*" for anything). */
 function wants(element, ids, kinds) {
+  if (!ids.size) {
+    return false;
+  }
   return element.dataset.live.split(/\s+/).some((wanted) => {
     if (wanted === "*" || ids.has("*") || ids.has(wanted)) {
       return true;
@@ -17,23 +23,34 @@ function wants(element, ids, kinds) {
   });
 }
 
-/** Make the one place that touches elements: it merges what comes in quickly, and refreshes nothing behind a hidden tab,
-    under somebody's hands, or twice at once. */
-export function liveElements({ jitter }) {
+/** Make the one place that has elements fetched: it merges what comes in quickly, and fetches nothing behind a hidden tab,
+    under somebody's hands, or twice at once. After a fetch an element rests `rest` times as long as the fetch took, so
+    that open pages ask a busy server less often. */
+export function liveElements({ jitter, rest }) {
   const touched = new Set();
   const waiting = new Set();
-  const inFlight = new WeakSet();
+  const sentAt = new WeakMap();
+  const restsUntil = new Map();
   let timer = 0;
-
-  function isBusy(element) {
-    const isTyping = element.contains(document.activeElement) && document.activeElement.matches(TYPING);
-    return inFlight.has(element) || isTyping || element.querySelector(OPEN) !== null;
-  }
+  let due = 0;
 
   function plan(delay) {
-    if (!timer && !document.hidden) {
-      timer = window.setTimeout(refresh, delay);
+    const at = performance.now() + delay;
+    if (document.hidden || (timer && due <= at)) {
+      return;
     }
+    window.clearTimeout(timer);
+    due = at;
+    timer = window.setTimeout(refresh, delay);
+  }
+
+  /** Milliseconds until the element may be fetched; 0 for now. */
+  function pause(element) {
+    const isTyping = element.contains(document.activeElement) && document.activeElement.matches(TYPING);
+    if (sentAt.has(element) || isTyping || element.querySelector(OPEN)) {
+      return RETRY_MS;
+    }
+    return Math.max((restsUntil.get(nameOf(element)) ?? 0) - performance.now(), 0);
   }
 
   /** An element inside another one that is fetched anyway comes back with it. */
@@ -57,9 +74,11 @@ export function liveElements({ jitter }) {
     touched.clear();
     waiting.clear();
     const all = [...document.querySelectorAll("[data-live]")];
-    for (const element of outermost(all.filter((each) => late.has(each.dataset.live) || wants(each, ids, kinds)))) {
-      if (isBusy(element)) {
-        waiting.add(element.dataset.live); // by its text: the element itself may be replaced meanwhile
+    for (const element of outermost(all.filter((each) => late.has(nameOf(each)) || wants(each, ids, kinds)))) {
+      const delay = pause(element);
+      if (delay) {
+        waiting.add(nameOf(element));
+        plan(delay);
       } else {
         element.dispatchEvent(new CustomEvent("live", { detail: { ids: [...ids] } }));
       }
@@ -67,13 +86,18 @@ export function liveElements({ jitter }) {
     if (ids.size) {
       document.dispatchEvent(new CustomEvent(ids.has("*") ? "live:all" : "live:delta", { detail: { ids: [...ids] } }));
     }
-    if (waiting.size) {
-      plan(RETRY_MS);
-    }
   }
 
-  document.addEventListener("htmx:beforeSend", (event) => inFlight.add(event.detail.elt));
-  document.addEventListener("htmx:afterRequest", (event) => inFlight.delete(event.detail.elt));
+  // The event of an element that its own answer replaced is told to a parent, hence requestConfig.
+  document.addEventListener("htmx:beforeSend", ({ detail }) => sentAt.set(detail.requestConfig.elt, performance.now()));
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const element = detail.requestConfig.elt;
+    if (element.dataset.live && sentAt.has(element)) {
+      const now = performance.now();
+      restsUntil.set(nameOf(element), now + Math.min((now - sentAt.get(element)) * rest, LONGEST_PAUSE_MS));
+    }
+    sentAt.delete(element);
+  });
   document.addEventListener("visibilitychange", () => {
     if (touched.size || waiting.size) {
       plan(Math.random() * jitter);

@@ -8,8 +8,8 @@ import { openLine } from "./live-line.js";
 const PATIENCE_MS = 5000;
 const POLL_MS = 10000;
 
-function startLive({ liveUrl, liveJitter = "0", livePageAge = "0" }) {
-  const elements = liveElements({ jitter: Number(liveJitter) });
+function startLive({ liveUrl, liveJitter = "0", livePageAge = "0", liveRest = "10" }) {
+  const elements = liveElements({ jitter: Number(liveJitter), rest: Number(liveRest) });
   let lineState = "down";
   let isReachable = true;
   let patience = 0;

@@ -33,7 +33,7 @@ PARTS = {"one": "check:1", "two": "check:2", "checks": "check:*", "any": "*", "o
 FIELD = '<input id="field">'
 PAGE = """<!doctype html>
 <html><head><title>live</title><link rel="icon" href="data:,"><script src="/htmx.js"></script></head>
-<body data-live-url="/ws/live/open/{slug}/"><span data-live-status="connecting"></span>{parts}
+<body data-live-url="/ws/live/open/{slug}/" data-live-rest="{rest}"><span data-live-status="connecting"></span>{parts}
 <div id="form" data-live="check:7" hx-get="/part/form" hx-trigger="live">{form}</div>
 <script type="module" src="/js/live.js"></script></body></html>"""
 
@@ -44,6 +44,7 @@ class Site:
 
     fetches: Counter[str] = field(default_factory=Counter)
     delay: float = 0.0
+    rest: int = 0
     is_socket_blocked: bool = False
     port: int = 0
     _server: uvicorn.Server | None = None
@@ -73,7 +74,7 @@ class Site:
         if path.startswith("/js/"):
             return (SCRIPTS / path.removeprefix("/js/")).read_bytes(), b"text/javascript"
         parts = "".join(PART.format(name=name, ids=ids, count=0) for name, ids in PARTS.items())
-        return PAGE.format(slug=path.strip("/"), parts=parts, form=FIELD).encode(), b"text/html"
+        return PAGE.format(slug=path.strip("/"), rest=self.rest, parts=parts, form=FIELD).encode(), b"text/html"
 
     async def start(self) -> None:
         self._sockets = websocket_application()
@@ -117,7 +118,7 @@ async def page(site: Site) -> AsyncIterator[Page]:
 async def visit(page: Page, site: Site, status: str = "live") -> None:
     await page.goto(f"http://127.0.0.1:{site.port}/a")
     await shows_status(page, status)
-    await settle(site)
+    await settle(site, quiet=1.5)
     site.fetches.clear()
 
 
@@ -294,10 +295,26 @@ async def test_change_during_a_fetch_is_fetched_after_it(page: Page, site: Site)
     await say("check:1")
     await asyncio.sleep(0.3)
     await say("check:1")  # reaches the browser while the first answer is still on its way
-    await settle(site, 2)
+    site.delay = 0.0
 
-    assert site.fetches["one"] == 2
-    await expect(page.locator("#one")).to_have_text("one 2")
+    await expect(page.locator("#one")).to_have_text("one 2", timeout=20_000)
+
+
+async def test_slow_answers_are_asked_for_less_often(page: Page, site: Site):
+    site.rest = 10
+    await visit(page, site)
+    site.delay = 0.5
+
+    await say("check:1")
+    async with asyncio.timeout(10):
+        while site.fetches["one"] == 0:
+            await asyncio.sleep(0.05)
+    for _ in range(3):
+        await say("check:1")
+        await asyncio.sleep(1)
+    assert site.fetches["one"] == 1
+
+    await expect(page.locator("#one")).to_have_text("one 2", timeout=40_000)
 
 
 async def test_nobody_is_disturbed_while_typing(page: Page, site: Site):

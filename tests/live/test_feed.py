@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.live.domain.feed import HISTORY_MESSAGES, HISTORY_SECONDS, Delta, Feed, Seen
+from apps.live.domain.feed import MEMORY_IDS, MEMORY_SECONDS, Delta, Feed, Seen
 from apps.live.domain.wire import Heard
 
 
@@ -10,12 +10,18 @@ def message(n: int, *ids: str) -> Heard:
     return Heard("tenant:a", n, frozenset(ids))
 
 
+def counted_from(n: int) -> Feed:
+    feed = Feed()
+    feed.count_from(n)
+    return feed
+
+
 def delta(first: int, last: int, *ids: str) -> Delta:
     return Delta(first, last, frozenset(ids))
 
 
 def test_first_message_goes_at_once_the_following_are_merged():
-    feed = Feed(n=10)
+    feed = counted_from(10)
 
     assert feed.hear(message(11, "check:1"), now=100.0) == delta(11, 11, "check:1")
     assert feed.hear(message(12, "check:2"), now=100.2) is None
@@ -28,7 +34,7 @@ def test_first_message_goes_at_once_the_following_are_merged():
 
 
 def test_gap_says_everything_even_when_merged():
-    feed = Feed(n=10)
+    feed = counted_from(10)
     feed.hear(message(11, "check:1"), now=100.0)
     feed.hear(message(12, "check:2"), now=100.1)
     feed.hear(message(14, "check:4"), now=100.2)
@@ -40,7 +46,7 @@ def test_gap_says_everything_even_when_merged():
 
 
 def test_message_already_counted_by_redis_is_still_said_but_never_counts_back():
-    feed = Feed(n=10)
+    feed = counted_from(10)
 
     assert feed.hear(message(9, "check:1"), now=100.0) == delta(9, 10, "check:1")
     assert feed.n == 10
@@ -71,36 +77,59 @@ def test_first_message_of_an_unknown_feed_is_no_gap():
     ],
 )
 def test_catching_up(seen: Seen, missed: set[str]):
-    feed = Feed(n=10, complete_since=90.0)
+    feed = Feed(complete_since=90.0)
+    feed.count_from(10)
     for n, now in ((11, 100.0), (12, 105.0), (13, 109.0)):
         feed.hear(message(n, f"check:{n - 10}"), now=now)
 
     assert feed.missed(seen, "e", now=110.0) == missed
 
 
-def test_nothing_is_remembered_longer_than_half_a_minute():
-    feed = Feed(n=10)
+def test_nothing_is_remembered_for_ever():
+    feed = counted_from(10)
     feed.hear(message(11, "check:1"), now=100.0)
     feed.hear(message(12, "check:2"), now=120.0)
 
-    now = 100.0 + HISTORY_SECONDS + 1
+    now = 100.0 + MEMORY_SECONDS + 1
 
     assert feed.missed(Seen(epoch="e", n=11), "e", now) == {"check:2"}
     assert feed.missed(Seen(epoch="e", n=10), "e", now) == {"*"}
-    assert len(feed.history) == 1
+    assert list(feed.recent) == ["check:2"]
 
 
 def test_memory_is_bounded_in_a_storm():
-    feed = Feed(n=0)
-    for n in range(1, 2 * HISTORY_MESSAGES):
-        feed.hear(message(n, "check:1"), now=100.0 + n / 1000)
+    feed = counted_from(0)
+    for n in range(1, 2 * MEMORY_IDS):
+        feed.hear(message(n, f"check:{n}"), now=100.0 + n / 1000)
 
-    assert len(feed.history) == HISTORY_MESSAGES
-    assert feed.missed(Seen(age_seconds=25.0), "e", now=102.0) == {"*"}
+    assert len(feed.recent) == MEMORY_IDS
+    assert feed.missed(Seen(epoch="e", n=MEMORY_IDS - 2), "e", now=102.0) == {"*"}
+    assert feed.missed(Seen(epoch="e", n=2 * MEMORY_IDS - 3), "e", now=102.0) == {
+        f"check:{2 * MEMORY_IDS - n}" for n in (1, 2)
+    }
+
+
+def test_the_same_ids_over_and_over_take_no_memory():
+    feed = counted_from(0)
+    for n in range(1, 5_000):
+        feed.hear(message(n, "check:1"), now=100.0)
+
+    assert len(feed.recent) == 1
+    assert feed.missed(Seen(epoch="e", n=0), "e", now=100.0) == {"check:1"}
+
+
+def test_number_from_redis_that_runs_ahead_distrusts_what_is_on_its_way():
+    feed = Feed(complete_since=90.0)
+    feed.count_from(8)
+    feed.hear(message(8, "check:8"), now=100.0)
+
+    assert feed.missed(Seen(epoch="e", n=7), "e", now=100.0) == {"*"}
+    assert feed.missed(Seen(epoch="e", n=8), "e", now=100.0) == set()
+    assert feed.missed(Seen(age_seconds=5), "e", now=100.0) == {"check:8"}
 
 
 def test_gap_makes_older_memory_worthless():
-    feed = Feed(n=10)
+    feed = counted_from(10)
     feed.hear(message(11, "check:1"), now=100.0)
     feed.hear(message(13, "check:3"), now=101.0)
 

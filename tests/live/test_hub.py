@@ -99,7 +99,7 @@ async def test_other_databases_of_the_same_redis_are_not_heard(hub: Hub):
 
 async def test_quiet_line_beats_and_idle_topics_are_forgotten(hub: Hub, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hub_module, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr("apps.live.domain.feed.HISTORY_SECONDS", 0.3)
+    monkeypatch.setattr("apps.live.domain.feed.MEMORY_SECONDS", 0.3)
     ear, passer_by = Ear(), Ear()
     await hub.join("tenant:a", ear, Seen())
     await hub.join("tenant:b", passer_by, Seen())

@@ -1,13 +1,12 @@
-"""One topic as one process sees it: its number, what was heard lately, what is held back to merge (no I/O)."""
+"""One topic as one process sees it: its number, what changed lately, what is held back to merge (no I/O)."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from apps.live.domain.wire import EVERYTHING, Heard, condensed
 
 SECONDS_BETWEEN_DELTAS = 1.0
-HISTORY_SECONDS = 30.0
-HISTORY_MESSAGES = 500
+MEMORY_SECONDS = 120.0
+MEMORY_IDS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +33,27 @@ class Seen:
 
 @dataclass(slots=True)
 class Feed:
-    """Merge a topic's messages into at most one delta a second and remember the last half minute."""
+    """Merge a topic's messages into at most one delta a second, and remember what changed lately."""
 
     n: int | None = None
+    # When each id last changed and in which message, oldest first; complete for what came after these two:
+    recent: dict[str, tuple[float, int]] = field(default_factory=dict)
     complete_since: float = 0.0
+    complete_after: int | None = None
     next_at: float = 0.0
     held: Delta | None = None
-    history: deque[tuple[float, Heard]] = field(default_factory=deque)
 
     def hear(self, heard: Heard, now: float) -> Delta | None:
         """Take a message in; return the delta to send now, or None when it is held back until `next_at`."""
         has_gap = self.n is not None and heard.n > self.n + 1
+        if has_gap:
+            self.recent.clear()
+            self.complete_since = now
+        if has_gap or self.complete_after is None:
+            self.complete_after = heard.n - 1
         # A smaller number is no step back: Redis was asked for the number while this message was on its way.
         self.n = max(heard.n, self.n or 0)
-        self._remember(heard, now, has_gap=has_gap)
+        self._remember(heard, now)
         delta = Delta(heard.n, self.n, frozenset((EVERYTHING,)) if has_gap else heard.ids)
         self.held = delta if self.held is None else _merged(self.held, delta)
         return self.release(now) if now >= self.next_at else None
@@ -59,6 +65,11 @@ class Feed:
             self.next_at = now + SECONDS_BETWEEN_DELTAS
         return delta
 
+    def count_from(self, n: int) -> None:
+        """Take the number over that Redis has now; what comes up to it may still be on its way here."""
+        if self.n is None or n > self.n:
+            self.n = self.complete_after = n
+
     def missed(self, seen: Seen, epoch: str, now: float) -> frozenset[str]:
         """Return the ids changed since what a browser saw; `*` when that is further back than is remembered."""
         self.forget(now)
@@ -69,27 +80,31 @@ class Feed:
         since = now - seen.age_seconds
         if since < self.complete_since:
             return frozenset((EVERYTHING,))
-        return condensed(one for at, heard in self.history if at >= since for one in heard.ids)
+        return condensed(one for one, (at, _) in self.recent.items() if at >= since)
 
     def forget(self, now: float) -> None:
-        """Drop what is older than the remembered half minute."""
-        while self.history and (self.history[0][0] < now - HISTORY_SECONDS or len(self.history) > HISTORY_MESSAGES):
-            self.complete_since = max(self.complete_since, self.history.popleft()[0])
-        self.complete_since = max(self.complete_since, now - HISTORY_SECONDS)
+        """Drop what is too old or too much to remember."""
+        self.complete_since = max(self.complete_since, now - MEMORY_SECONDS)
+        while self.recent:
+            oldest, (at, n) = next(iter(self.recent.items()))
+            if at >= self.complete_since and len(self.recent) <= MEMORY_IDS:
+                return
+            del self.recent[oldest]
+            self.complete_since = max(self.complete_since, at)
+            self.complete_after = max(self.complete_after or 0, n)
 
-    def _remember(self, heard: Heard, now: float, *, has_gap: bool) -> None:
-        if has_gap:
-            self.history.clear()
-            self.complete_since = now
-        self.history.append((now, heard))
+    def _remember(self, heard: Heard, now: float) -> None:
+        for one in heard.ids:
+            self.recent.pop(one, None)
+            self.recent[one] = (now, heard.n)
         self.forget(now)
 
     def _missed_since_number(self, n: int) -> frozenset[str]:
         if n == self.n:
             return frozenset()
-        if not self.history or n > (self.n or 0) or n + 1 < self.history[0][1].n:
+        if self.n is None or n > self.n or self.complete_after is None or n < self.complete_after:
             return frozenset((EVERYTHING,))
-        return condensed(one for _, heard in self.history if heard.n > n for one in heard.ids)
+        return condensed(one for one, (_, number) in self.recent.items() if number > n)
 
 
 def _merged(held: Delta, new: Delta) -> Delta:

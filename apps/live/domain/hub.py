@@ -188,7 +188,8 @@ class Hub:
             topics = [topic for topic in self._listeners if topic not in self._feeds]
             self._epoch, numbers = await self._read_numbers(topics)
             for topic, n in zip(topics, numbers, strict=True):
-                self._feeds[topic] = Feed(n=n, complete_since=self._heard_since)
+                self._feeds[topic] = Feed(complete_since=self._heard_since)
+                self._feeds[topic].count_from(n)
                 self._push(topic, self.standing(topic))
             if self._listeners.keys() <= self._feeds.keys():
                 return
@@ -208,7 +209,7 @@ class Hub:
             logger.info("a socket starts without Redis: %s", error)
             return None
         feed = self._feeds.setdefault(topic, Feed(complete_since=self._heard_since))
-        feed.n = max(numbers[0], feed.n or 0)
+        feed.count_from(numbers[0])
         return feed
 
     async def _read_numbers(self, topics: list[str]) -> tuple[str, list[int]]:
@@ -254,7 +255,7 @@ class Hub:
                 if topic in self._listeners:
                     if feed.n is not None and feed.held is None and self._is_connected:
                         self._push(topic, wire.beat(epoch=self._epoch, n=feed.n))
-                elif not feed.history and topic not in self._timers:
+                elif not feed.recent and topic not in self._timers:
                     del self._feeds[topic]
 
 
