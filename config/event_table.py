@@ -19,7 +19,7 @@ EVENT_TABLE: dict[type[Event], tuple[str, ...]] = {
         "apps.statuspages.handlers.on_tenant_created",
     ),
     MemberInvited: ("apps.tenants.handlers.send_invitation_letter",),
-    MemberRemoved: (),
+    MemberRemoved: ("apps.live.handlers.on_member_removed",),
     DeliverySent: (DELIVERIES,),
     DeliveryFailed: (DELIVERIES,),
     CheckWentUp: (OUTAGES, PAGES),
