@@ -117,7 +117,14 @@ class CurlDriver:
 
     def _end(self, curl: pycurl.Curl, number: int, message: str) -> None:
         transfer, future = self._release(curl)
-        reply = transfer.finish(number, message)
+        try:
+            reply = transfer.finish(number, message)
+        except Exception as error:  # noqa: BLE001 - it goes to the one who waits
+            # One answer that cannot be read must not cost those that ended with it.
+            transfer.close()
+            if not future.done():
+                future.set_exception(error)
+            return
         if len(self._idle) < IDLE_KEPT:
             self._idle.append(transfer)
         else:

@@ -52,7 +52,7 @@ class HostResolver:
         self._todo: deque[str] = deque()
         self._more = threading.Semaphore(0)
         self._threads = 0
-        self._idle = 0
+        self._under_way = 0
         self._is_closed = False
 
     async def resolve(self, host: str) -> Answer:
@@ -86,7 +86,8 @@ class HostResolver:
 
     def _start(self, host: str) -> None:
         self._todo.append(host)
-        if self._idle < len(self._todo) and self._threads < THREADS:
+        self._under_way += 1
+        if self._under_way > self._threads and self._threads < THREADS:
             self._threads += 1
             # A daemon, since a lookup cannot be stopped and must not hold up the end of the process.
             threading.Thread(target=self._work, name="resolver", daemon=True).start()
@@ -94,16 +95,14 @@ class HostResolver:
 
     def _work(self) -> None:
         while True:
-            self._idle += 1
             self._more.acquire()
-            self._idle -= 1
             if self._is_closed:
                 return
             host = self._todo.popleft()
             began = perf_counter()
             try:
-                found: tuple[str, ...] | OSError | UnicodeError = self._lookup(host)
-            except (OSError, UnicodeError) as error:
+                found: tuple[str, ...] | OSError | ValueError = self._lookup(host)
+            except (OSError, ValueError) as error:  # a name that cannot be encoded is a ValueError
                 found = error
             took_us = int((perf_counter() - began) * 1_000_000)
             try:
@@ -111,7 +110,8 @@ class HostResolver:
             except RuntimeError:  # the loop has ended
                 return
 
-    def _answer(self, host: str, found: tuple[str, ...] | OSError | UnicodeError, took_us: int) -> None:
+    def _answer(self, host: str, found: tuple[str, ...] | OSError | ValueError, took_us: int) -> None:
+        self._under_way -= 1
         self._next_of(_zone(host))
         waiting = self._asked.pop(host, None)
         if waiting is None or waiting.done():

@@ -207,7 +207,7 @@ class Transfer:
             self._refused = None
 
     def _reply(self, number: int, message: str) -> Reply:
-        info = self.curl.getinfo
+        info, raw = self.curl.getinfo, self.curl.getinfo_raw
         return Reply(
             failure=self._failure(number, message) if number else None,
             status=info(pycurl.RESPONSE_CODE),
@@ -215,9 +215,9 @@ class Transfer:
             remote_ip=info(pycurl.PRIMARY_IP) or "",
             body=b"".join(self._chunks),
             is_truncated=self._is_truncated,
-            content_type=_text(info, pycurl.CONTENT_TYPE),
-            redirect_url=_text(info, pycurl.REDIRECT_URL),
-            cert_expires_at=_expiry(info(pycurl.INFO_CERTINFO)) if self._reads_certificate else None,
+            content_type=_text(raw(pycurl.CONTENT_TYPE)),
+            redirect_url=_text(raw(pycurl.REDIRECT_URL)),
+            cert_expires_at=_expiry(raw(pycurl.INFO_CERTINFO)) if self._reads_certificate else None,
             resolved_us=info(pycurl.NAMELOOKUP_TIME_T),
             connected_us=info(pycurl.CONNECT_TIME_T),
             secured_us=info(pycurl.APPCONNECT_TIME_T),
@@ -242,24 +242,22 @@ def pin(host: str, port: int, addresses: Sequence[str]) -> str:
     return f"+{host}:{port}:{','.join(f'[{ip}]' if ':' in ip else ip for ip in addresses)}"
 
 
-def _text(info: Any, key: int) -> str:
-    try:
-        return info(key) or ""
-    except UnicodeDecodeError:  # a server's own bytes
-        return ""
+def _text(sent: bytes | None) -> str:
+    """Return what a server sent as text; its bytes may be anything."""
+    return sent.decode("utf-8", "replace") if sent else ""
 
 
 def _expiry(chain: Sequence[Any]) -> datetime | None:
     """Return when the leaf certificate ends, from libcurl's list of (name, value) pairs per certificate."""
     for name, value in chain[0] if chain else ():
-        if name == "Expire date":
+        if name == b"Expire date":
             return _instant(value)
     return None
 
 
 @lru_cache(maxsize=4_096)
-def _instant(text: str) -> datetime | None:
+def _instant(text: bytes) -> datetime | None:
     try:
-        return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
-    except ValueError:
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(text.decode("ascii")), UTC)
+    except (ValueError, OverflowError, OSError):  # a date beyond what clocks know
         return None

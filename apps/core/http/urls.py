@@ -102,8 +102,8 @@ def _host(host: str) -> tuple[str, str | None]:
         return _v6_host(host)
     try:
         ascii_host = host if host.isascii() else idna.encode(host, uts46=True, transitional=False).decode()
-    except (idna.IDNAError, UnicodeError):
-        ascii_host = _mapped(host)
+    except (idna.IDNAError, UnicodeError) as error:
+        raise _bad_host() from error
     ascii_host = ascii_host.lower()
     literal = _inet_aton(ascii_host.removesuffix("."))
     if literal is not None:
@@ -112,14 +112,6 @@ def _host(host: str) -> tuple[str, str | None]:
     if len(ascii_host) > 253 or not all(HOST_LABEL.fullmatch(label) for label in labels) or _is_numeric(labels[-1]):
         raise _bad_host()
     return ascii_host, None
-
-
-def _mapped(host: str) -> str:
-    """Return what digits in disguise (circled, full-width) stand for, which resolvers read as digits too."""
-    try:
-        return idna.uts46_remap(host, std3_rules=False, transitional=False)
-    except (idna.IDNAError, UnicodeError) as error:
-        raise _bad_host() from error
 
 
 def _bad_host() -> BadUrl:

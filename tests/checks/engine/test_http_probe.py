@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from apps.checks.enums import Verdict
-from apps.core.http.curl import MEBIBYTE
+from apps.core.http.curl import MEBIBYTE, Reply, Transfer
 from tests.checks.engine.probing import job, probe, probe_all
 from tests.peers.web import Web, answer, read_request, saying, serving
 
@@ -137,6 +137,41 @@ async def test_keyword_beyond_the_limit_is_not_seen() -> None:
         outcome = await probe(web.url(), keyword="keyword")
 
     assert (outcome.error_code, outcome.is_truncated) == ("keyword_missing", True)
+
+
+async def test_bytes_that_are_no_text_are_taken() -> None:
+    head = b"HTTP/1.1 200 \xff\xfe\r\nContent-Type: \xff\xfe\r\nX: \xc3\r\nContent-Length: 2\r\n\r\n\xff\x00"
+    with serving(saying(head)) as web:
+        outcome = await probe(web.url(), keyword="ü")
+
+    assert (outcome.error_code, outcome.status_code, outcome.body_bytes) == ("keyword_missing", 200, 2)
+
+
+async def test_name_with_a_final_dot_is_probed() -> None:
+    with serving(saying(answer())) as web:
+        outcome = await probe(web.url(host="dotted.example."), timeout=2, lookup=lambda _host: ("127.0.0.1",))
+
+    assert (outcome.error_code, outcome.verdict) == ("", Verdict.SUCCESS)
+
+
+async def test_answer_that_cannot_be_read_costs_its_own_probe_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = Transfer.finish
+
+    def unreadable(transfer: Transfer, number: int = 0, message: str = "") -> Reply:
+        reply = finish(transfer, number, message)
+        if reply.status == 418:
+            raise UnicodeError("unreadable")
+        return reply
+
+    monkeypatch.setattr(Transfer, "finish", unreadable)
+    with serving(saying(answer(418))) as bad, serving(saying(answer())) as good:
+        jobs = [job(("bad", number), bad.url()) for number in range(5)] + [
+            job(("good", number), good.url()) for number in range(5)
+        ]
+        outcomes = await probe_all(jobs)
+
+    assert {outcomes["bad", number].error_code for number in range(5)} == {"own_fault"}
+    assert {outcomes["good", number].verdict for number in range(5)} == {Verdict.SUCCESS}
 
 
 async def test_bomb_stays_small() -> None:

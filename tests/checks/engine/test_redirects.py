@@ -139,3 +139,18 @@ async def test_time_is_for_all_steps_together() -> None:
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "timeout")
     assert outcome.total_ms is not None
     assert outcome.total_ms < 900
+
+
+async def test_redirect_with_raw_letters_is_followed() -> None:
+    def lead(connection: socket.socket, request: bytes) -> None:
+        place = "/ziel/für".encode()
+        if request.startswith(b"GET /old"):
+            connection.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n")
+        else:
+            connection.sendall(answer())
+
+    with serving(lead) as web:
+        outcome = await probe(web.url("/old"))
+
+    assert outcome.verdict == Verdict.SUCCESS
+    assert _first_line(web.asked[1]) == b"GET /ziel/f%C3%BCr HTTP/1.1"
