@@ -169,3 +169,19 @@ async def test_socket_that_joins_an_emptied_redis_brings_everyone_into_step(hub:
 
     hello, resync = await late.hears("hello"), await ear.hears("resync")
     assert hello["epoch"] == resync["epoch"] != before["epoch"]
+
+
+async def test_crowd_is_woken_in_slices_so_that_others_get_their_turn(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hub_module, "SLICE", 2)
+    ears = [Ear() for _ in range(5)]
+    for ear in ears:
+        await hub.join("tenant:a", ear, Seen())
+        await ear.hears("hello")
+
+    hub._push("tenant:a", '{"type": "delta"}')
+
+    told = []
+    for _ in range(3):
+        told.append(sum(len(ear.heard) for ear in ears))
+        await asyncio.sleep(0)
+    assert told == [2, 4, 5]

@@ -22,6 +22,7 @@ from apps.live.domain.publish import READ_NUMBERS, script_arguments
 
 logger = logging.getLogger(__name__)
 
+SLICE = 250
 BEAT_SECONDS = 25.0
 SILENCE_SECONDS = 5.0
 ANSWER_SECONDS = 2.0
@@ -242,8 +243,14 @@ class Hub:
             self._push(topic, wire.delta(epoch=self._epoch, first=delta.first, n=delta.last, ids=delta.ids))
 
     def _push(self, topic: str, payload: str) -> None:
-        for listener in self._listeners.get(topic, ()):
+        self._push_slice(tuple(self._listeners.get(topic, ())), payload)
+
+    def _push_slice(self, listeners: tuple[Listener, ...], payload: str) -> None:
+        """Wake some sockets now and the rest after whatever else waits: a crowd on one page must not hold up requests."""
+        for listener in listeners[:SLICE]:
             listener.push(payload)
+        if len(listeners) > SLICE:
+            asyncio.get_running_loop().call_soon(self._push_slice, listeners[SLICE:], payload)
 
     async def _beat(self) -> None:
         """Keep quiet lines open, and forget topics that nobody watches and nothing happened on."""
