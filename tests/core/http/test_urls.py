@@ -76,7 +76,7 @@ def test_name_is_not_judged_before_it_is_resolved() -> None:
         ("http://example.com:http/", "bad_port"),
         ("http://[::1/", "malformed"),
         ("http://[fe80::1%25eth0]/", "bad_host"),
-        ("http://[zz::1]/", "bad_host"),
+        ("http://[zz::1]/", "malformed"),
         ("http://ü..de/", "bad_host"),
         ("http://☃.net\u200b.\u0378/", "bad_host"),
         ("http://a..b/", "bad_host"),
