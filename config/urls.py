@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("apps.statuspages.urls")),
     path("", include("apps.checks.urls")),
     path("", include("apps.incidents.urls")),
+    path("", include("apps.alerting.urls")),
     path("", include("apps.notifications.urls")),
     path("", include("apps.console.urls")),
 ]

@@ -1,16 +1,13 @@
 """Outages follow from flips, whatever the order in which the events arrive."""
 
-import threading
 from collections import Counter
-from uuid import UUID
 
 import pytest
-from django.db import connection
 
 from apps.checks.domain.checks import pause_check
 from apps.checks.enums import State
 from apps.checks.events import CheckFlipped
-from apps.checks.models import Check, Flip
+from apps.checks.models import Flip
 from apps.core.tenancy import tenant_scope
 from apps.events.models import OutboxRow
 from apps.incidents.domain.outages import account_for_flips
@@ -20,6 +17,7 @@ from apps.incidents.models import Outage, OutageEntry
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check
 from tests.factories.incidents import make_flip, minute
+from tests.rivals import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -176,35 +174,14 @@ def test_two_workers_at_once_make_one_outage(acme: Tenant) -> None:
             make_flip(check, State.DEGRADED, minute(0))
             make_flip(check, State.DOWN, minute(1))
             make_flip(check, State.UP, minute(2))
-    failures = _at_once(acme.id, checks, workers=4)
+
+    def account_for_all() -> None:
+        with tenant_scope(acme.id):
+            for check in checks:
+                account_for_flips(check)
+
+    at_once(account_for_all, workers=4)
 
     with tenant_scope(acme.id):
-        found = outages()
-        events = told()
-
-    assert failures == []
-    assert found == [(Severity.DOWN, minute(0), minute(2), "connect_refused")] * 5
-    assert events == {"incidents.outage_opened": 5, "incidents.outage_changed": 5, "incidents.outage_resolved": 5}
-
-
-def _at_once(tenant_id: UUID, checks: list[Check], *, workers: int) -> list[Exception]:
-    failures: list[Exception] = []
-    start = threading.Barrier(workers)
-
-    def work() -> None:
-        try:
-            start.wait(timeout=10)
-            for check in checks:
-                with tenant_scope(tenant_id):
-                    account_for_flips(check)
-        except Exception as error:
-            failures.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    return failures
+        assert outages() == [(Severity.DOWN, minute(0), minute(2), "connect_refused")] * 5
+        assert told() == {"incidents.outage_opened": 5, "incidents.outage_changed": 5, "incidents.outage_resolved": 5}

@@ -2,7 +2,6 @@
 
 import logging
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -26,10 +25,10 @@ CLAIM = """
 WITH mine AS (
     SELECT id FROM alerting_alert
     WHERE state <> 'resolved'
-      AND (due_at <= now() OR outage_id IS NULL AND (due_at IS NULL OR due_at > now() + %(lease)s))
+      AND (due_at <= %(now)s OR outage_id IS NULL AND (due_at IS NULL OR due_at > %(leased_until)s))
     ORDER BY due_at NULLS FIRST LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-UPDATE alerting_alert AS alert SET due_at = now() + %(lease)s
+UPDATE alerting_alert AS alert SET due_at = %(leased_until)s
 FROM mine WHERE alert.id = mine.id
 RETURNING alert.tenant_id, alert.id, alert.outage_id
 """
@@ -60,8 +59,8 @@ def reevaluate_due() -> int:
 def _claim() -> list[tuple[UUID, UUID, UUID | None]]:
     """Lease a batch. Rivals: other workers; SKIP LOCKED parts us. The round itself locks the outage and guards the rest."""
     with system_scope("one sweep serves every tenant"), transaction.atomic(), connection.cursor() as cursor:
-        parameters: dict[str, Any] = {"limit": BATCH_SIZE, "lease": LEASE}
-        cursor.execute(CLAIM, parameters)
+        now = clock.now()  # the clock that wrote ``due_at``
+        cursor.execute(CLAIM, {"limit": BATCH_SIZE, "now": now, "leased_until": now + LEASE})
         claimed: list[tuple[UUID, UUID, UUID | None]] = cursor.fetchall()
         return claimed
 

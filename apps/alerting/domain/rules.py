@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -38,16 +39,13 @@ class RuleSettings:
 
 def create_rule(given: RuleSettings) -> AlertRule:
     """Make a rule; raise `RuleNameTaken`."""
-    return _keep(AlertRule(), given)
-
-
-def change_rule(rule: AlertRule, given: RuleSettings) -> AlertRule:
-    """Give a rule other settings; raise `RuleNameTaken`."""
-    return _keep(rule, given)
+    return keep_rule(None, given)
 
 
 @transaction.atomic
-def _keep(rule: AlertRule, given: RuleSettings) -> AlertRule:
+def keep_rule(existing: AlertRule | None, given: RuleSettings) -> AlertRule:
+    """Make a rule, or give one other settings; raise `RuleNameTaken`."""
+    rule = existing or AlertRule()
     rule.name, rule.is_enabled, rule.notifies_on_resolve = given.name, given.is_enabled, given.notifies_on_resolve
     rule.severities, rule.tags, rule.repeat_interval = list(given.severities), list(given.tags), given.repeat_interval
     try:
@@ -63,6 +61,13 @@ def _keep(rule: AlertRule, given: RuleSettings) -> AlertRule:
     )
     emit(RulesChanged(tenant_id=current_tenant_id()))
     return rule
+
+
+def settings_of(rule: AlertRule, **changes: Any) -> RuleSettings:
+    """Return a rule's settings, some of them changed."""
+    names = ("name", "is_enabled", "severities", "tags", "notifies_on_resolve", "repeat_interval")
+    kept = {name: getattr(rule, name) for name in names}
+    return RuleSettings(**{**kept, "channels": list(rule.channels.all()), **changes})
 
 
 @transaction.atomic

@@ -1,0 +1,419 @@
+"""What becomes of an outage: alerts, messages, the trace."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from apps.alerting.domain.alerts import NotFiring, acknowledge
+from apps.alerting.domain.reminding import reevaluate_due
+from apps.alerting.domain.rounds import consider_outage
+from apps.alerting.domain.rules import RuleSettings, delete_rule, keep_rule, settings_of
+from apps.alerting.domain.silences import create_silence, end_silence
+from apps.alerting.enums import AlertState, Reason, Trigger
+from apps.alerting.models import Alert, AlertRule, AlertStep, Mismatch
+from apps.checks.enums import State
+from apps.checks.models import Check
+from apps.incidents.domain.outages import account_for_flips
+from apps.incidents.enums import EntryKind
+from apps.incidents.models import Outage, OutageEntry
+from apps.notifications.models import Channel, Delivery
+from apps.tenants.models import Tenant
+from tests.factories.alerting import make_channel, make_rule, messages
+from tests.factories.checks import make_check
+from tests.factories.incidents import NOON, make_flip, make_outage, minute
+
+pytestmark = pytest.mark.django_db
+Hand = time_machine.Traveller
+
+
+@pytest.fixture
+def check(in_acme: Tenant, hand: Hand) -> Check:
+    """A check, a default channel and the rule that every tenant begins with."""
+    make_channel()
+    make_rule()
+    return make_check("API", tags=["eu"])
+
+
+def flip(check: Check, after: State, at: float, hand: Hand) -> None:
+    """Let the check flip and everything follow."""
+    hand.move_to(minute(at))
+    make_flip(check, after, minute(at))
+    account_for_flips(check)
+    consider_outage(Outage.objects.filter(watched=check).latest("id").id, Trigger.CHANGED)
+
+
+def answers() -> list[str]:
+    """The last answer of each run, oldest first."""
+    steps = AlertStep.objects.order_by("alert_id", "at", "-position").distinct("alert_id", "at")
+    return [step.reason for step in sorted(steps, key=lambda step: step.at)]
+
+
+def test_outage_makes_an_alert_and_a_message_per_channel(check: Check, in_acme: Tenant, settings: object) -> None:
+    make_channel("Mail")
+    outage = make_outage(check)
+
+    consider_outage(outage.id, Trigger.OPENED)
+
+    alert = Alert.objects.get()
+    assert (alert.state, alert.severity, alert.starts_at, alert.ends_at) == (AlertState.FIRING, "down", NOON, None)
+    assert (alert.last_notified_at, alert.last_notified_as, alert.notice_count) == (NOON, ["degraded", "down"], 1)
+    assert alert.due_at == minute(240)
+    assert sorted(messages()) == [("API is down", "Mail"), ("API is down", "Slack")]
+    delivery = Delivery.objects.get(channel_name="Slack")
+    assert (delivery.key, delivery.subject_kind, delivery.subject_id) == (
+        f"alert:{alert.id}:1:firing:{delivery.channel_id}",
+        "alert",
+        alert.id,
+    )
+    assert delivery.message["facts"] == [
+        ["Target", "http://127.0.0.1:9/"],
+        ["Cause", "The server refused the connection."],
+        ["Since", "2026-11-20 12:00:00 UTC"],
+        ["Lasts", "0 s"],
+    ]
+    message = {name: delivery.message[name] for name in ("severity", "state", "text", "url", "footer", "thread")}
+    assert message == {
+        "severity": "critical",
+        "state": "firing",
+        "text": "The server refused the connection.",
+        "url": f"{settings.PUBLIC_URL}/t/acme/outages/{outage.id}/",  # type: ignore[attr-defined]
+        "footer": "Acme · rule “Everything”",
+        "thread": f"alert:{alert.id}",
+    }
+
+
+def test_every_stage_leaves_its_step(check: Check) -> None:
+    consider_outage(make_outage(check).id, Trigger.OPENED)
+
+    steps = AlertStep.objects.order_by("position").values_list("stage", "verdict", "reason", "trigger")
+    assert list(steps) == [
+        ("match_rules", "passed", "matched", "opened"),
+        ("inhibit", "passed", "not_inhibited", "opened"),
+        ("silence", "passed", "not_silenced", "opened"),
+        ("group", "passed", "grouped", "opened"),
+        ("dedup", "passed", "first", "opened"),
+        ("escalate", "passed", "level", "opened"),
+        ("plan_deliveries", "passed", "planned", "opened"),
+    ]
+
+
+def test_second_look_tells_nothing_new(check: Check) -> None:
+    outage = make_outage(check)
+
+    for _ in range(3):
+        consider_outage(outage.id, Trigger.OPENED)
+
+    assert (Alert.objects.count(), messages()) == (1, [("API is down", "Slack")])
+
+
+def test_end_is_told_to_those_who_were_told(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    make_channel("Added later")
+    flip(check, State.UP, 2, hand)
+
+    alert = Alert.objects.get()
+    assert (alert.state, alert.ends_at, alert.due_at, alert.last_notified_as) == (
+        AlertState.RESOLVED,
+        minute(2),
+        None,
+        [],
+    )
+    assert messages() == [("API is down", "Slack"), ("API recovered", "Slack")]
+    facts = Delivery.objects.latest("id").message["facts"]
+    assert facts[-2:] == [["Until", "2026-11-20 12:02:00 UTC"], ["Lasted", "2 min"]]
+
+
+def test_degraded_down_degraded_up_is_told_step_by_step(check: Check, hand: Hand) -> None:
+    for at, state in enumerate((State.DEGRADED, State.DOWN, State.DEGRADED, State.UP)):
+        flip(check, state, at, hand)
+
+    assert [title for title, _ in messages()] == [
+        "API is degraded",
+        "API is down",
+        "API is degraded, no longer down",
+        "API recovered",
+    ]
+    assert Alert.objects.count() == 1
+
+
+def test_rule_that_does_not_tell_ends_tells_only_what_is_worse(check: Check, hand: Hand) -> None:
+    Channel.objects.filter(name="Slack").update(is_default=False)
+    make_rule("Worse only", notifies_on_resolve=False, channels=[make_channel("Pager", is_default=False)])
+    for at, state in enumerate((State.DEGRADED, State.DOWN, State.DEGRADED, State.UP)):
+        flip(check, state, at, hand)
+
+    assert messages() == [("API is degraded", "Pager"), ("API is down", "Pager")]
+    assert Alert.objects.get(rule_name="Worse only").state == AlertState.RESOLVED
+
+
+def test_pause_is_told_as_no_longer_watched(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    flip(check, State.PAUSED, 1, hand)
+
+    assert [title for title, _ in messages()] == ["API is down", "API is no longer watched"]
+
+
+def test_outage_over_before_anyone_looked_is_told_with_begin_and_end(in_acme: Tenant) -> None:
+    make_channel()
+    make_rule()
+    AlertRule.objects.update(created_at=NOON)
+    outage = make_outage(make_check("API"), at=minute(1), ended_at=minute(3))
+
+    consider_outage(outage.id, Trigger.RESOLVED)
+    consider_outage(outage.id, Trigger.OPENED)
+
+    assert [title for title, _ in messages()] == ["API is down", "API recovered"]
+    alert = Alert.objects.get()
+    assert (alert.state, alert.starts_at, alert.ends_at) == (AlertState.RESOLVED, minute(1), minute(3))
+
+
+def test_new_rule_does_not_tell_of_what_was_over_before_it(in_acme: Tenant) -> None:
+    outage = make_outage(make_check("API"), ended_at=minute(3))
+    make_channel()
+    make_rule()
+
+    consider_outage(outage.id, Trigger.RESOLVED)
+
+    assert (messages(), Alert.objects.count()) == ([], 0)
+
+
+def test_rule_for_down_alone_fires_again_within_one_outage(in_acme: Tenant, hand: Hand) -> None:
+    make_channel()
+    make_rule(severities=["down"])
+    check = make_check("API")
+    states = []
+
+    for at, state in enumerate((State.DEGRADED, State.DOWN, State.DEGRADED, State.DOWN, State.UP)):
+        flip(check, state, at, hand)
+        states.append(list(Alert.objects.values_list("state", "ends_at")))
+
+    assert states == [
+        [],
+        [(AlertState.FIRING, None)],
+        [(AlertState.RESOLVED, minute(2))],
+        [(AlertState.FIRING, None)],
+        [(AlertState.RESOLVED, minute(4))],
+    ]
+    assert [title for title, _ in messages()] == [
+        "API is down",
+        "API is degraded, no longer down",
+        "API is down",
+        "API recovered",
+    ]
+    assert len(set(Delivery.objects.values_list("key", flat=True))) == 4
+
+
+def test_graver_alert_inhibits_the_milder_of_another_rule(check: Check, hand: Hand) -> None:
+    make_rule("Slow ones", severities=["degraded"], channels=[make_channel("Mail", is_default=False)])
+
+    flip(check, State.DOWN, 0, hand)
+    flip(check, State.DEGRADED, 1, hand)
+    flip(check, State.UP, 2, hand)
+
+    mild = Alert.objects.get(rule_name="Slow ones")
+    reasons = AlertStep.objects.filter(alert=mild, stage="inhibit").order_by("at").values_list("reason", flat=True)
+    assert list(reasons) == [Reason.INHIBITED, Reason.NOT_INHIBITED, Reason.RESOLVE_ANYWAY]
+    assert [pair for pair in messages() if pair[1] == "Mail"] == [
+        ("API is degraded", "Mail"),
+        ("API recovered", "Mail"),
+    ]
+
+
+def test_rule_that_does_not_match_leaves_its_reason(check: Check) -> None:
+    make_rule("US", tags=["us"])
+    outage = make_outage(check)
+
+    consider_outage(outage.id, Trigger.OPENED)
+    consider_outage(outage.id, Trigger.CHANGED)
+
+    assert list(Mismatch.objects.values_list("rule__name", "reason", "values")) == [
+        ("US", "other_tags", {"tags": "us"})
+    ]
+    assert list(Alert.objects.values_list("rule_name", flat=True)) == ["Everything"]
+
+
+def test_silenced_outage_tells_nobody_but_leaves_a_trace(check: Check, hand: Hand) -> None:
+    create_silence(ends_at=minute(30), actor=None, check=check, reason="Move")
+
+    flip(check, State.DOWN, 1, hand)
+    flip(check, State.UP, 5, hand)
+
+    assert messages() == []
+    assert answers() == [Reason.SILENCED, Reason.NOTHING_TOLD]
+    assert Alert.objects.get().state == AlertState.RESOLVED
+    kinds = OutageEntry.objects.order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == [EntryKind.OPENED, EntryKind.SILENCED, EntryKind.RESOLVED]
+
+
+def test_end_of_what_was_told_passes_a_silence_made_since(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    create_silence(ends_at=minute(30), actor=None)
+
+    flip(check, State.UP, 5, hand)
+
+    assert messages() == [("API is down", "Slack"), ("API recovered", "Slack")]
+
+
+def test_end_of_a_silence_tells_what_it_held_back(check: Check, hand: Hand) -> None:
+    create_silence(ends_at=minute(30), actor=None, tags=["eu"])
+    flip(check, State.DOWN, 1, hand)
+    looked_at = [Alert.objects.get().due_at]
+
+    hand.move_to(minute(30))
+    consider_outage(Outage.objects.get().id, Trigger.TIME)
+    looked_at.append(Alert.objects.get().due_at)
+
+    assert looked_at == [minute(30), minute(270)]
+    assert messages() == [("API is down", "Slack")]
+    assert Delivery.objects.get().message["facts"][-1] == ["Lasts", "29 min"]
+
+
+def test_silence_ended_by_hand_has_alerts_looked_at_at_once(check: Check, hand: Hand) -> None:
+    silence = create_silence(ends_at=minute(30), actor=None)
+    flip(check, State.DOWN, 1, hand)
+    hand.move_to(minute(2))
+
+    end_silence(silence_id=silence.id)
+    looked_at = reevaluate_due()
+
+    silence.refresh_from_db()
+    assert (silence.ends_at, looked_at, messages()) == (minute(2), 1, [("API is down", "Slack")])
+
+
+def test_reminder_comes_after_the_rules_interval(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    titles = []
+
+    for at in (239, 240, 241, 480):
+        hand.move_to(minute(at))
+        consider_outage(Outage.objects.get().id, Trigger.TIME)
+        titles.append([title for title, _ in messages()][1:])
+
+    assert titles == [[], ["API is still down"], ["API is still down"], ["API is still down"] * 2]
+
+
+def test_looking_again_with_the_same_answer_does_not_lengthen_the_trace(check: Check, hand: Hand) -> None:
+    create_silence(ends_at=minute(30), actor=None)
+    flip(check, State.DOWN, 1, hand)
+
+    for at in (2, 3, 4):
+        hand.move_to(minute(at))
+        consider_outage(Outage.objects.get().id, Trigger.TIME)
+
+    assert answers() == [Reason.SILENCED]
+
+
+def test_acknowledged_alert_gets_no_reminders_but_hears_of_worse_and_of_the_end(check: Check, hand: Hand) -> None:
+    flip(check, State.DEGRADED, 0, hand)
+    alert = Alert.objects.get()
+
+    acknowledge(alert_id=alert.id, actor=None)
+    acknowledge(alert_id=alert.id, actor=None)
+    hand.move_to(minute(300))
+    consider_outage(Outage.objects.get().id, Trigger.TIME)
+    flip(check, State.DOWN, 301, hand)
+    worse = Alert.objects.get()
+    flip(check, State.UP, 302, hand)
+
+    assert [title for title, _ in messages()] == ["API is degraded", "API is down", "API recovered"]
+    assert (worse.state, worse.acknowledged_at) == (AlertState.ACKNOWLEDGED, NOON)
+    assert OutageEntry.objects.filter(kind=EntryKind.ACKNOWLEDGED).count() == 1
+
+
+def test_alert_that_is_over_cannot_be_acknowledged(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    flip(check, State.UP, 1, hand)
+
+    with pytest.raises(NotFiring):
+        acknowledge(alert_id=Alert.objects.get().id, actor=None)
+
+
+def test_deleted_rule_still_tells_the_end(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    delete_rule(Alert.objects.get().rule)
+
+    flip(check, State.DEGRADED, 1, hand)
+    flip(check, State.UP, 2, hand)
+
+    assert [title for title, _ in messages()] == ["API is down", "API recovered"]
+    assert answers() == [Reason.PLANNED, Reason.RULE_GONE, Reason.PLANNED]
+
+
+def test_rule_switched_off_tells_nothing_but_the_end(check: Check, hand: Hand) -> None:
+    flip(check, State.DEGRADED, 0, hand)
+    rule = Alert.objects.get().rule
+    keep_rule(rule, settings_of(rule, is_enabled=False))
+
+    flip(check, State.DOWN, 1, hand)
+    flip(check, State.UP, 2, hand)
+
+    assert [title for title, _ in messages()] == ["API is degraded", "API recovered"]
+
+
+def test_deleted_check_ends_its_alert_and_tells_so(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    check.delete()
+
+    looked_at = [reevaluate_due(), reevaluate_due()]
+
+    alert = Alert.objects.get()
+    assert looked_at == [1, 0]
+    assert (alert.state, alert.outage_id, alert.watched_id, alert.check_name) == (
+        AlertState.RESOLVED,
+        None,
+        None,
+        "API",
+    )
+    assert [title for title, _ in messages()] == ["API is down", "API is no longer watched"]
+
+
+def test_rule_without_a_channel_that_is_on_waits_for_one(check: Check, hand: Hand) -> None:
+    Channel.objects.update(is_enabled=False)
+    flip(check, State.DOWN, 0, hand)
+    waited = (answers(), messages(), Alert.objects.get().due_at)
+
+    make_channel("Mail")
+    hand.move_to(minute(1))
+    consider_outage(Outage.objects.get().id, Trigger.TIME)
+
+    assert waited == ([Reason.NO_CHANNELS], [], minute(1))
+    assert messages() == [("API is down", "Mail")]
+
+
+def test_rule_with_channels_of_its_own_leaves_the_default_ones_alone(check: Check) -> None:
+    rule = make_rule("Pager", channels=[make_channel("Pager", is_default=False)])
+
+    consider_outage(make_outage(check).id, Trigger.OPENED)
+
+    assert rule.channels.count() == 1
+    assert sorted(messages()) == [("API is down", "Pager"), ("API is down", "Slack")]
+
+
+def test_rule_without_reminders_is_never_due(in_acme: Tenant, hand: Hand) -> None:
+    make_channel()
+    make_rule(repeat_interval=None)
+
+    consider_outage(make_outage(make_check()).id, Trigger.OPENED)
+
+    assert Alert.objects.get().due_at is None
+
+
+def test_changed_interval_counts_from_the_next_look(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    rule = Alert.objects.get().rule
+    keep_rule(rule, RuleSettings(name=rule.name, repeat_interval=timedelta(minutes=15)))
+    hand.move_to(minute(5))
+
+    consider_outage(Outage.objects.get().id, Trigger.RULES)
+
+    assert Alert.objects.get().due_at == minute(15)
+
+
+def test_outage_that_is_gone_is_passed_over(check: Check) -> None:
+    outage = make_outage(check)
+    check.delete()
+
+    consider_outage(outage.id, Trigger.OPENED)
+
+    assert Alert.objects.count() == 0
