@@ -94,7 +94,7 @@ class Viewer(asyncio.Protocol):
             yield frame
 
     def _note(self, message: dict[str, object], now: float) -> None:
-        if message["type"] == "hello":
+        if message["type"] in ("hello", "resync"):
             self._greeted.release()
         for one in message.get("ids", ()) if message["type"] == "delta" else ():  # type: ignore[attr-defined]
             self._arrivals.setdefault(one, []).append(now)

@@ -15,7 +15,7 @@ from apps.core.tenancy import tenant_scope
 from apps.live.domain import topics
 from apps.live.domain.access import access
 from apps.live.domain.feed import Seen
-from apps.live.domain.hub import hub
+from apps.live.domain.hub import Unanswered, hub
 from apps.live.domain.mailbox import Mailbox, Signal
 from apps.live.domain.seats import Seats
 from apps.live.domain.visitors import Visitor
@@ -69,7 +69,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._topic = topic
             self._pump_task = asyncio.create_task(self._pump())
             self._plan_access_check()
-            await hub().join(topic, self, self._seen())
+            try:
+                await hub().join(topic, self, self._seen())
+            except Unanswered:
+                await self.close(TRY_AGAIN)
 
     async def disconnect(self, code: int) -> None:
         if self._topic is not None:

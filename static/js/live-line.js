@@ -90,7 +90,8 @@ export function openLine({ url, pageAge, onChange, onState }) {
   }
 
   function news({ type, ids = [], ...message }) {
-    const isInStep = n === null || (message.epoch === epoch && (message.first ?? message.n) <= n + (type === "delta" ? 1 : 0));
+    const isNext = (message.first ?? message.n) <= n + (type === "delta" ? 1 : 0);
+    const isInStep = n !== null && message.epoch === epoch && isNext;
     if (type === "resync" || (type !== "hello" && !isInStep)) {
       return ["*"];
     }

@@ -185,3 +185,23 @@ async def test_crowd_is_woken_in_slices_so_that_others_get_their_turn(hub: Hub, 
         told.append(sum(len(ear.heard) for ear in ears))
         await asyncio.sleep(0)
     assert told == [2, 4, 5]
+
+
+async def test_crowd_that_comes_at_once_is_greeted(hub: Hub):
+    ears = {f"tenant:{i}": [Ear(), Ear()] for i in range(300)}
+
+    await asyncio.gather(*(hub.join(topic, ear, Seen()) for topic, pair in ears.items() for ear in pair))
+
+    assert {tuple(ear.types) for pair in ears.values() for ear in pair} == {("hello",)}
+
+
+async def test_redis_that_is_there_and_does_not_answer_sends_a_newcomer_away(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    ear = Ear()
+    await hub.join("tenant:a", ear, Seen())
+    monkeypatch.setattr(hub_module, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(hub, "_read_numbers", lambda topics: asyncio.sleep(1))
+
+    with pytest.raises(hub_module.Unanswered):
+        await hub.join("tenant:b", Ear(), Seen())
+
+    assert set(hub._listeners) == {"tenant:a"}

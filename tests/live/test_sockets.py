@@ -229,3 +229,20 @@ async def test_seats_are_bounded_and_given_back(address: str, monkeypatch: pytes
     async with dial(address, "/ws/live/open/a/") as third:
         assert (await heard(third))["type"] == "hello"
     assert publishing._publisher._debtor is None
+
+
+async def test_socket_that_redis_does_not_answer_for_comes_again(address: str, monkeypatch: pytest.MonkeyPatch):
+    async with dial(address, "/ws/live/open/a/") as first:
+        await heard(first)
+        monkeypatch.setattr(consumers.hub(), "_read_numbers", refuse)
+
+        async with dial(address, "/ws/live/open/b/") as second:
+            with pytest.raises(ConnectionClosed) as closed:
+                await heard(second)
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1013
+
+
+async def refuse(topics: list[str]) -> None:
+    raise TimeoutError("busy")

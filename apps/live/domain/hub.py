@@ -30,6 +30,10 @@ FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 3.0
 
 
+class Unanswered(Exception):
+    """Redis is there and did not answer in time: the socket had better come again."""
+
+
 class Listener(Protocol):
     """A socket as the hub sees it; neither call may wait."""
 
@@ -48,12 +52,13 @@ class Hub:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._is_connected = False
         self._was_tried = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._client: redis.asyncio.Redis | None = None
         self._heard_since = 0.0
 
     async def join(self, topic: str, listener: Listener, seen: Seen) -> None:
-        """Add a socket and greet it with what it missed, or say `stalled` while Redis is away."""
+        """Add a socket and greet it with what it missed, or say `stalled` while Redis is away; may raise `Unanswered`."""
         self._start()
         feed = await self._feed(topic)
         self._listeners[topic].add(listener)
@@ -200,15 +205,20 @@ class Hub:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._was_tried.wait()
-            feed = self._feeds.get(topic)
-            if self._is_connected and feed is not None and feed.n is not None:
-                return feed
-            epoch, numbers = await self._read_numbers([topic])
-            if epoch != self._epoch:
-                await self._resync()
+                async with self._reading:  # a crowd asks once per topic, and not all at the same time
+                    return await self._numbered_feed(topic)
         except (RedisError, OSError) as error:
-            logger.info("a socket starts without Redis: %s", error)
+            if self._is_connected:
+                raise Unanswered(topic) from error
             return None
+
+    async def _numbered_feed(self, topic: str) -> Feed:
+        feed = self._feeds.get(topic)
+        if self._is_connected and feed is not None and feed.n is not None:
+            return feed
+        epoch, numbers = await self._read_numbers([topic])
+        if epoch != self._epoch:
+            await self._resync()
         feed = self._feeds.setdefault(topic, Feed(complete_since=self._heard_since))
         feed.count_from(numbers[0])
         return feed
