@@ -11,6 +11,8 @@ from apps.statuspages.enums import Theme
 from apps.tenants.models import TenantModel
 from apps.tenants.models.tenant import SLUG
 
+WEB_ADDRESS = URLValidator(schemes=["http", "https"])
+
 
 class StatusPage(TenantModel):
     """What a tenant tells the world. Everything in it is public once it is published."""
@@ -30,7 +32,7 @@ class StatusPage(TenantModel):
     theme = models.CharField(_("colours"), max_length=10, choices=Theme.choices, default=Theme.SYSTEM)
     shows_uptime = models.BooleanField(_("show 90 days of uptime"), default=True)
     support_url = models.URLField(
-        _("support address"), blank=True, max_length=500, validators=[URLValidator(schemes=["http", "https"])]
+        _("support address"), blank=True, max_length=500, validators=[WEB_ADDRESS]
     )
     version = models.PositiveBigIntegerField(default=1, help_text=_("Grows with all that changes what the page shows."))
     created_at = models.DateTimeField(default=clock.now, editable=False)

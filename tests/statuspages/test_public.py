@@ -1,7 +1,6 @@
 """The public door: who sees what, how fast, and what never shows."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -43,7 +42,7 @@ def address(name: str = "public", slug: str = "acme") -> str:
 
 
 @pytest.fixture
-def shown(acme: Tenant, noon: time_machine.Traveller) -> Iterator[StatusPage]:
+def shown(acme: Tenant, noon: time_machine.Traveller) -> StatusPage:
     """A published page with one component that is down; no scope is open."""
     with tenant_scope(acme.id):
         page = create_page(title="Acme Cloud", slug="acme", description="What we run.")
@@ -61,7 +60,7 @@ def shown(acme: Tenant, noon: time_machine.Traveller) -> Iterator[StatusPage]:
         add_component(page, check, name="Public API", description="REST", group="Core")
         for outage in Outage.objects.all():
             OutageEntry.objects.create(outage=outage, kind=EntryKind.NOTE, text="CANARY-NOTE")
-    yield page
+    return page
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -177,11 +176,8 @@ def test_change_is_seen_at_once(client: Client, shown: StatusPage) -> None:
 
 
 def _selects(queries: CaptureQueriesContext) -> list[str]:
-    return [
-        query["sql"]
-        for query in queries.captured_queries
-        if query["sql"].startswith("SELECT ") and "set_config" not in query["sql"]
-    ]
+    asked = [query["sql"] for query in queries.captured_queries]
+    return [sql for sql in asked if sql.startswith("SELECT ") and "set_config" not in sql]
 
 
 # --- What programs read --------------------------------------------------------------------------------------------

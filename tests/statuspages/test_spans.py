@@ -1,6 +1,7 @@
 """The arithmetic of spans and days."""
 
 from datetime import date
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -90,4 +91,4 @@ def test_seconds_by_day(spans: list[Span], seconds: list[int]) -> None:
 def test_day_bounds_follow_the_zone(zone: str, last: date, hours: list[float]) -> None:
     bounds = day_bounds(last, 3, ZoneInfo(zone))
 
-    assert [(end - start) / HOUR for start, end in zip(bounds, bounds[1:], strict=False)] == hours
+    assert [(end - start) / HOUR for start, end in pairwise(bounds)] == hours

@@ -10,7 +10,7 @@ from apps.checks.models import Check
 from apps.core.api.serializers import ScopedReference, StrictModelSerializer
 from apps.statuspages.domain.components import MAX_COMPONENTS, Wanted
 from apps.statuspages.formats.addresses import public_url
-from apps.statuspages.models import Component, StatusPage
+from apps.statuspages.models import WEB_ADDRESS, Component, StatusPage
 from apps.tenants.models.tenant import SLUG
 
 
@@ -30,6 +30,7 @@ class StatusPageSerializer(StrictModelSerializer):
     """A page. ``components`` are shown in the order given; giving them replaces all that were there."""
 
     slug = serializers.CharField(max_length=60, validators=[SLUG])  # who has it already only the database knows
+    support_url = serializers.URLField(max_length=500, allow_blank=True, required=False, validators=[WEB_ADDRESS])
     components = ComponentSerializer(many=True, required=False)
     url = serializers.SerializerMethodField()
 
