@@ -165,7 +165,7 @@ def _running(command: list[str], port: int, **environment: str) -> Iterator[psut
         _wait_for(port)
         yield psutil.Process(process.pid)
     finally:
-        process.terminate()
+        process.kill()
         process.wait(10)
 
 
