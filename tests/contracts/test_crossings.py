@@ -1,0 +1,54 @@
+"""Where code looks past one tenant, and why it may."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.conftest import ROOT
+
+WORDS = re.compile(r"\bunscoped\b|\bsystem_scope\(")
+DECLARATION = re.compile(r"^\s*unscoped(: \S.*)? = UnscopedManager", re.MULTILINE)
+ALLOWED = {
+    "core/tenancy.py": "defines both words",
+    "alerting/domain/reminding.py": "one sweep serves every tenant's silences and reminders",
+    "checks/domain/results.py": "a prober's batch holds results of many tenants",
+    "checks/domain/turns.py": "probers serve every tenant",
+    "checks/domain/partitions.py": "partitions hold the results of every tenant",
+    "console/domain/health.py": "the operator asks about all tenants at once",
+    "events/domain/outbox.py": "one queue serves every tenant",
+    "notifications/domain/claiming.py": "one queue serves every tenant",
+    "statuspages/domain/lookup.py": "a public address does not say whose page it is",
+    "tenants/domain/api_keys.py": "a key says itself which tenant it opens",
+    "tenants/domain/invitations.py": "an invited person is in no tenant yet",
+    "tenants/domain/memberships.py": "a person asks for their own memberships",
+}
+
+
+def crossings() -> dict[str, list[str]]:
+    """Return the lines that use one of the words, by file; a model's declaration of the manager is none."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "apps").rglob("*.py")):
+        text = DECLARATION.sub("", path.read_text())
+        lines = [line.strip() for line in text.splitlines() if WORDS.search(line)]
+        if lines:
+            found[str(path.relative_to(ROOT / "apps"))] = lines
+    return found
+
+
+def test_only_listed_files_look_past_one_tenant() -> None:
+    assert {name: lines for name, lines in crossings().items() if name not in ALLOWED} == {}
+
+
+def test_doors_never_look_past_one_tenant() -> None:
+    doors = {"views", "api", "tasks.py", "handlers.py", "consumers.py", "admin.py", "forms.py"}
+
+    assert [name for name in crossings() if doors & set(Path(name).parts)] == []
+
+
+@pytest.mark.parametrize("name", [name for name in ALLOWED if name != "core/tenancy.py"])
+def test_every_system_scope_says_why(name: str) -> None:
+    path = ROOT / "apps" / name
+    text = path.read_text() if path.exists() else ""
+
+    assert len(re.findall(r"\bsystem_scope\(", text)) == len(re.findall(r'\bsystem_scope\("[^"]{15,}"\)', text))
