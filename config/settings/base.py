@@ -11,6 +11,7 @@ from config import env
 django_stubs_ext.monkeypatch()  # Field[…] and friends may be written where Python runs them
 
 BASE_DIR = Path(__file__).resolve().parents[2]
+# The folder for what this installation keeps: embedded services, logs, letters, its secret key.
 VAR_DIR = Path(env.text("OBSERA_VAR", str(BASE_DIR / "var")))
 
 
@@ -26,19 +27,25 @@ def _kept_secret(name: str) -> str:
 
 # --- Identity of this installation -------------------------------------------------------------------------------
 DEBUG = False
+# Signs sessions and links; empty makes one and keeps it in the var folder.
 SECRET_KEY = env.text("SECRET_KEY") or _kept_secret("secret-key")
 # Keys that seal customers' secrets, newest first: "id:base64url of 32 bytes"; empty derives one from SECRET_KEY.
 SEALING_KEYS = env.words("SEALING_KEYS")
+# Where `make run` serves the product.
 PORT = env.integer("PORT", 8000, low=1, high=65535)
+# How people reach the product; links in letters begin with it, and https:// switches secure cookies and HSTS on.
 PUBLIC_URL = env.text("PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/")
+# The host names that requests may carry.
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 IS_HTTPS = PUBLIC_URL.startswith("https://")
 # Probes and webhooks may reach private addresses: on for the single machine, off when many tenants share one.
 ALLOW_PRIVATE_TARGETS = env.flag("ALLOW_PRIVATE_TARGETS", default=True)
+# How long results are kept.
 RESULT_RETENTION_DAYS = env.integer("RESULT_RETENTION_DAYS", 400, low=2, high=4_000)
 # Who owns the first tenant of a new installation, and operates it.
 FIRST_EMAIL = env.text("FIRST_EMAIL", "owner@obsera.localhost")
+# The bearer token that /metrics asks for; empty lets only this machine read it.
 OPERATOR_METRICS_TOKEN = env.text("OPERATOR_METRICS_TOKEN")
 
 # --- Apps, lowest floor first ------------------------------------------------------------------------------------
@@ -104,32 +111,40 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "apps.core.context_processors.page",
                 "apps.tenants.context_processors.tenant",
+                "apps.incidents.context_processors.outages",
+                "apps.alerting.context_processors.alerts",
             ],
         },
     },
 ]
 
 # --- PostgreSQL and Redis ----------------------------------------------------------------------------------------
+# The role that processes connect as; migrations grant it its rights.
 DB_APP_ROLE = env.text("DB_APP_ROLE", "obsera_app")
+# The role without login that serves all tenants at once, in named modules only.
 DB_SYSTEM_ROLE = env.text("DB_SYSTEM_ROLE", "obsera_system")
 _DATABASE_COMMON = {
     "ENGINE": "apps.core.postgres",
     "DISABLE_SERVER_SIDE_CURSORS": True,  # PgBouncer in transaction mode cannot keep them
+    # Seconds that a process keeps an idle connection to PostgreSQL.
     "CONN_MAX_AGE": env.integer("DB_CONN_MAX_AGE", 60, low=0, high=86_400),
     "CONN_HEALTH_CHECKS": True,
     "OPTIONS": {"connect_timeout": 5, "application_name": "obsera"},
 }
 _DEFAULT_DATABASE = "postgresql://obsera_app@127.0.0.1:5432/obsera"
 DATABASES = {
+    # PostgreSQL for everything but migrations; its role must neither own the tables nor pass by row-level security.
     "default": {**_DATABASE_COMMON, **env.database("DATABASE_URL", _DEFAULT_DATABASE)},
     # Migrations alone connect as the owner of the tables.
     "owner": {
         **_DATABASE_COMMON,
+        # The same database as its owner, who migrates.
         **env.database("DATABASE_OWNER_URL", env.text("DATABASE_URL", _DEFAULT_DATABASE)),
     },
 }
 DATABASE_ROUTERS = ["apps.core.postgres.router.OwnerMigratesRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Redis for hints, live updates and the cache; it may lose everything.
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 CELERY_BROKER_URL = REDIS_URL
@@ -204,6 +219,7 @@ CSRF_COOKIE_SECURE = IS_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
+# A proxy in front sets X-Forwarded-Proto and X-Forwarded-For.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY", default=False) else None
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
@@ -218,11 +234,13 @@ CACHES = {
 }
 
 # --- Mail --------------------------------------------------------------------------------------------------------
+# smtp://, smtps:// or smtp+tls://user:password@host:port; empty keeps letters in the var folder.
 _MAIL = env.mail("EMAIL_URL")
 globals().update(_MAIL)
 EMAIL_TIMEOUT = 10
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _MAIL else 'filebased'}.EmailBackend"
 EMAIL_FILE_PATH = VAR_DIR / "mail"  # a machine without a mail server keeps its letters here
+# The sender of letters.
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "Obsera <obsera@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
@@ -242,8 +260,9 @@ STORAGES = {
 }
 
 # --- API ---------------------------------------------------------------------------------------------------------
-# Requests a minute in the long run; half as many at once.
+# Requests a minute that one API key or person may make in the long run; half as many at once.
 API_RATE_PER_KEY = env.integer("API_RATE_PER_KEY", 1_200, low=1, high=10_000_000)
+# The same, counted by address before the key is looked at.
 API_RATE_PER_ADDRESS = env.integer("API_RATE_PER_ADDRESS", 2_400, low=1, high=10_000_000)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -270,5 +289,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # DEBUG, INFO, WARNING or ERROR.
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
 }

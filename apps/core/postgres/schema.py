@@ -38,7 +38,7 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
     def add_field(self, model: type[models.Model], field: Any) -> None:
         super().add_field(model, field)
         if isinstance(field, TenantKeyMixin):  # a migration may split a new table from its references
-            self._build_tenant_walls(model, self.quote_name(model._meta.db_table), self.quote_name(field.column))
+            self._build_tenant_walls(model, self.quote_name(model._meta.db_table), self.quote_name(str(field.column)))
 
     def _build_tenant_walls(self, model: type[models.Model], table: str, tenant: str) -> None:
         system = self.quote_name(settings.DB_SYSTEM_ROLE)
