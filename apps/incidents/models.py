@@ -57,6 +57,10 @@ class Outage(TenantModel):
         return "open" if self.is_open else "resolved"
 
     @property
+    def lasted_seconds(self) -> int | None:
+        return int((self.ended_at - self.started_at).total_seconds()) if self.ended_at else None
+
+    @property
     def severity_now(self) -> Severity | None:
         """What it is at the moment: an outage that was down may be degraded by now. Reads the last flip."""
         return Severity(self.last_flip.after) if self.is_open else None

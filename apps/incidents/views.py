@@ -52,6 +52,7 @@ def _detail_context(outage: Outage, form: NoteForm) -> dict[str, Any]:
         "outage": outage,
         "check": outage.watched,
         "cause": cause_of(outage),
+        "cause_now": cause_of(outage, outage.severity_now),
         "remedy": remedy_of(outage),
         "entries": [(entry, timeline.sentence(entry)) for entry in queries.timeline_of(outage)],
         "form": form,

@@ -354,6 +354,7 @@ def test_rule_switched_off_tells_nothing_but_the_end(check: Check, hand: Hand) -
 def test_deleted_check_ends_its_alert_and_tells_so(check: Check, hand: Hand) -> None:
     flip(check, State.DOWN, 0, hand)
     check.delete()
+    hand.move_to(minute(1))
 
     looked_at = [reevaluate_due(), reevaluate_due()]
 

@@ -5,5 +5,5 @@ from rest_framework.routers import SimpleRouter
 from apps.incidents.api.views import OutageViewSet
 
 router = SimpleRouter()
-router.register("outages", OutageViewSet, basename="outages")
+router.register("outages", OutageViewSet, basename="api-outages")
 urlpatterns = router.urls

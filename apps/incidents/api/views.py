@@ -43,13 +43,13 @@ class OutageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantView
 
     @extend_schema(responses=EntrySerializer(many=True))
     @action(detail=True, pagination_class=None)
-    def timeline(self, request: Request, **kwargs: Any) -> Response:
+    def timeline(self, request: Request, pk: Any = None) -> Response:
         """What happened, newest first."""
         return Response(EntrySerializer(queries.timeline_of(self.get_object()), many=True).data)
 
     @extend_schema(request=NoteSerializer, responses={201: EntrySerializer})
     @action(detail=True, methods=["post"])
-    def notes(self, request: Request, **kwargs: Any) -> Response:
+    def notes(self, request: Request, pk: Any = None) -> Response:
         """Write a note on the timeline."""
         outage = self.get_object()
         given = NoteSerializer(data=request.data)
