@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from config.run.bootstrap import continue_in_venv, is_in_venv, set_up
-from config.run.errors import RunError
+from config.run.errors import RunError, explain_os_error
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ def main(arguments: list[str]) -> int:
         return int(getattr(importlib.import_module(module), function)(rest))
     except RunError as error:
         sys.stderr.write(f"\n{error}\n")
+        return 1
+    except OSError as error:
+        if os.environ.get("OBSERA_DEBUG"):
+            raise
+        sys.stderr.write(f"\n{explain_os_error(error)}\n")
         return 1
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

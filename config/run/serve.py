@@ -151,9 +151,9 @@ def _celery(queue: str, environment: Mapping[str, str], *, pool: str, concurrenc
 
 
 def _welcome(file: Path, port: int) -> None:
-    lines = [f"Obsera is ready at http://localhost:{port}"]
-    if file.exists():
-        first = json.loads(file.read_text(encoding="utf-8"))
+    first = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    lines = [f"Obsera is ready at {first.get('url') or f'http://localhost:{port}'}"]
+    if first.get("password"):
         lines += ["", f"Sign in with   {first['email']}", f"Password       {first['password']}"]
         lines += [f"Status page    {first['status_page_url']}", f"Kept in        {file}"]
     lines += ["", "Ctrl-C stops it and keeps the data. `make demo-outage` shows an outage from end to end."]

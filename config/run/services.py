@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import redis
 
 from config.run.errors import RunError
@@ -122,7 +123,7 @@ def _given_database(plan: Plan, url: str) -> DatabaseUrls:
     if plan.owner_url:
         return DatabaseUrls(app=url, owner=plan.owner_url)
     if may_provision(url):
-        return provision_roles(url, secret=secret_key(), for_tests=plan.for_tests)
+        return _provision_given(plan, url)
     names = RoleNames.from_environment()
     raise RunError(
         "the user in DATABASE_URL may not make roles, and DATABASE_OWNER_URL is not given.",
@@ -135,3 +136,14 @@ def _given_database(plan: Plan, url: str) -> DatabaseUrls:
         f"then give both: DATABASE_URL=postgresql://{names.app}:…@host/database "
         f"DATABASE_OWNER_URL=postgresql://{names.owner}:…@host/database make run",
     )
+
+
+def _provision_given(plan: Plan, url: str) -> DatabaseUrls:
+    try:
+        return provision_roles(url, secret=secret_key(), for_tests=plan.for_tests)
+    except psycopg.Error as error:
+        raise RunError(
+            f"the database of DATABASE_URL cannot be prepared: {error}",
+            mend="give a superuser's address for the first start, or both addresses of a prepared database:\n"
+            "make run DATABASE_URL=… DATABASE_OWNER_URL=…",
+        ) from error

@@ -42,7 +42,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def wait_for(supervisor: Supervisor) -> Callable[[Callable[[], bool], float], None]:
     """Pump the supervisor until something is true."""
 
-    def wait(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         supervisor.wait_until(condition, seconds=seconds, what="the condition")
 
     return wait

@@ -187,6 +187,32 @@ def test_given_user_without_that_right_is_told_the_sql_to_run(cluster: Cluster, 
     assert "ALTER DATABASE customer OWNER TO obsera_owner;" in caught.value.mend.splitlines()
 
 
+def test_given_user_without_a_right_on_the_schema_is_told(
+    cluster: Cluster, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    url = make_customer(cluster, "CREATEROLE")
+    with connect(cluster.url()) as admin:
+        admin.execute("ALTER DATABASE customer OWNER TO postgres")
+
+    with pytest.raises(RunError, match='"customer" may not create tables in the schema "public"') as caught:
+        start_services(given(cluster, url), supervisor)
+
+    assert caught.value.mend == "as a superuser: ALTER DATABASE customer OWNER TO customer;"
+
+
+def test_refusal_of_the_given_database_is_told_without_a_traceback(
+    cluster: Cluster, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    # A role name that PostgreSQL keeps for itself.
+    monkeypatch.setenv("DB_APP_ROLE", "pg_obsera")
+    url = make_customer(cluster, "CREATEROLE")
+
+    with pytest.raises(RunError, match='cannot be prepared: role name "pg_obsera" is reserved'):
+        start_services(given(cluster, url), supervisor)
+
+
 def test_given_pair_of_addresses_is_used_as_it_is(cluster: Cluster, supervisor: Supervisor) -> None:
     environment = start_services(given(cluster, "postgresql://a@b/c", "postgresql://d@b/c"), supervisor)
 

@@ -1,5 +1,6 @@
 """Set-up, the command line and the checks of `make ci`, without touching the project's own environment."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import polib
 import pytest
 
 from config.run import bootstrap, ci, prepare, testing, translations
-from config.run.errors import RunError
+from config.run.errors import RunError, explain_os_error
 from config.run.paths import PROJECT, VENV_PYTHON
 from config.run.private_files import read_or_create_secret, write_private
 
@@ -67,6 +68,21 @@ def test_full_disk_is_told_before_the_first_set_up(tmp_path: Path, monkeypatch: 
 
     with pytest.raises(RunError, match="the set-up needs"):
         bootstrap._ensure_disk()
+
+
+@pytest.mark.parametrize(
+    ("number", "file", "problem", "mend"),
+    [
+        (errno.ENOSPC, None, "No space left on device.", "df -h ."),
+        (errno.EACCES, "/a b", "Permission denied: '/a b'.", f"sudo chown -R {os.geteuid()}:{os.getegid()} '/a b'"),
+        (errno.EIO, "/a", "Input/output error: /a.", "to see where it happened"),
+    ],
+)
+def test_machine_s_refusal_is_told_with_its_cure(number: int, file: str | None, problem: str, mend: str) -> None:
+    error = explain_os_error(OSError(number, os.strerror(number), file))
+
+    assert error.problem == problem
+    assert error.mend.startswith(mend)
 
 
 def test_failing_step_shows_the_end_of_its_output_and_the_mend() -> None:

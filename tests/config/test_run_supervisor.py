@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,18 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def log_of(supervisor: Supervisor, name: str) -> list[str]:
-    path = supervisor._logs / f"{name}.log"
+def log_lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
+
+
+def log_of(supervisor: Supervisor, name: str) -> list[str]:
+    return log_lines(supervisor._logs / f"{name}.log")
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def test_killed_part_is_back_within_a_second(supervisor: Supervisor, wait_for: Wait) -> None:
@@ -54,20 +64,21 @@ def test_killed_part_is_back_within_a_second(supervisor: Supervisor, wait_for: W
 
     os.kill(first, signal.SIGKILL)
     killed_at = time.monotonic()
+    wait_for(lambda: pids(supervisor).get("web", first) != first)
+    seconds = time.monotonic() - killed_at
     wait_for(lambda: log_of(supervisor, "web") == ["up", "up"])
 
-    assert time.monotonic() - killed_at < 1.0
-    assert pids(supervisor)["web"] != first
+    assert seconds < 1.0
 
 
 def test_part_that_dies_at_once_is_tried_ever_more_rarely(supervisor: Supervisor, wait_for: Wait) -> None:
-    supervisor.start(script("web", "print('no')"))
+    supervisor.start(script("web", "import time; print(time.monotonic())"))
 
-    deadline = time.monotonic() + 1.6
-    wait_for(lambda: time.monotonic() > deadline)
+    wait_for(lambda: len(log_of(supervisor, "web")) == 4)
 
-    # At 0, 0.2, 0.6 and 1.4 seconds, give or take the interpreter's own start.
-    assert len(log_of(supervisor, "web")) in (3, 4)
+    times = [float(line) for line in log_of(supervisor, "web")]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert [pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.8), strict=True)] == [True, True, True]
 
 
 def test_neighbours_of_a_dead_part_are_left_alone(supervisor: Supervisor, wait_for: Wait) -> None:
@@ -104,7 +115,7 @@ def test_stubborn_part_is_killed_after_its_grace(supervisor: Supervisor, wait_fo
     supervisor.stop_all()
 
     assert not is_alive(pid)
-    assert 0.3 <= time.monotonic() - started < 2.0
+    assert 0.3 <= time.monotonic() - started < 8.0
 
 
 def test_parts_stop_in_reverse_order_and_may_say_a_last_word(
@@ -156,23 +167,18 @@ from config.run.parts import Part
 from config.run.supervisor import Supervisor
 home = Path({str(tmp_path)!r})
 with Supervisor(logs=home / "log", pid_file=home / "parts.json") as supervisor:
-    supervisor.start(Part("web", (sys.executable, "-c", "import time; time.sleep(60)")))
+    supervisor.start(Part("web", (sys.executable, "-uc", "import time; print('up'); time.sleep(60)")))
     supervisor.run()
 """
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT)
     pid_file = tmp_path / "parts.json"
-    while not pid_file.exists() or not json.loads(pid_file.read_text()):
-        time.sleep(0.02)
-    child = json.loads(pid_file.read_text())["web"]
-    while b"time.sleep" not in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[2]:
-        time.sleep(0.02)
+    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT) as parent:
+        try:
+            until(lambda: log_lines(tmp_path / "log" / "web.log") == ["up"])
+            child = json.loads(pid_file.read_text())["web"]
+        finally:
+            parent.kill()
 
-    parent.kill()
-    parent.wait()
-
-    deadline = time.monotonic() + 3
-    while is_alive(child) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: not is_alive(child))
     assert not is_alive(child)
 
 
