@@ -13,6 +13,12 @@ SCHEDULE_TABLE = (
     Job("notifications.sweep", task="notifications.deliver", every=timedelta(seconds=1), queue="deliveries"),
     # Looks again at alerts whose silence ended, whose reminder is due, or whose check was deleted.
     Job("alerting.reevaluate", task="alerting.reevaluate", every=timedelta(seconds=10), queue="events"),
+    Job(
+        "notifications.forget_old_deliveries",
+        task="notifications.forget_old_deliveries",
+        every=timedelta(days=1),
+        queue="deliveries",
+    ),
     # Makes the coming days' partitions of results, drops the oldest.
     Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
     Job("accounts.forget_old_sessions", task="accounts.forget_old_sessions", every=timedelta(days=1), queue="events"),

@@ -85,11 +85,6 @@ class Delivery(TenantModel):
     def title(self) -> str:
         return str(self.message["title"])
 
-    @property
-    def shown_state(self) -> str:
-        """The state as the design system colours it."""
-        return "disabled" if self.state == DeliveryState.CANCELLED else self.state
-
     def __str__(self) -> str:
         return f"{self.message['title']} → {self.channel_name}"
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.notifications.domain import sending
+from apps.notifications.domain import retention, sending
 from apps.notifications.domain.planning import DELIVER_TASK
 
 
@@ -10,3 +10,9 @@ from apps.notifications.domain.planning import DELIVER_TASK
 def deliver() -> None:
     """Work off due deliveries; cheap when nothing is due."""
     sending.deliver_due()
+
+
+@shared_task(name="notifications.forget_old_deliveries")
+def forget_old_deliveries() -> None:
+    """Keep the delivery log to 90 days."""
+    retention.forget_old_deliveries()

@@ -69,11 +69,8 @@ def test_list_shows_each_channel_with_its_last_delivery(acme: Tenant, editor: Cl
 
     words = texts(editor.get(CHANNELS))
 
-    assert "Ops Webhook · https://hooks.example.com/in On Every alert without a channel of its own Waiting" in words
-    assert (
-        "Quiet Webhook · https://hooks.example.com/in Off Switched off by hand. Alerts that name it nothing yet"
-        in words
-    )
+    assert "Ops Default Webhook · https://hooks.example.com/in On Waiting" in words
+    assert "Quiet Webhook · https://hooks.example.com/in Off Switched off by hand. nothing yet" in words
 
 
 def test_list_is_a_constant_number_of_queries(acme: Tenant, editor: Client, hints: list[str], query_count: Any) -> None:

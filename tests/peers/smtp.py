@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import Any, cast
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 
 @dataclass
@@ -44,9 +45,15 @@ def _free_port() -> int:
 
 @contextmanager
 def mail_server() -> Iterator[Mailbox]:
-    """Run an SMTP server on loopback for the block."""
+    """Run an SMTP server on loopback for the block. It offers signing in, and lets nobody in."""
     mailbox = Mailbox(port=_free_port())
-    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    controller = Controller(
+        mailbox,
+        hostname="127.0.0.1",
+        port=mailbox.port,
+        authenticator=lambda *_: AuthResult(success=False, handled=False),
+        auth_require_tls=False,
+    )
     controller.start()
     try:
         yield mailbox

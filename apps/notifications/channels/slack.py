@@ -25,9 +25,10 @@ FIELDS_LIMIT = 10
 CONTEXT_LIMIT = 2_000
 URL_LIMIT = 3_000
 
-COLORS = {Severity.CRITICAL: "#d63939", Severity.WARNING: "#f59f00", Severity.INFO: "#4299e1"}
-COLOR_RESOLVED = "#2fb344"
-COLOR_TEST = "#667382"
+# The colours of states, as in static/css/tokens.css.
+COLORS = {Severity.CRITICAL: "#db2d3b", Severity.WARNING: "#cf8205", Severity.INFO: "#3a4cd1"}
+COLOR_RESOLVED = "#129a55"
+COLOR_TEST = "#838a97"
 SIGNS = {
     MessageState.FIRING: "🔴",
     MessageState.RESOLVED: "🟢",

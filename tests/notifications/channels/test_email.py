@@ -50,7 +50,7 @@ def test_html_half_escapes_and_links(mailbox: Mailbox, message: Message) -> None
     assert "api &lt;prod&gt; &amp; friends is down</h1>" in html
     assert "Expected status 200,<br>got 503 &amp; &lt;html&gt;" in html
     assert 'href="https://obsera.example/t/acme/alerts/1/"' in html
-    assert "#d63939" in html
+    assert "#db2d3b" in html
     assert "<prod>" not in html
 
 
@@ -86,7 +86,7 @@ def test_refusals_of_the_mail_server(
         deliver(message)
 
     assert (caught.value.permanent, caught.value.code, caught.value.is_gone) == (permanent, "smtp", False)
-    assert (recipient_answer or data_answer)[4:] in caught.value.message
+    assert caught.value.detail == (recipient_answer or data_answer)
     assert mailbox.letters == []
 
 
@@ -97,6 +97,18 @@ def test_mail_server_that_is_away_is_worth_another_try(mailbox: Mailbox, message
         deliver(message)
 
     assert (caught.value.permanent, caught.value.code) == (False, "smtp")
+
+
+def test_wrong_password_of_the_operator_may_wait_for_the_mend(
+    mailbox: Mailbox, message: Message, settings: object
+) -> None:
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "obsera", "wrong"  # type: ignore[attr-defined]
+
+    with pytest.raises(DeliveryError) as caught:
+        deliver(message)
+
+    assert caught.value.permanent is False
+    assert caught.value.detail.startswith("535 ")
 
 
 def test_line_breaks_in_a_title_make_no_headers(mailbox: Mailbox, message: Message) -> None:

@@ -37,7 +37,7 @@ def test_payload_by_the_letter(message: Message) -> None:
         ],
         "attachments": [
             {
-                "color": "#d63939",
+                "color": "#db2d3b",
                 "blocks": [
                     {
                         "type": "section",
@@ -80,11 +80,11 @@ def test_payload_by_the_letter(message: Message) -> None:
 @pytest.mark.parametrize(
     ("state", "severity", "sign", "color"),
     [
-        (MessageState.FIRING, Severity.CRITICAL, "🔴", "#d63939"),
-        (MessageState.FIRING, Severity.WARNING, "🔴", "#f59f00"),
-        (MessageState.RESOLVED, Severity.CRITICAL, "🟢", "#2fb344"),
-        (MessageState.INFO, Severity.INFO, "🔵", "#4299e1"),
-        (MessageState.TEST, Severity.INFO, "🧪", "#667382"),
+        (MessageState.FIRING, Severity.CRITICAL, "🔴", "#db2d3b"),
+        (MessageState.FIRING, Severity.WARNING, "🔴", "#cf8205"),
+        (MessageState.RESOLVED, Severity.CRITICAL, "🟢", "#129a55"),
+        (MessageState.INFO, Severity.INFO, "🔵", "#3a4cd1"),
+        (MessageState.TEST, Severity.INFO, "🧪", "#838a97"),
     ],
 )
 def test_state_and_severity_show(state: MessageState, severity: Severity, sign: str, color: str) -> None:
