@@ -9,6 +9,15 @@ from config import frontend
 
 STATIC = frontend.PROJECT / "static"
 STATIC_TAG = re.compile(r"{% static ['\"]([^'\"]+)['\"] %}")
+# These read the page: the token against forgery, the request, messages, or a template that a page names.
+OPEN_COMPONENTS = set(
+    "confirm_dialog form form_errors form_field_notes form_fields language_switch live_status logo menu nav_item page_header "
+    "pagination sidebar tenant_switcher theme_switch toasts user_menu".split()
+)
+FRAMED_COMPONENTS = set("confirm_dialog language_switch logo nav_item sidebar tenant_switcher toasts user_menu".split())
+# The living page has literal values only: these take a Django form or a list, and are shown there as the markup they make.
+NEED_PYTHON = set("form form_errors form_field form_field_notes form_fields menu uptime_bars".split())
+COMPONENT_INCLUDE = re.compile(r'{% include "components/(?P<name>[a-z_/]+)\.html"(?P<given>[^%]*)%}')
 ICON_INCLUDE = re.compile(r"components/icon\.html['\"] with [^%]*?name=['\"]([a-z0-9-]+)['\"]")
 
 CHECK_SVG = """<svg
@@ -113,6 +122,26 @@ def test_every_icon_used_in_a_template_is_listed():
     used = {name for name, _ in icons_in_templates()}
 
     assert used - set(listed) == set()
+
+
+def test_components_see_only_what_they_are_given():
+    """Includes inherit: a page's `label` or `state` would otherwise become a component's optional parameter."""
+    open_includes = [
+        (str(path), match["name"])
+        for path, text in template_texts()
+        for match in COMPONENT_INCLUDE.finditer(text)
+        if match["name"] not in OPEN_COMPONENTS and not match["given"].rstrip().endswith(" only")
+    ]
+
+    assert open_includes == []
+
+
+def test_every_component_stands_on_the_living_page_or_in_a_frame():
+    living = [text for path, text in template_texts() if "console/components" in str(path)]
+    shown = {match["name"] for text in living for match in COMPONENT_INCLUDE.finditer(text)}
+    files = {path.stem for path in (frontend.PROJECT / "templates" / "components").glob("*.html")}
+
+    assert files - shown - FRAMED_COMPONENTS - NEED_PYTHON == set()
 
 
 def test_every_static_file_named_in_our_templates_is_ours_or_vendored():
