@@ -10,13 +10,17 @@ from config import frontend
 STATIC = frontend.PROJECT / "static"
 STATIC_TAG = re.compile(r"{% static ['\"]([^'\"]+)['\"] %}")
 # These read the page: the token against forgery, the request, messages, or a template that a page names.
-OPEN_COMPONENTS = set(
-    "confirm_dialog form form_errors form_field_notes form_fields language_switch live_status logo menu nav_item page_header "
-    "pagination sidebar tenant_switcher theme_switch toasts user_menu".split()
-)
-FRAMED_COMPONENTS = set("confirm_dialog language_switch logo nav_item sidebar tenant_switcher toasts user_menu".split())
-# The living page has literal values only: these take a Django form or a list, and are shown there as the markup they make.
-NEED_PYTHON = set("form form_errors form_field form_field_notes form_fields menu uptime_bars".split())
+# fmt: off
+OPEN_COMPONENTS = {
+    "confirm_dialog", "form", "form_errors", "form_field_notes", "form_fields", "language_switch", "live_status", "logo",
+    "menu", "nav_item", "page_header", "pagination", "sidebar", "tenant_switcher", "theme_switch", "toasts", "user_menu",
+}
+FRAMED_COMPONENTS = {
+    "confirm_dialog", "language_switch", "logo", "nav_item", "sidebar", "tenant_switcher", "toasts", "user_menu",
+}
+# The living page has literal values only: these take a form or a list, and stand there as the markup they make.
+NEED_PYTHON = {"form", "form_errors", "form_field", "form_field_notes", "form_fields", "menu", "uptime_bars"}
+# fmt: on
 COMPONENT_INCLUDE = re.compile(r'{% include "components/(?P<name>[a-z_/]+)\.html"(?P<given>[^%]*)%}')
 ICON_INCLUDE = re.compile(r"components/icon\.html['\"] with [^%]*?name=['\"]([a-z0-9-]+)['\"]")
 
