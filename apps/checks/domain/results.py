@@ -18,6 +18,7 @@ from apps.checks.enums import State, Verdict
 from apps.checks.events import FLIP_EVENTS
 from apps.checks.models import Flip
 from apps.core.ids import uuid7
+from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope
 from apps.events.domain.outbox import emit_many
 
@@ -75,18 +76,17 @@ WITH fresh AS (
     ON CONFLICT DO NOTHING
     RETURNING check_id, due_at, started_at, verdict, total_ms, error_code, error_values
 ), held AS (
-    SELECT standing.check_id, standing.state, standing.failures, standing.failing_since_at
-    FROM checks_checkstate AS standing JOIN fresh USING (check_id)
+    SELECT fresh.*, standing.state AS before, standing.failures AS counted, standing.failing_since_at AS failing_since
+    FROM fresh JOIN checks_checkstate AS standing USING (check_id)
     WHERE standing.state <> '{State.PAUSED}'
-    ORDER BY standing.check_id FOR UPDATE OF standing
+    ORDER BY fresh.check_id FOR UPDATE OF standing
 ), counted AS (
-    SELECT fresh.*, held.state AS before, watched.tenant_id, watched.retries, watched.interval_seconds,
-           watched.retry_interval_seconds,
-           CASE fresh.verdict WHEN {Verdict.FAILURE} THEN held.failures + 1
-                WHEN {Verdict.UNKNOWN} THEN held.failures ELSE 0 END AS failures,
-           CASE fresh.verdict WHEN {Verdict.FAILURE} THEN coalesce(held.failing_since_at, fresh.started_at)
-                WHEN {Verdict.UNKNOWN} THEN held.failing_since_at END AS failing_since_at
-    FROM fresh JOIN held USING (check_id) JOIN checks_check AS watched ON watched.id = fresh.check_id
+    SELECT held.*, watched.tenant_id, watched.retries, watched.interval_seconds, watched.retry_interval_seconds,
+           CASE held.verdict WHEN {Verdict.FAILURE} THEN held.counted + 1
+                WHEN {Verdict.UNKNOWN} THEN held.counted ELSE 0 END AS failures,
+           CASE held.verdict WHEN {Verdict.FAILURE} THEN coalesce(held.failing_since, held.started_at)
+                WHEN {Verdict.UNKNOWN} THEN held.failing_since END AS failing_since_at
+    FROM held JOIN checks_check AS watched ON watched.id = held.check_id
 ), judged AS (
     SELECT counted.*,
            CASE WHEN verdict = {Verdict.SUCCESS} THEN '{State.UP}'
@@ -133,7 +133,7 @@ def store_results(results: Iterable[NewResult]) -> Stored:
     rows = [_row(result) for result in results]
     with system_scope("a prober's batch holds results of many tenants"), transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(STAGING)
+            prefer_keys(cursor, STAGING)
             _copy(cursor, rows)
             cursor.execute(STORE)
             flips = [_flip(*row) for row in cursor.fetchall()]

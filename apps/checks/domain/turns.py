@@ -14,11 +14,12 @@ from django.db import connection, transaction
 
 from apps.checks.models import Check, Turn
 from apps.core import clock
+from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import current_tenant_id, system_scope
 
 LEASE = timedelta(seconds=8)
 # Claimed a little early, started on the dot.
-HEAD_START = timedelta(milliseconds=200)
+HEAD_START = timedelta(milliseconds=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ JOIN tenants_tenant AS tenant ON tenant.id = leased.tenant_id
 def claim_turns(limit: int) -> list[ClaimedTurn]:
     """Lease up to ``limit`` due checks. Rivals: other probers; SKIP LOCKED parts us."""
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
+        prefer_keys(cursor)
         cursor.execute(CLAIM, {"head_start": HEAD_START, "limit": limit, "lease": LEASE})
         return [ClaimedTurn(*row) for row in cursor.fetchall()]
 
@@ -70,6 +72,7 @@ def extend_leases(turns: Iterable[ClaimedTurn]) -> None:
     """Keep turns whose probes are still under way."""
     held = sorted(turns, key=lambda turn: turn.check_id)
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
+        prefer_keys(cursor)
         cursor.execute(EXTEND, [LEASE, [turn.check_id for turn in held], [turn.due_at for turn in held]])
 
 
