@@ -177,9 +177,8 @@ def test_end_of_a_delivery_is_on_the_outages_timeline(
 def test_end_of_a_test_delivery_concerns_no_alert(acme: Tenant) -> None:
     with tenant_scope(acme.id):
         channel = make_channel()
-        delivery = Delivery.objects.create(
-            channel=channel, channel_name="Slack", channel_kind="webhook", key="t", message={"title": "t"}
-        )
+        fields = {"channel_name": "Slack", "channel_kind": "webhook", "message": {"title": "t"}}
+        delivery = Delivery.objects.create(channel=channel, key="t", **fields)
         with transaction.atomic():
             emit(DeliverySent(tenant_id=acme.id, delivery_id=delivery.id))
     settle()
