@@ -78,7 +78,12 @@ class ProbeLoop:
 
     async def _run(self, job: ProbeJob) -> None:
         started_at = clock.now()
-        context = ProbeContext(timeout_seconds=job.timeout_seconds, allow_private=job.allow_private, http=self._http)
+        context = ProbeContext(
+            timeout_seconds=job.timeout_seconds,
+            allow_private=job.allow_private,
+            http=self._http,
+            reads_certificate=job.reads_certificate,
+        )
         try:
             outcome = await CHECK_TYPES.get(job.kind).probe(job.config, context)
         except Exception:

@@ -1,13 +1,15 @@
 """HTTP on the engine's loop: resolve, then send to the addresses found."""
 
 import asyncio
+from dataclasses import replace
 from time import monotonic
 
 from apps.checks.engine.driver import CurlDriver
 from apps.checks.engine.resolver import HostResolver, NameNotFound
-from apps.checks.types.base import Exchange
+from apps.checks.types.base import Exchange, ProbeContext
 from apps.core.http.curl import Limits, OutboundRequest, Reply, pin
 from apps.core.http.failures import Failure
+from apps.core.http.urls import ParsedUrl
 
 
 class LoopTransport:
@@ -18,35 +20,29 @@ class LoopTransport:
         self._resolver = resolver
 
     async def exchange(
-        self,
-        request: OutboundRequest,
-        *,
-        host: str,
-        port: int,
-        is_literal: bool,
-        timeout_seconds: float,
-        allow_private: bool,
+        self, request: OutboundRequest, address: ParsedUrl, *, context: ProbeContext, timeout_seconds: float
     ) -> Exchange:
         """Send ``request``; the time for the lookup counts as time of the request."""
-        if is_literal:
-            reply = await self._driver.send(
-                request, Limits(timeout_seconds=timeout_seconds, allow_private=allow_private)
-            )
-            return Exchange(reply, 0)
+        limits = Limits(
+            timeout_seconds=timeout_seconds,
+            allow_private=context.allow_private,
+            reads_certificate=context.reads_certificate,
+        )
+        if address.literal_ip is not None:
+            return Exchange(await self._driver.send(request, limits), 0)
         began = monotonic()
         try:
             async with asyncio.timeout(timeout_seconds):
-                answer = await self._resolver.resolve(host)
+                answer = await self._resolver.resolve(address.host)
         except TimeoutError:
-            return _unresolved(Failure("dns_timeout", {"host": host}), began)
+            return _unresolved(Failure("dns_timeout", {"host": address.host}), began)
         except NameNotFound as error:
-            return _unresolved(Failure("dns_failure", {"host": host, "detail": str(error)[:200]}), began)
-        limits = Limits(
-            timeout_seconds=max(0.001, timeout_seconds - (monotonic() - began)),
-            allow_private=allow_private,
-            pinned=pin(host, port, answer.addresses),
+            return _unresolved(Failure("dns_failure", {"host": address.host, "detail": str(error)[:200]}), began)
+        left = max(0.001, timeout_seconds - (monotonic() - began))
+        pinned = pin(address.host, address.port, answer.addresses)
+        return Exchange(
+            await self._driver.send(request, replace(limits, timeout_seconds=left, pinned=pinned)), answer.took_us
         )
-        return Exchange(await self._driver.send(request, limits), answer.took_us)
 
 
 def _unresolved(failure: Failure, began: float) -> Exchange:

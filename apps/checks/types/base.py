@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from apps.checks.enums import Verdict
 from apps.core.http.curl import OutboundRequest, Reply
+from apps.core.http.urls import ParsedUrl
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
 
@@ -52,14 +53,7 @@ class HttpTransport(Protocol):
     """Sends requests on the event loop; never raises for what a server or the network does."""
 
     async def exchange(
-        self,
-        request: OutboundRequest,
-        *,
-        host: str,
-        port: int,
-        is_literal: bool,
-        timeout_seconds: float,
-        allow_private: bool,
+        self, request: OutboundRequest, address: ParsedUrl, *, context: "ProbeContext", timeout_seconds: float
     ) -> Exchange: ...
 
 
@@ -70,6 +64,7 @@ class ProbeContext:
     timeout_seconds: float
     allow_private: bool
     http: HttpTransport
+    reads_certificate: bool = True
 
 
 class CheckType(Protocol):

@@ -131,7 +131,6 @@ class HttpConfig(BaseConfig):
             body=body,
             verify_tls=self.verify_tls,
             http_version=HttpVersion(self.http_version),
-            reads_certificate=True,
         )
 
     @cached_property
@@ -170,7 +169,8 @@ class HttpCheck:
         steps: list[Exchange] = []
         problem, values = "", NO_VALUES
         while True:
-            step = await _step(request, address, context, max(0.001, deadline - monotonic()))
+            seconds = max(0.001, deadline - monotonic())
+            step = await context.http.exchange(request, address, context=context, timeout_seconds=seconds)
             steps.append(step)
             if step.reply.failure or not _leads_on(step.reply, wanted):
                 break
@@ -186,17 +186,6 @@ class HttpCheck:
         if not problem and step.reply.failure is None:
             problem, values = _judge(step.reply, wanted)
         return _outcome(steps, problem, values)
-
-
-async def _step(request: OutboundRequest, address: ParsedUrl, context: ProbeContext, seconds: float) -> Exchange:
-    return await context.http.exchange(
-        request,
-        host=address.host,
-        port=address.port,
-        is_literal=address.literal_ip is not None,
-        timeout_seconds=seconds,
-        allow_private=context.allow_private,
-    )
 
 
 def _leads_on(reply: Reply, wanted: HttpConfig) -> bool:

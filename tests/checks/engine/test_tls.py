@@ -4,6 +4,7 @@ import datetime
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from apps.checks.enums import Verdict
 from apps.core.http import curl
-from tests.checks.engine.probing import probe
+from tests.checks.engine.probing import job, probe, probe_all
 from tests.peers.web import answer, saying, serving
 
 UTC = datetime.UTC
@@ -48,6 +49,13 @@ async def test_good_certificate_gives_its_phase_and_its_end(authority: trustme.C
     assert outcome.tls_ms is not None
     assert outcome.tls_ms > 0
     assert outcome.cert_expires_at == ends
+
+
+async def test_certificate_is_not_read_where_nobody_looks(authority: trustme.CA) -> None:
+    with serving(saying(answer()), tls=_context(authority, "localhost")) as web:
+        outcomes = await probe_all([replace(job("one", web.url(host="localhost")), reads_certificate=False)])
+
+    assert (outcomes["one"].verdict, outcomes["one"].cert_expires_at) == (Verdict.SUCCESS, None)
 
 
 async def test_expired_certificate_is_named(authority: trustme.CA) -> None:
