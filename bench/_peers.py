@@ -88,9 +88,15 @@ def prometheus_line(target: str, sink: str) -> Iterator[bool]:
         (home / "blackbox.yml").write_text(BLACKBOX)
         (home / "rules.yml").write_text(RULES)
         (home / "alertmanager.yml").write_text(ALERTMANAGER.format(sink=sink))
-        (home / "prometheus.yml").write_text(PROMETHEUS.format(target=target, blackbox=blackbox, alertmanager=alertmanager))
+        (home / "prometheus.yml").write_text(
+            PROMETHEUS.format(target=target, blackbox=blackbox, alertmanager=alertmanager)
+        )
         commands = (
-            ["prometheus-blackbox-exporter", f"--config.file={home}/blackbox.yml", f"--web.listen-address=127.0.0.1:{blackbox}"],
+            [
+                "prometheus-blackbox-exporter",
+                f"--config.file={home}/blackbox.yml",
+                f"--web.listen-address=127.0.0.1:{blackbox}",
+            ],
             [
                 *("prometheus-alertmanager", f"--config.file={home}/alertmanager.yml", f"--storage.path={home}/alerts"),
                 *(f"--web.listen-address=127.0.0.1:{alertmanager}", "--cluster.listen-address="),

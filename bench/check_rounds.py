@@ -61,7 +61,10 @@ def main() -> int:
             if peer:
                 theirs.append(_their_round(*peer, target, chosen.checks))
             total = sum(ours[-1].values())
-            print(f"round {number + 1}  product {total:.3f}" + (f"  blackbox {theirs[-1]:.3f}" if theirs else ""), flush=True)
+            print(
+                f"round {number + 1}  product {total:.3f}" + (f"  blackbox {theirs[-1]:.3f}" if theirs else ""),
+                flush=True,
+            )
         lateness = _lateness(product)
     _report(ours, theirs, lateness)
     return 0

@@ -47,10 +47,18 @@ class CheckForm(KindForm[Config]):
         help_text=_("From 10 seconds up to a day."),
     )
     timeout_seconds = forms.IntegerField(
-        label=_("Give up after"), min_value=1, max_value=60, initial=10, help_text=_("A slower answer counts as failed.")
+        label=_("Give up after"),
+        min_value=1,
+        max_value=60,
+        initial=10,
+        help_text=_("A slower answer counts as failed."),
     )
     retries = forms.IntegerField(
-        label=_("Retries"), min_value=0, max_value=10, initial=1, help_text=_("So many failures in a row are forgiven before it is down.")
+        label=_("Retries"),
+        min_value=0,
+        max_value=10,
+        initial=1,
+        help_text=_("So many failures in a row are forgiven before it is down."),
     )
     retry_interval_seconds = forms.IntegerField(label=_("Retry after"), min_value=1, max_value=3_600, initial=5)
     degraded_ms = forms.IntegerField(

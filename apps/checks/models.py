@@ -16,7 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.enums import State, Verdict
 from apps.core import clock
 from apps.core.postgres.schema import PartitionKey
-from apps.core.tenancy import TenantForeignKey, TenantIdField, TenantKey, TenantManager, TenantOneToOneField, UnscopedManager
+from apps.core.tenancy import (
+    TenantForeignKey,
+    TenantIdField,
+    TenantKey,
+    TenantManager,
+    TenantOneToOneField,
+    UnscopedManager,
+)
 from apps.tenants.models import TenantModel
 
 MIN_INTERVAL_SECONDS = 10
@@ -38,9 +45,13 @@ class Check(TenantModel):
     config = models.JSONField(help_text=_("The kind's settings, without secrets."))
     secrets = models.TextField(blank=True, help_text=_("The kind's secret settings, sealed."))
     target = models.CharField(_("target"), max_length=2_000, help_text=_("What people see of the address."))
-    version = models.PositiveIntegerField(default=1, help_text=_("Grows with every change; probers keep settings by it."))
+    version = models.PositiveIntegerField(
+        default=1, help_text=_("Grows with every change; probers keep settings by it.")
+    )
     interval_seconds = models.PositiveIntegerField(
-        _("interval"), default=60, validators=[MinValueValidator(MIN_INTERVAL_SECONDS), MaxValueValidator(MAX_INTERVAL_SECONDS)]
+        _("interval"),
+        default=60,
+        validators=[MinValueValidator(MIN_INTERVAL_SECONDS), MaxValueValidator(MAX_INTERVAL_SECONDS)],
     )
     timeout_seconds = models.PositiveIntegerField(
         _("timeout"), default=10, validators=[MinValueValidator(1), MaxValueValidator(60)]
@@ -49,7 +60,9 @@ class Check(TenantModel):
     retry_interval_seconds = models.PositiveIntegerField(
         _("retry interval"), default=5, validators=[MinValueValidator(1), MaxValueValidator(3_600)]
     )
-    degraded_ms = models.PositiveIntegerField(_("degraded above"), null=True, blank=True, validators=[MaxValueValidator(60_000)])
+    degraded_ms = models.PositiveIntegerField(
+        _("degraded above"), null=True, blank=True, validators=[MaxValueValidator(60_000)]
+    )
     tags: ArrayField[Any, Any] = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
     updated_at = models.DateTimeField(default=clock.now, editable=False)
@@ -74,7 +87,9 @@ class Check(TenantModel):
 class PerCheck(models.Model):
     """A narrow row that lives beside its check, keyed by it."""
 
-    watched = TenantOneToOneField(Check, on_delete=models.CASCADE, primary_key=True, db_column="check_id", related_name="%(class)s")
+    watched = TenantOneToOneField(
+        Check, on_delete=models.CASCADE, primary_key=True, db_column="check_id", related_name="%(class)s"
+    )
     tenant = TenantKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
 
     objects = TenantManager[Any]()
@@ -93,7 +108,9 @@ class Turn(PerCheck):
     claimable_at = models.DateTimeField(null=True)
 
     class Meta(PerCheck.Meta):
-        indexes = [models.Index(fields=["claimable_at"], name="checks_turn_claimable", condition=Q(claimable_at__isnull=False))]
+        indexes = [
+            models.Index(fields=["claimable_at"], name="checks_turn_claimable", condition=Q(claimable_at__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return f"{self.pk} at {self.due_at}"
@@ -120,7 +137,9 @@ class CheckState(PerCheck):
 class Flip(TenantModel):
     """A change of state: the fact that everything else reacts to."""
 
-    watched = TenantForeignKey(Check, on_delete=models.CASCADE, db_column="check_id", related_name="flips", db_index=False)
+    watched = TenantForeignKey(
+        Check, on_delete=models.CASCADE, db_column="check_id", related_name="flips", db_index=False
+    )
     at = models.DateTimeField(help_text=_("When it became true: for an outage the first failed result."))
     before = models.CharField(max_length=10, choices=State.choices)
     after = models.CharField(max_length=10, choices=State.choices)

@@ -1,6 +1,6 @@
 """Addresses of this app."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from apps.checks import views
 
@@ -15,9 +15,9 @@ one = [
     path("run/", views.run_now, name="run_now"),
     path("delete/", views.delete, name="delete"),
 ]
-urlpatterns = [
-    path(
-        "t/<slug:tenant_slug>/checks/",
-        include([path("", views.check_list, name="list"), path("new/", views.create, name="create"), path("<uuid:check_id>/", include(one))]),
-    )
+all_checks: list[URLPattern | URLResolver] = [
+    path("", views.check_list, name="list"),
+    path("new/", views.create, name="create"),
+    path("<uuid:check_id>/", include(one)),
 ]
+urlpatterns = [path("t/<slug:tenant_slug>/checks/", include(all_checks))]

@@ -29,7 +29,8 @@ PAGE_SIZE = 50
 
 
 def _check_or_404(check_id: UUID) -> Check:
-    return get_object_or_404(Check.objects.select_related("checkstate", "turn"), id=check_id)
+    found: Check = get_object_or_404(Check.objects.select_related("checkstate", "turn"), id=check_id)
+    return found
 
 
 @require_GET
@@ -71,7 +72,12 @@ def create(request: TenantRequest) -> HttpResponse:
         )
         messages.success(request, _("%(name)s is being checked.") % {"name": check.name})
         return redirect("checks:detail", request.tenant.slug, check.id)
-    return render(request, "checks/form.html", {"form": form, "kind": kind, "kinds": CHECK_TYPES}, status=422 if form.errors else 200)
+    return render(
+        request,
+        "checks/form.html",
+        {"form": form, "kind": kind, "kinds": CHECK_TYPES},
+        status=422 if form.errors else 200,
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -91,14 +97,18 @@ def edit(request: TenantRequest, check_id: UUID) -> HttpResponse:
         )
         messages.success(request, _("Saved. The next check uses the new settings."))
         return redirect("checks:detail", request.tenant.slug, check.id)
-    return render(request, "checks/form.html", {"form": form, "kind": kind, "check": check}, status=422 if form.errors else 200)
+    return render(
+        request, "checks/form.html", {"form": form, "kind": kind, "check": check}, status=422 if form.errors else 200
+    )
 
 
 @require_GET
 @tenant_view(VIEW_CHECKS)
 def detail(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """One check: what it is now, its chart, its last results and outages."""
-    return render(request, "checks/detail.html", _detail_context(_check_or_404(check_id), request.GET.get("period", "")))
+    return render(
+        request, "checks/detail.html", _detail_context(_check_or_404(check_id), request.GET.get("period", ""))
+    )
 
 
 def _detail_context(check: Check, period: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def hint(task: str, *args: Any, queue: str, expires_seconds: float | None = 60) 
 
     While the broker is away hints are dropped for a second at a time, so that its absence slows nobody down.
     """
-    global _silent_until  # noqa: PLW0603 - one breaker per process
+    global _silent_until
     if time.monotonic() < _silent_until:
         return False
     try:

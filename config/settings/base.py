@@ -75,8 +75,6 @@ INSTALLED_APPS = [
     "apps.statuspages",
     "apps.console",
 ]
-INSTALLED_APPS = [app for app in INSTALLED_APPS if not app.startswith("apps.") or (BASE_DIR / app.replace(".", "/") / "apps.py").exists()]
-
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

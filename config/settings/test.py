@@ -5,7 +5,7 @@ import tempfile
 
 os.environ.setdefault("OBSERA_VAR", tempfile.mkdtemp(prefix="obsera-test-"))
 
-from config.settings.base import *  # noqa: E402
+from config.settings.base import *
 
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"

@@ -34,7 +34,8 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
-        response = self._client.generic(method, f"/api/v1/checks/{path}", data, content_type="application/json", headers=self._headers)
+        address = f"/api/v1/checks/{path}"
+        response = self._client.generic(method, address, data, content_type="application/json", headers=self._headers)
         return response.status_code, json.loads(response.content) if response.content else None
 
 
@@ -44,7 +45,8 @@ def api(acme: Tenant) -> Api:
 
 
 def test_create_read_change_delete(api: Api, acme: Tenant) -> None:
-    status, made = api.call("POST", "", {**NEW, "interval_seconds": 10, "tags": ["eu"], "config": {**NEW["config"], "headers": {"X-Key": "topsecretvalue"}}})
+    config = {**NEW["config"], "headers": {"X-Key": "topsecretvalue"}}
+    status, made = api.call("POST", "", {**NEW, "interval_seconds": 10, "tags": ["eu"], "config": config})
     assert (status, made["interval_seconds"], made["state"], made["tags"]) == (201, 10, "unknown", ["eu"])
     assert made["config"]["headers"] == {"X-Key": "••••alue"}
 
@@ -82,7 +84,9 @@ def test_wrong_field_is_named(api: Api, acme: Tenant, change: dict[str, Any], fi
         assert Check.objects.count() == 0
 
 
-@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b'{"name": "\\u0000"}', b'{"name": NaN}', b"\xff", b"null", b"[]"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[" * 100_000, b'{"name": "\\u0000"}', b'{"name": NaN}', b"\xff", b"null", b"[]"]
+)
 def test_broken_body_is_400(api: Api, body: bytes) -> None:
     assert api.call("POST", "", body)[0] == 400
 

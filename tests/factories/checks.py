@@ -9,9 +9,17 @@ from apps.checks.models import Check, CheckState, Turn
 from apps.core import clock
 
 
-def make_check(name: str = "API", *, state: State = State.UNKNOWN, due_at: datetime | None = None, **fields: Any) -> Check:
+def make_check(
+    name: str = "API", *, state: State = State.UNKNOWN, due_at: datetime | None = None, **fields: Any
+) -> Check:
     """A check whose settings nobody looks at, with its turn and state."""
-    given = {"kind": "http", "config": {"url": "http://127.0.0.1:9/"}, "target": "http://127.0.0.1:9/", "retries": 0, **fields}
+    given = {
+        "kind": "http",
+        "config": {"url": "http://127.0.0.1:9/"},
+        "target": "http://127.0.0.1:9/",
+        "retries": 0,
+        **fields,
+    }
     check = Check.objects.create(name=name, **given)
     CheckState.objects.create(watched=check, state=state)
     at = due_at or clock.now() - timedelta(seconds=1)

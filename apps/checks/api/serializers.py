@@ -28,7 +28,15 @@ class CheckSerializer(StrictModelSerializer):
         model = Check
         fields = (
             *("id", "name", "kind", "config", "target", "tags", "interval_seconds", "timeout_seconds", "retries"),
-            *("retry_interval_seconds", "degraded_ms", "state", "state_since_at", "last_result_at", "last_ms", "last_error"),
+            *(
+                "retry_interval_seconds",
+                "degraded_ms",
+                "state",
+                "state_since_at",
+                "last_result_at",
+                "last_ms",
+                "last_error",
+            ),
             *("created_at", "updated_at"),
         )
         read_only_fields = ("target", "created_at", "updated_at")

@@ -39,7 +39,10 @@ def latency_chart(check: Check, *, period: str) -> dict[str, Any]:
         "from": _milliseconds(since),
         "to": _milliseconds(until),
         "times": [_milliseconds(at) for at in times],
-        "series": [{"name": name, "values": [_phase(entry, place) for entry in chosen]} for place, name in enumerate(_phase_names())],
+        "series": [
+            {"name": name, "values": [_phase(entry, place) for entry in chosen]}
+            for place, name in enumerate(_phase_names())
+        ],
         "bands": [_band(entry, step) for entry in bins.values() if entry.failures],
         "thresholds": _thresholds(check),
     }

@@ -29,7 +29,9 @@ class Timing:
 
 
 @transaction.atomic
-def create_check(*, name: str, kind: str, config: Config, timing: Timing | None = None, tags: list[str] | None = None) -> Check:
+def create_check(
+    *, name: str, kind: str, config: Config, timing: Timing | None = None, tags: list[str] | None = None
+) -> Check:
     """Watch something: the first turn is now."""
     check = Check(name=name, kind=kind, tags=tags or [], **_fields(timing or Timing()))
     keep_config(check, config)

@@ -98,7 +98,9 @@ class Prober:
             self._on_outcome(turn, outcome, clock.now())
             return
         seconds, is_private = turn.timeout_seconds, turn.allows_private
-        self._probes.submit(ProbeJob(token=turn, kind=kind, config=config, timeout_seconds=seconds, allow_private=is_private))
+        self._probes.submit(
+            ProbeJob(token=turn, kind=kind, config=config, timeout_seconds=seconds, allow_private=is_private)
+        )
 
     def _on_outcome(self, turn: ClaimedTurn, outcome: Outcome, started_at: datetime) -> None:
         self._held.pop(turn.check_id, None)
@@ -118,7 +120,9 @@ class Prober:
         if stored is None:
             self._results[:0] = batch
             return
-        changed = {f"tenant:{tenant}": [f"check:{check}" for check in checks] for tenant, checks in by_tenant(batch).items()}
+        changed = {
+            f"tenant:{tenant}": [f"check:{check}" for check in checks] for tenant, checks in by_tenant(batch).items()
+        }
         await self._in_database(partial(publish_many, changed))
 
     async def _store_one_by_one(self, batch: list[NewResult]) -> None:
@@ -136,7 +140,9 @@ class Prober:
         if now - self._extended_at < EXTEND_EVERY_SECONDS:
             return
         self._extended_at = now
-        slow = [turn for check_id, turn in self._held.items() if now - self._held_since[check_id] > EXTEND_EVERY_SECONDS]
+        slow = [
+            turn for check_id, turn in self._held.items() if now - self._held_since[check_id] > EXTEND_EVERY_SECONDS
+        ]
         if slow:
             await self._in_database(partial(extend_leases, slow))
 

@@ -26,7 +26,9 @@ def find_checks(*, text: str = "", state: str = "", tag: str = "") -> QuerySet[C
     if tag:
         found = found.filter(tags__contains=[tag])
     ranks = [When(checkstate__state=value, then=Value(rank)) for rank, value in enumerate(URGENCY)]
-    return found.annotate(urgency=Case(*ranks, default=Value(9), output_field=IntegerField())).order_by("urgency", "name", "id")
+    return found.annotate(urgency=Case(*ranks, default=Value(9), output_field=IntegerField())).order_by(
+        "urgency", "name", "id"
+    )
 
 
 def count_by_state() -> dict[str, int]:
@@ -41,7 +43,11 @@ def all_tags() -> list[str]:
 
 
 def latest_results(check_id: UUID, limit: int = 20) -> list[Result]:
-    return list(Result.objects.filter(check_id=check_id, due_at__gte=clock.now() - timedelta(days=7)).order_by("-due_at")[:limit])
+    return list(
+        Result.objects.filter(check_id=check_id, due_at__gte=clock.now() - timedelta(days=7)).order_by("-due_at")[
+            :limit
+        ]
+    )
 
 
 def latest_flips(check: Check, limit: int = 20) -> list[Flip]:
@@ -51,12 +57,12 @@ def latest_flips(check: Check, limit: int = 20) -> list[Flip]:
 PHASES = ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
 
 SERIES = f"""
-SELECT date_bin(%(step)s, due_at, %(since)s) AS bin, count(*), count(*) FILTER (WHERE verdict = {Verdict.FAILURE}),
+SELECT date_bin(%(step)s::interval, due_at, %(since)s) AS bin, count(*), count(*) FILTER (WHERE verdict = {Verdict.FAILURE}),
        {", ".join(f"avg({phase})" for phase in PHASES)}, avg(total_ms), max(total_ms)
 FROM checks_result
 WHERE check_id = %(check_id)s AND due_at >= %(since)s AND due_at < %(until)s
 GROUP BY bin ORDER BY bin
-"""
+"""  # noqa: S608 - constants of this module alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class Bin:
 def latency_series(check_id: UUID, *, since: datetime, until: datetime, step: timedelta) -> list[Bin]:
     """Return the check's results by bins of ``step``; empty bins are left out."""
     with connection.cursor() as cursor:
-        cursor.execute(SERIES, {"check_id": check_id, "since": since, "until": until, "step": step})
+        cursor.execute(SERIES, {"check_id": check_id, "since": since, "until": until, "step": str(step)})
         return [_bin(row) for row in cursor.fetchall()]
 
 
@@ -96,12 +102,17 @@ class Availability:
         return self.good / self.measured if self.measured else None
 
 
+AVAILABILITY = f"""
+SELECT count(*), count(*) FILTER (WHERE verdict <> {Verdict.FAILURE}), avg(total_ms) FROM checks_result
+WHERE check_id = %s AND due_at >= %s AND verdict <> {Verdict.UNKNOWN}
+"""  # noqa: S608 - constants alone
+
+
 def availability(check_id: UUID, *, since: datetime) -> Availability:
     """Count the check's results since then; what was not measured is left out."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE verdict <> {Verdict.FAILURE}), avg(total_ms) FROM checks_result"
-            f" WHERE check_id = %s AND due_at >= %s AND verdict <> {Verdict.UNKNOWN}",
+            AVAILABILITY,
             [check_id, since],
         )
         return Availability(*cursor.fetchone())

@@ -115,7 +115,7 @@ WITH fresh AS (
     FROM timed WHERE standing.check_id = timed.check_id
 )
 SELECT check_id, tenant_id, before, after, flipped_at, error_code, error_values::text FROM timed WHERE before <> after
-"""
+"""  # noqa: S608 - constants of this app alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ def store_results(results: Iterable[NewResult]) -> Stored:
             flips = [_flip(*row) for row in cursor.fetchall()]
         Flip.unscoped.bulk_create(flips)
         emit_many(
-            FLIP_EVENTS[flip.after](tenant_id=flip.tenant_id, check_id=flip.watched_id, flip_id=flip.id) for flip in flips
+            FLIP_EVENTS[flip.after](tenant_id=flip.tenant_id, check_id=flip.watched_id, flip_id=flip.id)
+            for flip in flips
         )
     return Stored(flips)
 

@@ -37,10 +37,10 @@ class ClaimedTurn:
 
 CLAIM = """
 WITH mine AS (
-    SELECT check_id FROM checks_turn WHERE claimable_at <= now() + %(head_start)s
+    SELECT check_id FROM checks_turn WHERE claimable_at <= now() + %(head_start)s::interval
     ORDER BY claimable_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), leased AS (
-    UPDATE checks_turn AS turn SET claimable_at = greatest(turn.due_at, now()) + %(lease)s
+    UPDATE checks_turn AS turn SET claimable_at = greatest(turn.due_at, now()) + %(lease)s::interval
     FROM mine WHERE turn.check_id = mine.check_id
     RETURNING turn.check_id, turn.tenant_id, turn.due_at
 )
@@ -57,12 +57,12 @@ def claim_turns(limit: int) -> list[ClaimedTurn]:
     """Lease up to ``limit`` due checks. Rivals: other probers; SKIP LOCKED parts us."""
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
         prefer_keys(cursor)
-        cursor.execute(CLAIM, {"head_start": HEAD_START, "limit": limit, "lease": LEASE})
+        cursor.execute(CLAIM, {"head_start": str(HEAD_START), "limit": limit, "lease": str(LEASE)})
         return [ClaimedTurn(*row) for row in cursor.fetchall()]
 
 
 EXTEND = """
-UPDATE checks_turn AS turn SET claimable_at = now() + %s
+UPDATE checks_turn AS turn SET claimable_at = now() + %s::interval
 FROM (SELECT unnest(%s::uuid[]) AS check_id, unnest(%s::timestamptz[]) AS due_at) AS held
 WHERE turn.check_id = held.check_id AND turn.due_at = held.due_at AND turn.claimable_at IS NOT NULL
 """
@@ -73,14 +73,14 @@ def extend_leases(turns: Iterable[ClaimedTurn]) -> None:
     held = sorted(turns, key=lambda turn: turn.check_id)
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
         prefer_keys(cursor)
-        cursor.execute(EXTEND, [LEASE, [turn.check_id for turn in held], [turn.due_at for turn in held]])
+        cursor.execute(EXTEND, [str(LEASE), [turn.check_id for turn in held], [turn.due_at for turn in held]])
 
 
 def give_back(turns: Iterable[ClaimedTurn]) -> None:
     """Let others claim turns at once that this prober will not finish."""
     held = list(turns)
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(EXTEND, [timedelta(0), [turn.check_id for turn in held], [turn.due_at for turn in held]])
+        cursor.execute(EXTEND, ["0", [turn.check_id for turn in held], [turn.due_at for turn in held]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,9 @@ def settings_of(check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSetting
     """Return each check's version and settings, secrets still sealed."""
     with system_scope("probers serve every tenant"):
         rows = Check.unscoped.filter(id__in=list(check_ids)).values_list("id", "version", "kind", "config", "secrets")
-        return {check_id: (version, CheckSettings(kind, public, sealed)) for check_id, version, kind, public, sealed in rows}
+        return {
+            check_id: (version, CheckSettings(kind, public, sealed)) for check_id, version, kind, public, sealed in rows
+        }
 
 
 def start_turns(check: Check, *, at: datetime) -> None:

@@ -38,4 +38,4 @@ def next_standing(now: Standing, *, verdict: int, retries: int) -> Standing:
 
 def waits_for_retry(after: Standing) -> bool:
     """Tell whether the next turn comes after the retry interval instead of the usual one."""
-    return 0 < after.failures and after.state not in (State.DOWN, State.PAUSED)
+    return after.failures > 0 and after.state not in (State.DOWN, State.PAUSED)

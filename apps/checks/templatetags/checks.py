@@ -10,7 +10,12 @@ from apps.checks.types.messages import explain
 
 register = template.Library()
 
-VERDICT_STATES = {Verdict.FAILURE: "down", Verdict.SUCCESS: "up", Verdict.DEGRADED: "degraded", Verdict.UNKNOWN: "unknown"}
+VERDICT_STATES = {
+    Verdict.FAILURE: "down",
+    Verdict.SUCCESS: "up",
+    Verdict.DEGRADED: "degraded",
+    Verdict.UNKNOWN: "unknown",
+}
 
 
 @register.filter

@@ -13,14 +13,15 @@ from apps.core.tenancy import system_scope
 FIGURES = """
 SELECT (SELECT count(*) FROM checks_check),
        (SELECT count(*) FROM checks_turn WHERE claimable_at < now()),
-       (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0) FROM checks_turn WHERE claimable_at < now()),
+       (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM checks_turn WHERE claimable_at < now()),
        (SELECT count(*) FROM checks_turn WHERE claimable_at > due_at AND claimable_at > now()),
        (SELECT count(*) FROM events_outboxrow WHERE NOT is_parked),
        (SELECT count(*) FROM events_outboxrow WHERE is_parked),
-       (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM events_outboxrow WHERE NOT is_parked),
+       (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM events_outboxrow WHERE NOT is_parked),
        (SELECT count(*) FROM notifications_delivery WHERE state IN ('pending', 'sending')),
-       (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM notifications_delivery WHERE state IN ('pending', 'sending')),
-       (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0) FROM events_scheduledjob WHERE due_at < now()),
+       (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM notifications_delivery
+        WHERE state IN ('pending', 'sending')),
+       (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM events_scheduledjob WHERE due_at < now()),
        (SELECT count(*) FROM incidents_outage WHERE ended_at IS NULL)
 """
 
@@ -46,7 +47,7 @@ def figures() -> Figures:
     """Read the product's own figures in one statement."""
     with system_scope("the operator asks about all tenants at once"), connection.cursor() as cursor:
         cursor.execute(FIGURES)
-        return Figures(*(float(value) if isinstance(value, float) or hasattr(value, "quantize") else value for value in cursor.fetchone()))
+        return Figures(*cursor.fetchone())
 
 
 def readiness() -> dict[str, str]:

@@ -31,5 +31,5 @@ class _Collector:
 def exposition() -> bytes:
     """Return the figures in the text format, version 0.0.4."""
     registry = CollectorRegistry()
-    registry.register(_Collector(figures()))  # type: ignore[arg-type]
+    registry.register(_Collector(figures()))
     return generate_latest(registry)

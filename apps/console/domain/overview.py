@@ -45,7 +45,9 @@ def overview_of_tenant() -> Overview:
     """Read the open tenant's overview in a fixed number of queries."""
     since: datetime = clock.now() - RECENT
     outages = list(
-        Outage.objects.select_related("watched").filter(Q(ended_at=None) | Q(ended_at__gte=since)).order_by("-started_at")[:50]
+        Outage.objects.select_related("watched")
+        .filter(Q(ended_at=None) | Q(ended_at__gte=since))
+        .order_by("-started_at")[:50]
     )
     counts = count_by_state()
     return Overview(
@@ -53,7 +55,9 @@ def overview_of_tenant() -> Overview:
         open_outages=[outage for outage in outages if outage.is_open],
         recent_outages=[outage for outage in outages if not outage.is_open][:8],
         firing_alerts=Alert.objects.filter(state=AlertState.FIRING).count(),
-        checks=list(Check.objects.select_related("checkstate").order_by("-checkstate__last_result_at", "name")[:SHOWN_CHECKS]),
+        checks=list(
+            Check.objects.select_related("checkstate").order_by("-checkstate__last_result_at", "name")[:SHOWN_CHECKS]
+        ),
         pages=list(StatusPage.objects.order_by("created_at")[:3]),
         checks_in_all=sum(counts.values()),
     )

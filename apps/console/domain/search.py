@@ -28,15 +28,28 @@ def search(text: str, *, tenant_slug: str, rights: frozenset[str]) -> list[Hit]:
     text = text.strip()
     if not text:
         return []
-    hits: list[Hit] = []
-    if "checks.view" in rights:
-        for check in Check.objects.filter(name__icontains=text).order_by("name")[:PER_KIND]:
-            hits.append(Hit(_("Check"), check.name, check.target, reverse("checks:detail", args=[tenant_slug, check.id])))
-    if "statuspages.view" in rights:
-        for page in StatusPage.objects.filter(title__icontains=text).order_by("title")[:PER_KIND]:
-            hits.append(Hit(_("Status page"), page.title, page.slug, reverse("statuspages:edit", args=[tenant_slug, page.id])))
-    if "notifications.view" in rights:
-        for channel in Channel.objects.filter(name__icontains=text).order_by("name")[:PER_KIND]:
-            href = reverse("notifications:channel_detail", args=[tenant_slug, channel.id])
-            hits.append(Hit(_("Channel"), channel.name, channel.kind, href))
-    return hits
+    finders = {"checks.view": _checks, "statuspages.view": _pages, "notifications.view": _channels}
+    return [hit for right, find in finders.items() if right in rights for hit in find(text, tenant_slug)]
+
+
+def _checks(text: str, slug: str) -> list[Hit]:
+    found = Check.objects.filter(name__icontains=text).order_by("name")[:PER_KIND]
+    return [
+        Hit(_("Check"), check.name, check.target, reverse("checks:detail", args=[slug, check.id])) for check in found
+    ]
+
+
+def _pages(text: str, slug: str) -> list[Hit]:
+    found = StatusPage.objects.filter(title__icontains=text).order_by("title")[:PER_KIND]
+    return [
+        Hit(_("Status page"), page.title, page.slug, reverse("statuspages:edit", args=[slug, page.id]))
+        for page in found
+    ]
+
+
+def _channels(text: str, slug: str) -> list[Hit]:
+    found = Channel.objects.filter(name__icontains=text).order_by("name")[:PER_KIND]
+    return [
+        Hit(_("Channel"), channel.name, channel.kind, reverse("notifications:channel_detail", args=[slug, channel.id]))
+        for channel in found
+    ]

@@ -23,7 +23,12 @@ class AddressForm(forms.Form):
         label=gettext_lazy("Which address should we watch?"),
         max_length=2_000,
         widget=forms.TextInput(
-            attrs={"placeholder": "https://example.com/health", "autofocus": True, "inputmode": "url", "autocapitalize": "none"}
+            attrs={
+                "placeholder": "https://example.com/health",
+                "autofocus": True,
+                "inputmode": "url",
+                "autocapitalize": "none",
+            }
         ),
     )
 

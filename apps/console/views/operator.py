@@ -47,7 +47,9 @@ def _may_read_metrics(request: HttpRequest) -> bool:
 def metrics(request: HttpRequest) -> HttpResponse:
     """The product's own figures in Prometheus' text format."""
     if not _may_read_metrics(request):
-        return HttpResponse("Set OPERATOR_METRICS_TOKEN and send it as a bearer token.\n", status=403, content_type="text/plain")
+        return HttpResponse(
+            "Set OPERATOR_METRICS_TOKEN and send it as a bearer token.\n", status=403, content_type="text/plain"
+        )
     return HttpResponse(exposition(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
