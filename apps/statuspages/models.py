@@ -31,9 +31,7 @@ class StatusPage(TenantModel):
     is_published = models.BooleanField(_("published"), default=True, help_text=_("Everybody may see the page."))
     theme = models.CharField(_("colours"), max_length=10, choices=Theme.choices, default=Theme.SYSTEM)
     shows_uptime = models.BooleanField(_("show 90 days of uptime"), default=True)
-    support_url = models.URLField(
-        _("support address"), blank=True, max_length=500, validators=[WEB_ADDRESS]
-    )
+    support_url = models.URLField(_("support address"), blank=True, max_length=500, validators=[WEB_ADDRESS])
     version = models.PositiveBigIntegerField(default=1, help_text=_("Grows with all that changes what the page shows."))
     created_at = models.DateTimeField(default=clock.now, editable=False)
     updated_at = models.DateTimeField(default=clock.now, editable=False)

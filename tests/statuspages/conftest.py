@@ -1,6 +1,7 @@
 """Pages with a past, and a shelf that starts empty."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import time_machine
@@ -32,3 +33,8 @@ def noon() -> Iterator[time_machine.Traveller]:
 def page(in_acme: Tenant) -> StatusPage:
     """A published page of `acme`, without components. The scope of `acme` is open."""
     return create_page(title="Acme Cloud", slug="acme")
+
+
+@pytest.fixture(autouse=True)
+def _public_url(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://obsera.example"

@@ -57,7 +57,7 @@ def test_create_with_components(api: Api, acme: Tenant, checks: list[str]) -> No
         "id": answer["id"],
         "title": "Acme Cloud",
         "slug": "acme-cloud",
-        "url": "http://localhost:8000/status/acme-cloud/",
+        "url": "https://obsera.example/status/acme-cloud/",
         "description": "",
         "is_published": True,
         "theme": "system",

@@ -190,7 +190,7 @@ def test_summary_has_statuspages_shape(client: Client, acme: Tenant, shown: Stat
     page_part = {
         "id": str(shown.id),
         "name": "Acme Cloud",
-        "url": "http://localhost:8000/status/acme/",
+        "url": "https://obsera.example/status/acme/",
         "time_zone": "UTC",
         "updated_at": "2026-11-21T12:00:00.000+00:00",
     }

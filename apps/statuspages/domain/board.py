@@ -167,10 +167,13 @@ def board_of(page: StatusPage, now: datetime) -> Board:
     components = shown_components(page)
     check_ids = [component.check_id for component in components]
     outages, flips = outages_between(check_ids, since), flips_since(check_ids, since)
+    by_check: dict[UUID, list[OutageFact]] = {check_id: [] for check_id in check_ids}
+    for outage in outages:
+        by_check[outage.check_id].append(outage)
     shown = []
     for component in components:
-        own = [outage for outage in outages if outage.check_id == component.check_id]
-        history = history_of(component, own, flips[component.check_id], since=since, now=now)
+        own, own_flips = by_check[component.check_id], flips[component.check_id]
+        history = history_of(component, own, own_flips, since=since, now=now)
         shown.append(ShownComponent(component, days_of(history, bounds)))
     return Board(page, now, last_day, shown, shown_outages(components, outages, flips))
 

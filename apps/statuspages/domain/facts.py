@@ -1,13 +1,15 @@
 """What a page may know of checks and outages: names the tenant chose for the public, states and times, nothing else."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from apps.checks.enums import State
 from apps.incidents.enums import Severity
-from apps.statuspages.domain.spans import Span, common, span, without
+from apps.statuspages.domain.spans import Span, common, merged, span, without
 from apps.statuspages.domain.uptime import History
 
 
@@ -61,10 +63,11 @@ class Moment:
 UNSEEN = frozenset({State.UNKNOWN, State.PAUSED})
 
 
-def moments_of(outage: OutageFact, flips: Iterable[FlipFact]) -> list[Moment]:
+def moments_of(outage: OutageFact, flips: Sequence[FlipFact]) -> list[Moment]:
     """Return what happened during an outage, oldest first, from the check's flips in their order."""
-    mine = (flip for flip in flips if outage.first_flip <= flip.id <= outage.last_flip)
-    return [Moment(max(flip.at, outage.started_at), flip.after) for flip in mine]
+    first = bisect_left(flips, outage.first_flip, key=attrgetter("id"))
+    end = bisect_right(flips, outage.last_flip, key=attrgetter("id"))
+    return [Moment(max(flip.at, outage.started_at), flip.after) for flip in flips[first:end]]
 
 
 def states_over_time(
@@ -91,14 +94,15 @@ def history_of(
 ) -> History:
     """Return a component's history. Outages say when it was unwell, flips how badly, and when nobody looked."""
     states = states_over_time(flips, now_state=component.state, since=since, now=now)
-    down, degraded = [], []
+    by_severity: dict[str, list[Span]] = {Severity.DOWN: [], Severity.DEGRADED: []}
     for outage in outages:
-        whole = [span(max(outage.started_at, since), outage.ended_at or now)]
-        was_down = common(whole, states.get(State.DOWN, ()))
-        was_degraded = without(common(whole, states.get(State.DEGRADED, ())), was_down)
-        rest = without(whole, [*was_down, *was_degraded])
-        down += was_down + (rest if outage.severity == Severity.DOWN else [])
-        degraded += was_degraded + (rest if outage.severity == Severity.DEGRADED else [])
+        by_severity[outage.severity].append(span(max(outage.started_at, since), outage.ended_at or now))
+    unwell = merged([*by_severity[Severity.DOWN], *by_severity[Severity.DEGRADED]])
+    was_down = common(unwell, states.get(State.DOWN, ()))
+    was_degraded = without(common(unwell, states.get(State.DEGRADED, ())), was_down)
+    told = [*was_down, *was_degraded]
+    down = was_down + without(by_severity[Severity.DOWN], told)
+    degraded = was_degraded + without(by_severity[Severity.DEGRADED], told)
     unseen = [part for state in UNSEEN for part in states.get(state, ())]
     born = span(component.watched_since, now).start
     return History(born=born, now=span(now, now).end, down=down, degraded=degraded, unseen=unseen)

@@ -66,7 +66,7 @@ def seconds_by_day(spans: Iterable[Span], bounds: Sequence[int]) -> list[int]:
             day += 1
         index = day
         while index < len(seconds) and bounds[index] < end:
-            seconds[index] += max(min(end, bounds[index + 1]) - max(start, bounds[index]), 0)
+            seconds[index] += min(end, bounds[index + 1]) - max(start, bounds[index])
             index += 1
     return seconds
 
