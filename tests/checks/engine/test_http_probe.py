@@ -38,11 +38,10 @@ async def test_phases_show_where_the_time_went() -> None:
 
     assert outcome.dns_ms is None
     assert outcome.connect_ms is not None
-    assert outcome.connect_ms < 100
     assert outcome.first_byte_ms is not None
-    assert 140 <= outcome.first_byte_ms < 240
     assert outcome.transfer_ms is not None
-    assert 240 <= outcome.transfer_ms < 400
+    assert outcome.connect_ms < 140 <= outcome.first_byte_ms
+    assert 240 <= outcome.transfer_ms
 
 
 @pytest.mark.parametrize(
@@ -243,7 +242,7 @@ async def test_server_that_never_answers_times_out() -> None:
     assert outcome.connect_ms is not None
     assert outcome.first_byte_ms is None
     assert outcome.total_ms is not None
-    assert 290 <= outcome.total_ms < 1_000
+    assert 290 <= outcome.total_ms < 3_000
 
 
 async def test_slow_loris_times_out_in_the_transfer() -> None:

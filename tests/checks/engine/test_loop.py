@@ -53,8 +53,8 @@ async def test_hanging_targets_do_not_delay_others() -> None:
     finished: dict[Any, float] = {}
     with serving(behave) as web:
         loop = ProbeLoop(lambda token, outcome, _at: finished.setdefault((token, outcome.error_code), time.monotonic()))
-        bad = [job(("bad", number), web.url(path.decode()), timeout=3) for number in range(13) for path in behaviours]
-        good = [job(("good", number), web.url("/good"), timeout=3) for number in range(160)]
+        bad = [job(("bad", number), web.url(path.decode()), timeout=15) for number in range(13) for path in behaviours]
+        good = [job(("good", number), web.url("/good"), timeout=15) for number in range(160)]
         began = time.monotonic()
         for one in bad + good:
             loop.submit(one)
@@ -63,7 +63,7 @@ async def test_hanging_targets_do_not_delay_others() -> None:
         took = time.monotonic() - began
         loop.close()
 
-    assert took < 2.5
+    assert took < 8  # a hanging target alone holds its place for fifteen
     assert {code for token, code in finished if token[0] == "good"} == {""}
 
 

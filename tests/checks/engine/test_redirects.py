@@ -138,7 +138,7 @@ async def test_time_is_for_all_steps_together() -> None:
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "timeout")
     assert outcome.total_ms is not None
-    assert outcome.total_ms < 900
+    assert outcome.total_ms < 2_000  # eleven steps would take longer
 
 
 async def test_redirect_with_raw_letters_is_followed() -> None:
