@@ -41,7 +41,7 @@ async def test_phases_show_where_the_time_went() -> None:
     assert outcome.first_byte_ms is not None
     assert outcome.transfer_ms is not None
     assert outcome.connect_ms < 140 <= outcome.first_byte_ms
-    assert 240 <= outcome.transfer_ms
+    assert outcome.transfer_ms >= 240
 
 
 @pytest.mark.parametrize(
