@@ -18,6 +18,7 @@ ALLOWED = {
     "console/domain/health.py": "the operator asks about all tenants at once",
     "events/domain/outbox.py": "one queue serves every tenant",
     "notifications/domain/claiming.py": "one queue serves every tenant",
+    "notifications/domain/retention.py": "one broom sweeps every tenant's old log",
     "statuspages/domain/lookup.py": "a public address does not say whose page it is",
     "tenants/domain/api_keys.py": "a key says itself which tenant it opens",
     "tenants/domain/invitations.py": "an invited person is in no tenant yet",
