@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shlex
@@ -10,7 +9,8 @@ import subprocess
 import sys
 
 from config.run.front_door import chosen_port
-from config.run.paths import PROJECT, private_folder, var_folder
+from config.run.locks import is_held
+from config.run.paths import LOCK_FILE, PROJECT, private_folder, var_folder
 from config.run.serve import base_environment
 from config.run.services import product_plan, start_services
 from config.run.supervisor import Supervisor
@@ -32,12 +32,4 @@ def main(arguments: list[str]) -> int:
 
 def is_product_running() -> bool:
     """True while a `make run` holds this var folder's lock."""
-    path = var_folder() / "run" / "obsera.lock"
-    if not path.exists():
-        return False
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    return is_held(var_folder() / "run" / LOCK_FILE)

@@ -11,6 +11,7 @@ VENV_PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = PROJECT / "requirements"
 NODE_MODULES = PROJECT / "node_modules"
 FIRST_RUN_FILE = "first-run.json"
+LOCK_FILE = "obsera.lock"
 
 
 def var_folder() -> Path:

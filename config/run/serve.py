@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from config.run import example, front_door
 from config.run.errors import RunError
+from config.run.locks import hold
 from config.run.logs import say
 from config.run.parts import Part
-from config.run.paths import FIRST_RUN_FILE, private_folder, var_folder
+from config.run.paths import FIRST_RUN_FILE, LOCK_FILE, private_folder, var_folder
 from config.run.prepare import prepare_files
 from config.run.private_files import write_private
 from config.run.services import product_plan, start_services
@@ -58,24 +58,18 @@ def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) ->
     supervisor.stop([part.name for part in parts])
 
 
-@contextmanager
-def only_one(folder: Path, port: int) -> Iterator[None]:
-    """Guard one var folder against a second `make run`; the kernel drops the lock with the process."""
-    with (folder / "obsera.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            holder, _, address = lock.read().strip().partition(" ")
-            raise RunError(
-                f"Obsera already runs in this folder (process {holder}) at {address}.",
-                mend=f"use it, or stop it: kill {holder}\n"
-                f"or run a second one on data of its own: make run OBSERA_VAR=/another/folder PORT={port + 1}",
-            ) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()} http://localhost:{port}")
-        lock.flush()
-        yield
+def only_one(folder: Path, port: int) -> AbstractContextManager[None]:
+    """Guard one var folder against a second `make run`."""
+
+    def refuse(note: str) -> RunError:
+        holder, _, address = note.partition(" ")
+        return RunError(
+            f"Obsera already runs in this folder (process {holder}) at {address}.",
+            mend=f"use it, or stop it: kill {holder}\n"
+            f"or run a second one on data of its own: make run OBSERA_VAR=/another/folder PORT={port + 1}",
+        )
+
+    return hold(folder / LOCK_FILE, f"{os.getpid()} http://localhost:{port}", refuse=refuse)
 
 
 def base_environment(port: int) -> dict[str, str]:

@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from config.run.errors import RunError
+from config.run.locks import hold
 from config.run.logs import say
 from config.run.parts import child_argv
 from config.run.paths import PROJECT, private_folder, var_folder
@@ -53,10 +55,22 @@ def services_main(_arguments: list[str]) -> int:
     return 0
 
 
-def supervisor_for_tests() -> Supervisor:
-    """A supervisor whose logs and data lie in `var/test`."""
+@contextmanager
+def supervisor_for_tests() -> Iterator[Supervisor]:
+    """A supervisor whose logs and data lie in `var/test`, one at a time."""
     home = private_folder(private_folder(var_folder()) / "test")
-    return Supervisor(logs=home / "log", pid_file=home / "parts.json")
+    with (
+        hold(home / "tests.lock", str(os.getpid()), refuse=_refuse_second),
+        Supervisor(logs=home / "log", pid_file=home / "parts.json") as supervisor,
+    ):
+        yield supervisor
+
+
+def _refuse_second(holder: str) -> RunError:
+    return RunError(
+        f"the services of the tests are already used in this folder (process {holder}).",
+        mend=f"wait for it, or stop it: kill {holder}\nor give the tests data of their own: OBSERA_VAR=/another/folder make test",
+    )
 
 
 def environment_for_tests(supervisor: Supervisor, browser: str | None) -> dict[str, str]:
