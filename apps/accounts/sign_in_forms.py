@@ -18,8 +18,11 @@ LABELS = {
 }
 
 
+RULES = _("At least 10 characters; not a common password, and not your name or address.")
+
+
 class PlainFields:
-    """Takes placeholders away and names fields as the rest of the product does."""
+    """Takes placeholders away, names fields as the rest of the product does, and says the rules of passwords in a line."""
 
     labels = LABELS
 
@@ -28,6 +31,8 @@ class PlainFields:
         for name, field in self.fields.items():  # type: ignore[attr-defined]
             field.widget.attrs.pop("placeholder", None)
             field.label = self.labels.get(name, field.label)
+            if name == "password1":
+                field.help_text = RULES
 
 
 class SignInForm(PlainFields, account.LoginForm):  # type: ignore[misc]

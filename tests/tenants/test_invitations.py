@@ -71,6 +71,7 @@ def test_letter_is_tried_again_when_the_mail_server_is_away_and_given_up_when_it
 
         return send
 
+    deliver_pending()  # what the tenant's beginning set off
     with tenant_scope(acme.id):
         invitations.invite(email="nora@new.example", role=Role.VIEWER, invited_by=None, can=EVERYTHING)
     monkeypatch.setattr(invitations, "send_template", fail(False))

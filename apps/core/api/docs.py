@@ -1,16 +1,28 @@
 """The documentation page of the API, made from its schema: one list of operations, readable without any script."""
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.generators import SchemaGenerator
 
 METHODS = ("get", "post", "put", "patch", "delete")
+# What an operation does that has no sentence of its own, by the end of its id.
+VERBS = {
+    "_list": _("List them."),
+    "_retrieve": _("Read one."),
+    "_create": _("Create one."),
+    "_partial_update": _("Change some fields."),
+    "_update": _("Replace all fields."),
+    "_destroy": _("Delete one."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,7 @@ class Operation:
     id: str
     method: str
     path: str
-    title: str
+    title: str | Promise
     text: str
     parameters: list[Property]
     body: list[Property]
@@ -39,9 +51,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The operations of one resource."""
+    """The operations of one resource, and what they have in common."""
 
     name: str
+    lead: str
     operations: list[Operation]
 
 
@@ -74,7 +87,7 @@ def _properties(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[Proper
 
 
 def _operation(path: str, method: str, node: dict[str, Any], schema: dict[str, Any]) -> Operation:
-    title, _newline, text = str(node.get("description", "")).partition("\n")
+    title, _line, text = str(node.get("description", "")).partition("\n")
     body = node.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     return Operation(
         id=node["operationId"],
@@ -106,7 +119,24 @@ def sections() -> list[Section]:
             if method in item:
                 resource = path.removeprefix("/api/v1/").split("/")[0]
                 found.setdefault(resource, []).append(_operation(path, method, item[method], schema))
-    return [Section(name, operations) for name, operations in sorted(found.items())]
+    return [_section(name, operations) for name, operations in sorted(found.items())]
+
+
+def _section(name: str, operations: list[Operation]) -> Section:
+    """Say once what several operations say alike, and let each say what it does."""
+    lead, count = Counter(str(operation.title) for operation in operations).most_common(1)[0]
+    if count == 1:
+        return Section(name, "", operations)
+    return Section(
+        name, lead, [_with_own_title(operation) if operation.title == lead else operation for operation in operations]
+    )
+
+
+def _with_own_title(operation: Operation) -> Operation:
+    action = operation.path.rstrip("/").rsplit("/", 1)[-1]
+    if "}/" in operation.path.rstrip("/"):  # an action on one row, named by its address
+        return replace(operation, title=f"{action.replace('-', ' ').capitalize()}.")
+    return replace(operation, title=next((verb for end, verb in VERBS.items() if operation.id.endswith(end)), ""))
 
 
 EXAMPLE = """curl {url}/api/v1/tenant/ \\

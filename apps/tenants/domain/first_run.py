@@ -35,7 +35,7 @@ def provision_first_tenant(*, email: str, tenant_name: str) -> FirstTenant | Non
     if Tenant.objects.exists():
         return None
     password = secrets.token_urlsafe(15)
-    owner = create_person(email=email, password=password, is_operator=True)
+    owner = create_person(email=email, password=password, name="Owner", is_operator=True)
     tenant = create_tenant(name=tenant_name, owner=owner, slug=SLUG)
     with tenant_scope(tenant.id):
         _key, text = create_api_key(name="First key", role=Role.OWNER, created_by=owner, can=permissions_of(Role.OWNER))
