@@ -17,6 +17,8 @@ class OutageEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OutageOpened(OutageEvent):
+    """A check is not well any more."""
+
     name: ClassVar[str] = "incidents.outage_opened"
 
 
@@ -29,4 +31,6 @@ class OutageChanged(OutageEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class OutageResolved(OutageEvent):
+    """The check is well again, or no longer watched."""
+
     name: ClassVar[str] = "incidents.outage_resolved"

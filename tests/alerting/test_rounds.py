@@ -22,6 +22,7 @@ from apps.tenants.models import Tenant
 from tests.factories.alerting import make_channel, make_rule, messages
 from tests.factories.checks import make_check
 from tests.factories.incidents import NOON, make_flip, make_outage, minute
+from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
 Hand = time_machine.Traveller
@@ -418,3 +419,40 @@ def test_outage_that_is_gone_is_passed_over(check: Check) -> None:
     consider_outage(outage.id, Trigger.OPENED)
 
     assert Alert.objects.count() == 0
+
+
+def test_round_asks_as_much_for_three_alerts_as_for_one_but_for_their_rows(check: Check) -> None:
+    outage = make_outage(check)
+    consider_outage(outage.id, Trigger.OPENED)
+    counts = [queries_of(lambda: consider_outage(outage.id, Trigger.CHANGED))]
+    for number in (1, 2):
+        make_rule(f"Rule {number}")
+        consider_outage(outage.id, Trigger.RULES)
+        counts.append(queries_of(lambda: consider_outage(outage.id, Trigger.CHANGED)))
+
+    assert [count - counts[0] for count in counts] == [0, 1, 2]  # one UPDATE per alert
+
+
+def test_changed_alerts_are_shown_at_once(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr("apps.alerting.domain.writing.publish", lambda topic, ids: said.append((topic, list(ids))))
+
+    consider_outage(make_outage(check).id, Trigger.OPENED)
+
+    assert said == [(f"tenant:{check.tenant_id}", [f"alert:{Alert.objects.get().id}"])]
+
+
+def test_round_that_fails_is_looked_at_again_later(
+    check: Check, hand: Hand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    create_silence(ends_at=minute(30), actor=None)
+    flip(check, State.DOWN, 1, hand)
+    hand.move_to(minute(31))
+    monkeypatch.setattr("apps.alerting.domain.rounds.run_pipeline", lambda _round: 1 / 0)
+
+    looked_at = reevaluate_due()
+
+    monkeypatch.undo()
+    assert (looked_at, messages(), len(caplog.records)) == (1, [], 1)
+    hand.move_to(minute(32))
+    assert (reevaluate_due(), messages()) == (1, [("API is down", "Slack")])

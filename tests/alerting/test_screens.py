@@ -116,15 +116,19 @@ def test_detail_tells_why_and_what_was_sent(signed_in: Client, acme: Tenant, rul
     shown = signed_in.get(address(acme, "detail", alert.id))
 
     (run,) = shown.context["runs"]
-    assert (run.has_notified, run.trigger, run.outcome) == (True, "The outage opened", "Nobody was told yet.")
+    assert (run.has_notified, run.trigger, run.outcome) == (
+        True,
+        "The outage opened",
+        "Nobody had been told of it yet.",
+    )
     assert [(line.stage, line.has_passed, line.text) for line in run.lines] == [
         ("Rule", True, "The rule covers this check and “Down”."),
         ("Inhibition", True, "No graver alert on the same check."),
         ("Silences", True, "No silence applies."),
         ("Grouping", True, "One alert per rule and check."),
-        ("News", True, "Nobody was told yet."),
+        ("News", True, "Nobody had been told of it yet."),
         ("Recipients", True, "Goes to the rule's channels: Slack."),
-        ("Deliveries", True, "1 messages written down for delivery."),
+        ("Deliveries", True, "Messages written down for delivery: 1."),
     ]
     assert [(delivery.channel_name, delivery.state) for delivery in shown.context["deliveries"]] == [
         ("Slack", "pending")

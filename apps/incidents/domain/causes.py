@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.checks.types.messages import explain
 from apps.incidents.enums import Severity
 from apps.incidents.models import Outage
+
+SLOW = gettext_lazy("It answers, but slower than the check allows.")
 
 
 def cause(error_code: str, error_values: dict[str, Any]) -> str:
@@ -17,7 +20,7 @@ def cause(error_code: str, error_values: dict[str, Any]) -> str:
 def cause_of(outage: Outage, severity: Severity | None = None) -> str:
     """Return why the outage is one, in the active language: at its worst, or at that severity."""
     if (severity or outage.severity) == Severity.DEGRADED:
-        return _("It answers, but slower than the check allows.")
+        return str(SLOW)
     return cause(outage.error_code, outage.error_values) or _("The check failed.")
 
 

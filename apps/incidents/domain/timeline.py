@@ -9,7 +9,7 @@ from apps.accounts.models import User
 from apps.core import clock
 from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
-from apps.incidents.domain.causes import cause
+from apps.incidents.domain.causes import SLOW, cause
 from apps.incidents.enums import EntryKind
 from apps.incidents.models import MAX_NOTE_LENGTH, Outage, OutageEntry
 from apps.live.domain.publish import publish
@@ -64,4 +64,6 @@ def sentence(entry: OutageEntry) -> str:
         return str(entry.text)
     if kind in SENTENCES:
         return str(str(SENTENCES[kind]) % entry.values)
+    if kind in (EntryKind.OPENED, EntryKind.IMPROVED) and not entry.values:
+        return str(SLOW)
     return cause(entry.values.get("error_code", ""), entry.values.get("error_values", {}))
