@@ -18,7 +18,7 @@ class Permission(NamedTuple):
 
 VIEW_TENANT = Permission("tenants.view", _("See members and settings"), EVERYONE)
 MANAGE_MEMBERS = Permission("tenants.manage_members", _("Invite, change and remove members"), ADMINS)
-MANAGE_SETTINGS = Permission("tenants.manage_settings", _("Change the tenant's settings"), ADMINS)
+MANAGE_SETTINGS = Permission("tenants.manage_settings", _("Change the organisation's settings"), ADMINS)
 MANAGE_API_KEYS = Permission("tenants.manage_api_keys", _("Create and revoke API keys"), ADMINS)
 MANAGE_OWNERS = Permission("tenants.manage_owners", _("Appoint and remove owners"), OWNERS)
 

@@ -94,7 +94,7 @@ def test_last_owner_stays_with_409(acme: Tenant) -> None:
 
     assert (answer.status_code, answer.json()["detail"]) == (
         409,
-        "A tenant needs an owner: appoint another one first.",
+        "An organisation needs an owner: appoint another one first.",
     )
 
 

@@ -97,7 +97,7 @@ def test_last_owner_cannot_step_down_or_leave_but_can_after_appointing_another(a
     make_member(acme, "otto@acme.example", Role.OWNER)
     left = client.post("/t/acme/members/leave/")
 
-    assert refused == [["A tenant needs an owner: appoint another one first."]] * 2
+    assert refused == [["An organisation needs an owner: appoint another one first."]] * 2
     assert (left.status_code, client.get("/t/acme/members/").status_code) == (302, 404)
 
 

@@ -19,7 +19,7 @@ from apps.tenants.models import Membership, Tenant
 class LastOwner(Refusal):
     """A tenant keeps at least one owner."""
 
-    message = _("A tenant needs an owner: appoint another one first.")
+    message = _("An organisation needs an owner: appoint another one first.")
 
 
 def tenants_of(user: User) -> list[Tenant]:
