@@ -250,7 +250,7 @@ LANGUAGE_COOKIE_NAME = "obsera_language"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = VAR_DIR / "static"  # beside the data: a second installation from the same code must not clear it
 STATICFILES_DIRS = [BASE_DIR / "static"]  # static/vendor is filled from npm at set-up (config.frontend)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1,0 +1,88 @@
+"""A lived-in tenant for pictures and whole-page tests: checks in every state, outages, alerts, deliveries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.e2e.stage import Stage, await_some, await_true
+
+CHECKS: tuple[tuple[str, str, list[str], dict[str, int]], ...] = (
+    ("Website", "/website", ["public", "production"], {}),
+    ("Checkout API", "/checkout", ["production", "payments"], {}),
+    ("Product search", "/search", ["production"], {"degraded_ms": 150}),
+    ("Payments webhook", "/payments", ["payments"], {}),
+    ("Staging", "/staging", [], {}),
+)
+BREAKS_FIRST, STAYS_BROKEN, SLOW, PAUSED = "Payments webhook", "Checkout API", "Product search", "Staging"
+
+
+@dataclass
+class Scenery:
+    """What the pages are about."""
+
+    checks: dict[str, str]
+    resolved: str
+    ongoing: str
+    alert: str
+    delivery: str
+    channel: str
+    page: str
+    page_slug: str
+
+
+def furnish(stage: Stage) -> Scenery:
+    """Live through one resolved and one ongoing outage in the first tenant."""
+    channel = stage.call("POST", "channels/", _channel("Ops on Slack", "slack", {"url": stage.slack_url()}))
+    stage.call("POST", "channels/", _channel("On-call letters", "email", {"address": "on-call@acme.example"}))
+    stage.target.slow.add("/search")
+    checks = {name: stage.make_check(name, path, tags=tags, **more) for name, path, tags, more in CHECKS}
+    page = _publish(stage, checks)
+    for name in ("Website", BREAKS_FIRST, STAYS_BROKEN):
+        stage.await_state(checks[name], "up")
+    stage.target.broken.add("/payments")
+    stage.await_state(checks[BREAKS_FIRST], "down")
+    stage.target.broken.discard("/payments")
+    stage.await_state(checks[BREAKS_FIRST], "up")
+    stage.call("POST", f"checks/{checks[PAUSED]}/pause/")
+    stage.target.broken.add("/checkout")
+    stage.await_state(checks[STAYS_BROKEN], "down")
+    stage.await_state(checks[SLOW], "degraded")
+    return Scenery(
+        checks=checks, channel=channel["id"], page=page["id"], page_slug=page["slug"], **_consequences(stage)
+    )
+
+
+def _channel(name: str, kind: str, config: dict[str, str]) -> dict[str, object]:
+    return {"name": name, "kind": kind, "config": config, "is_default": True}
+
+
+def _publish(stage: Stage, checks: dict[str, str]) -> dict[str, str]:
+    page = stage.call("GET", "status-pages/")["results"][0]
+    shown = [
+        {"check": checks["Website"], "name": "Website", "group": "Shop"},
+        {"check": checks["Product search"], "name": "Search", "group": "Shop", "description": "Finding products."},
+        {"check": checks["Checkout API"], "name": "Checkout", "group": "Payments"},
+        {"check": checks["Payments webhook"], "name": "Payouts", "group": "Payments"},
+    ]
+    wanted = {"title": "Acme status", "is_published": True, "components": shown}
+    made: dict[str, str] = stage.call("PATCH", f"status-pages/{page['id']}/", wanted)
+    return made
+
+
+def _consequences(stage: Stage) -> dict[str, str]:
+    """Wait until the news of the ongoing outage is out."""
+
+    def newest(path: str, **wanted: str) -> list[str]:
+        found = stage.call("GET", path)["results"]
+        return [each["id"] for each in found if all(str(each[key]) == value for key, value in wanted.items())]
+
+    resolved = await_some(lambda: newest("outages/", state="resolved"), "no outage was resolved")
+    ongoing = await_some(lambda: newest("outages/", severity="down", state="open"), "no outage is open")
+    alert = await_some(lambda: newest("alerts/", outage_id=ongoing), "the outage has no alert")
+    await_true(lambda: len(newest("deliveries/", state="sent")) >= 6, "the news is not out")
+    return {
+        "resolved": resolved,
+        "ongoing": ongoing,
+        "alert": alert,
+        "delivery": newest("deliveries/", state="sent")[0],
+    }
