@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.alerting.enums import AlertState, Reason, Trigger, Verdict
+from apps.alerting.enums import AlertState, Trigger, Verdict
 from apps.checks.models import Check
 from apps.core import clock
 from apps.core.tenancy import TenantForeignKey
@@ -130,7 +130,7 @@ class AlertStep(TenantModel):
     position = models.PositiveSmallIntegerField()
     stage = models.CharField(max_length=30)
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
-    reason = models.CharField(max_length=30, choices=Reason.choices)
+    reason = models.CharField(max_length=30)  # a `Reason`; no choices, or each better word would be a migration
     values = models.JSONField(default=dict)
 
     class Meta(TenantModel.Meta):
@@ -146,7 +146,7 @@ class Mismatch(TenantModel):
     outage = TenantForeignKey(Outage, on_delete=models.CASCADE, related_name="+", db_index=False)
     rule = TenantForeignKey(AlertRule, on_delete=models.CASCADE, related_name="+")
     at = models.DateTimeField()
-    reason = models.CharField(max_length=30, choices=Reason.choices)
+    reason = models.CharField(max_length=30)  # a `Reason`; no choices, or each better word would be a migration
     values = models.JSONField(default=dict)
 
     class Meta(TenantModel.Meta):

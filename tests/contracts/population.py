@@ -1,5 +1,9 @@
 """One row of everything: what could leak must exist before a test can say that it did not."""
 
+from datetime import timedelta
+
+from apps.alerting.domain.silences import create_silence
+from apps.core import clock
 from apps.events.domain.outbox import deliver_pending
 from apps.notifications.channels.webhook import WebhookChannel
 from apps.notifications.domain.channels import Draft, create_channel
@@ -23,6 +27,7 @@ def populate(tenant: Tenant) -> None:
     webhook = WebhookChannel()
     create_channel(kind=webhook.kind, draft=Draft(name="theirs", config=webhook.sample(), is_default=True))
     make_rule()
+    create_silence(ends_at=clock.now() + timedelta(hours=1), actor=None, tags=["theirs"])
     make_outage(make_check("theirs"))
     deliver_pending()  # the tenant's own first page, rule and channel; the alert of the outage and its deliveries
     assert StatusPage.objects.exists()
