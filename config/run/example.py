@@ -1,6 +1,6 @@
 """The example service that a newcomer may break: answers 200, or 503 while a file says so.
 
-Called as `python -m config.run.example FD`; the supervisor keeps its socket open.
+Its page has a button that breaks and mends it. Called as `python -m config.run.example FD`; the supervisor keeps its socket open.
 """
 
 from __future__ import annotations
@@ -31,23 +31,58 @@ def address(listener: socket.socket) -> str:
     return f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
 
 
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Example service</title>
+<style>
+:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }}
+body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; text-align: center; }}
+button {{ font: inherit; padding: .75rem 2rem; border-radius: .5rem; cursor: pointer; }}
+</style>
+<main>
+<h1>{sentence}</h1>
+<form method="post"><button name="wanted" value="{wanted}">{button}</button></form>
+<p>It is watched every ten seconds: see the overview and the status page change.</p>
+</main>
+"""
+
+
 class ExampleHandler(BaseHTTPRequestHandler):
-    """One sentence in plain text."""
+    """One page, with one button."""
 
     protocol_version = "HTTP/1.1"
     # A client that sends nothing must not hold a thread for ever.
     timeout = 10
 
     def do_GET(self) -> None:
-        is_broken = broken_file().exists()
-        status = HTTPStatus.SERVICE_UNAVAILABLE if is_broken else HTTPStatus.OK
-        body = b"The example service is broken.\n" if is_broken else b"The example service works.\n"
+        if broken_file().exists():
+            status, words = HTTPStatus.SERVICE_UNAVAILABLE, ("The example service is broken.", "mend", "Mend it")
+        else:
+            status, words = HTTPStatus.OK, ("The example service works.", "break", "Break it")
+        body = PAGE.format(sentence=words[0], wanted=words[1], button=words[2]).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        wanted = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), 1_000))
+        # A page of another origin may not press the button.
+        if self.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        if b"break" in wanted:
+            broken_file().touch()
+        else:
+            broken_file().unlink(missing_ok=True)
+        self.send_response(HTTPStatus.SEE_OTHER)
+        self.send_header("Location", "/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     do_HEAD = do_GET  # noqa: N815 - the names are the standard library's
 

@@ -36,19 +36,45 @@ def answer(port: int, method: str = "GET") -> tuple[int, bytes]:
     return response.status, body
 
 
+def press(port: int, wanted: str, **headers: str) -> int:
+    """Press the page's button as a browser does."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("POST", "/", f"wanted={wanted}", headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def sentence(port: int) -> tuple[int, str]:
+    status, page = answer(port)
+    return status, page.decode().partition("<h1>")[2].partition("</h1>")[0]
+
+
 def test_example_works_until_it_is_broken_and_again_when_it_is_mended(port: int) -> None:
-    answers = [answer(port)]
+    answers = [sentence(port)]
     example.broken_file().touch()
-    answers.append(answer(port))
+    answers.append(sentence(port))
     example.broken_file().unlink()
-    answers.append(answer(port))
+    answers.append(sentence(port))
 
     assert answers == [
-        (200, b"The example service works.\n"),
-        (503, b"The example service is broken.\n"),
-        (200, b"The example service works.\n"),
+        (200, "The example service works."),
+        (503, "The example service is broken."),
+        (200, "The example service works."),
     ]
     assert answer(port, "HEAD") == (200, b"")
+
+
+def test_button_breaks_and_mends(port: int) -> None:
+    states = [(press(port, wanted), sentence(port)[0]) for wanted in ("break", "break", "mend", "mend")]
+
+    assert states == [(303, 503), (303, 503), (303, 200), (303, 200)]
+
+
+def test_page_of_another_origin_cannot_press_the_button(port: int) -> None:
+    status = press(port, "break", **{"Sec-Fetch-Site": "cross-site"})
+
+    assert (status, sentence(port)[0]) == (403, 200)
 
 
 def test_connection_made_while_the_part_is_dead_is_served_by_the_next_one(
