@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 from django.utils.translation import ngettext
 
 from apps.statuspages.domain.board import Board
@@ -13,10 +13,10 @@ from apps.statuspages.domain.uptime import Day, Uptime
 from apps.statuspages.enums import ComponentStatus, Indicator
 
 MOMENTS: dict[ComponentStatus, Promise] = {
-    ComponentStatus.MAJOR_OUTAGE: lazy("Not available."),
-    ComponentStatus.DEGRADED: lazy("Slower than it should be."),
-    ComponentStatus.OPERATIONAL: lazy("Works as it should again."),
-    ComponentStatus.UNKNOWN: lazy("No longer watched, so the outage is closed here."),
+    ComponentStatus.MAJOR_OUTAGE: gettext_lazy("Not available."),
+    ComponentStatus.DEGRADED: gettext_lazy("Slower than it should be."),
+    ComponentStatus.OPERATIONAL: gettext_lazy("Works as it should again."),
+    ComponentStatus.UNKNOWN: gettext_lazy("No longer watched, so the outage is closed here."),
 }
 NAMED = 3
 
