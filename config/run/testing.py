@@ -22,6 +22,8 @@ from config.run.supervisor import StartInterruptedError, Supervisor
 
 TEST_ENVIRONMENT = {"OBSERA_TEST": "1", "DJANGO_SETTINGS_MODULE": "config.settings.test"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Each of pytest's processes makes a database of its own, so they do not meet.
+WHOLE_SUITE_OPTIONS = ("--numprocesses=logical", "--maxprocesses=8")
 COVERAGE_OPTIONS = ("--cov", "--cov-branch", "--cov-report=term-missing:skip-covered")
 EXIT_INTERRUPTED = 130
 
@@ -80,8 +82,12 @@ def environment_for_tests(supervisor: Supervisor, browser: str | None) -> dict[s
 
 
 def run_pytest(supervisor: Supervisor, environment: Mapping[str, str], *, measure_coverage: bool) -> int:
-    """pytest in the foreground: it keeps the terminal and gets its Ctrl-C from there."""
-    options = [*shlex.split(os.environ.get("ARGS", "")), *(COVERAGE_OPTIONS if measure_coverage else ())]
+    """pytest in the foreground: it keeps the terminal and gets its Ctrl-C from there.
+
+    The whole suite runs on every processor; $ARGS chooses for itself.
+    """
+    chosen = shlex.split(os.environ.get("ARGS", "")) or WHOLE_SUITE_OPTIONS
+    options = [*chosen, *(COVERAGE_OPTIONS if measure_coverage else ())]
     argv = (sys.executable, "-m", "pytest", *options)
     return run_in_foreground(supervisor, argv, environment)
 
