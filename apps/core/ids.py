@@ -9,16 +9,13 @@ BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def uuid7() -> UUID:
-    """Return a UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    random_bits = secrets.randbits(74)
-    value = (
-        (milliseconds & (1 << 48) - 1) << 80
-        | 0x7 << 76
-        | (random_bits >> 62) << 64
-        | 0b10 << 62
-        | random_bits & (1 << 62) - 1
-    )
+    """Return a UUIDv7: 48 bits of Unix milliseconds, 12 of their fraction (RFC 9562, method 3), then 62 random bits.
+
+    The fraction keeps what one process makes within a millisecond in order, such as a batch of events.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = rest * 4_096 // 1_000_000
+    value = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
     return UUID(int=value)
 
 

@@ -1,0 +1,176 @@
+"""An event reaches every handler, however often workers die, and one tenant's storm delays nobody."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import transaction
+
+from apps.core import clock
+from apps.core.tenancy import current_tenant_id, system_scope, tenant_scope
+from apps.events.domain import outbox
+from apps.events.domain.outbox import Drained, NotInTransaction, deliver_pending, emit, emit_many
+from apps.events.models import OutboxRow
+from tests.events.conftest import Handlers, Rang
+
+pytestmark = pytest.mark.django_db
+HERE, THERE = UUID(int=1), UUID(int=2)
+
+
+def ring(tenant_id: UUID = HERE) -> Rang:
+    return Rang(tenant_id=tenant_id, bell_id=uuid4())
+
+
+def emit_here(*events: Rang) -> None:
+    for event in events:
+        with tenant_scope(event.tenant_id), transaction.atomic():
+            emit(event)
+
+
+def rows() -> list[OutboxRow]:
+    with system_scope("a test looks at all"):
+        return list(OutboxRow.unscoped.order_by("id"))
+
+
+def test_event_comes_back_from_its_payload_as_it_was() -> None:
+    event = ring()
+
+    assert Rang.from_payload(event.payload()) == event
+    assert event.payload() == {"tenant_id": str(HERE), "bell_id": str(event.bell_id)}
+
+
+def test_each_handler_gets_the_event_once_under_the_tenants_scope(handlers: Handlers) -> None:
+    heard: list[tuple[str, UUID, UUID]] = []
+    for name in ("first", "second"):
+        handlers[name] = lambda event, name=name: heard.append((name, event.bell_id, current_tenant_id()))  # type: ignore[misc]
+    event = ring()
+    emit_here(event)
+
+    drained = deliver_pending()
+
+    assert (drained, deliver_pending()) == (Drained(2, 0), Drained(0, 0))
+    assert sorted(heard) == [("first", event.bell_id, HERE), ("second", event.bell_id, HERE)]
+    assert rows() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_emitting_outside_a_transaction_is_refused(handlers: Handlers) -> None:
+    with tenant_scope(HERE), pytest.raises(NotInTransaction):
+        emit(ring())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_are_told_once_the_fact_is_committed(handlers: Handlers, hints: list[Any]) -> None:
+    with tenant_scope(HERE), transaction.atomic():
+        emit_many([ring(), ring()])
+        before = list(hints)
+
+    assert (before, hints) == ([], [("events.deliver", "events")])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fact_that_is_rolled_back_was_never_told(handlers: Handlers, hints: list[Any]) -> None:
+    with tenant_scope(HERE), transaction.atomic():
+        emit(ring())
+        transaction.set_rollback(True)
+
+    assert (rows(), hints) == ([], [])
+
+
+def test_event_without_handlers_leaves_no_row(handlers: Handlers) -> None:
+    handlers.clear()
+    emit_here(ring())
+
+    assert rows() == []
+
+
+def test_failing_handler_is_tried_again_later_and_does_not_hold_up_the_other(handlers: Handlers) -> None:
+    heard: list[str] = []
+    handlers["second"] = lambda _event: heard.append("second")
+    handlers["first"] = lambda _event: 1 / 0  # type: ignore[assignment, return-value]
+    emit_here(ring())
+
+    drained = deliver_pending()
+
+    (row,) = rows()
+    assert (drained, heard) == (Drained(1, 1), ["second"])
+    assert (row.handler, row.attempts, row.last_error) == ("first", 1, "ZeroDivisionError: division by zero")
+    assert timedelta(0) < row.claimable_at - clock.now() <= timedelta(seconds=1)
+
+
+def test_failing_handler_undoes_what_it_wrote(handlers: Handlers) -> None:
+    def write_and_fail(_event: Rang) -> None:
+        OutboxRow.objects.create(event="trace", handler="trace", payload={})
+        raise ValueError("after writing")
+
+    handlers["first"] = write_and_fail
+    emit_here(ring())
+
+    deliver_pending()
+
+    assert [row.event for row in rows()] == ["tests.rang"]
+
+
+def test_row_that_fails_for_good_is_parked_for_the_operator(handlers: Handlers) -> None:
+    handlers["first"] = lambda _event: 1 / 0  # type: ignore[assignment, return-value]
+    emit_here(ring())
+
+    for _ in range(2 * len(outbox.RETRY_DELAYS) + 1):
+        with system_scope("a test turns the clock"):
+            OutboxRow.unscoped.update(claimable_at=clock.now() - timedelta(seconds=1))
+        deliver_pending()
+
+    (row,) = rows()
+    assert (row.is_parked, row.attempts) == (True, 17)
+    with system_scope("a test turns the clock"):
+        OutboxRow.unscoped.update(claimable_at=clock.now() - timedelta(seconds=1))
+    assert deliver_pending() == Drained(0, 0)
+
+
+def test_leased_row_is_left_to_its_worker_until_the_lease_ends(handlers: Handlers) -> None:
+    emit_here(ring())
+    (claimed,) = outbox._claim()
+
+    while_leased = deliver_pending()
+    with system_scope("a test turns the clock"):
+        OutboxRow.unscoped.update(claimable_at=clock.now() - timedelta(seconds=1))
+    after = deliver_pending()
+
+    assert (claimed.attempts, while_leased, after) == (1, Drained(0, 0), Drained(1, 0))
+
+
+def test_worker_whose_lease_ran_out_does_not_work_twice(handlers: Handlers) -> None:
+    heard: list[UUID] = []
+    handlers["first"] = lambda event: heard.append(event.bell_id)
+    emit_here(ring())
+    (slow,) = outbox._claim()
+    with system_scope("a test turns the clock"):
+        OutboxRow.unscoped.update(claimable_at=clock.now() - timedelta(seconds=1))
+    deliver_pending()
+
+    outbox._deliver(slow)
+
+    assert len(heard) == 1
+
+
+def test_storm_of_one_tenant_does_not_delay_another(handlers: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BATCH_SIZE", 10)
+    monkeypatch.setattr(outbox, "FAIR_SHARE", 3)
+    emit_here(*(ring(HERE) for _ in range(30)), ring(THERE))
+
+    first_batch = outbox._claim()
+
+    assert THERE in {row.tenant_id for row in first_batch}
+    assert len(first_batch) == 10
+
+
+def test_handlers_of_one_tenant_run_in_the_order_of_the_facts(handlers: Handlers) -> None:
+    heard: list[UUID] = []
+    handlers["first"] = lambda event: heard.append(event.bell_id)
+    events = [ring() for _ in range(5)]
+    emit_here(*events)
+
+    deliver_pending()
+
+    assert heard == [event.bell_id for event in events]
