@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.checks.domain import checks, queries
-from apps.checks.domain.charts import PERIODS, latency_chart
+from apps.checks.domain.charts import PERIODS, default_period, latency_chart
 from apps.checks.domain.settings import config_of, type_of
 from apps.checks.enums import State
 from apps.checks.forms import CheckForm
@@ -121,7 +121,7 @@ def _detail_context(check: Check, period: str) -> dict[str, Any]:
         "day": queries.availability(check.id, since=now - timedelta(days=1)),
         "week": queries.availability(check.id, since=now - timedelta(days=7)),
         "periods": PERIODS,
-        "period": period if period in PERIODS else "6h",
+        "period": period if period in PERIODS else default_period(check),
     }
 
 

@@ -37,6 +37,7 @@ def outage_list(request: TenantRequest) -> HttpResponse:
         "rows": [(outage, cause_of(outage)) for outage in page],
         "query": query.urlencode(),
         "is_filtered": any(request.GET.get(name) for name in form.fields),
+        "is_narrowed": any(request.GET.get(name) for name in form.fields if name != "check"),
         "check": Check.objects.filter(id=wanted.check_id).first() if wanted.check_id else None,
     }
     return render(request, "incidents/list.html", context)

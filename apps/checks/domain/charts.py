@@ -18,6 +18,12 @@ PERIODS = {
     "30d": (timedelta(days=30), timedelta(hours=4)),
 }
 DEFAULT_PERIOD = "6h"
+YOUNG = timedelta(hours=1)
+
+
+def default_period(check: Check) -> str:
+    """Return the period in which there is something to see: an hour while the check is younger than that."""
+    return "1h" if clock.now() - check.created_at < YOUNG else DEFAULT_PERIOD
 
 
 def latency_chart(check: Check, *, period: str) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from django import template
 
+from apps.incidents.domain.causes import cause_of
 from apps.incidents.enums import EntryKind, Severity
-from apps.incidents.models import OutageEntry
+from apps.incidents.models import Outage, OutageEntry
 
 register = template.Library()
 
@@ -36,3 +37,9 @@ def entry_state(entry: OutageEntry) -> str:
 @register.filter
 def entry_icon(entry: OutageEntry) -> str:
     return _look(entry)[1]
+
+
+@register.filter
+def cause(outage: Outage) -> str:
+    """Return why it is one, in one sentence."""
+    return cause_of(outage)
