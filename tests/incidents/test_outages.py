@@ -23,11 +23,11 @@ pytestmark = pytest.mark.django_db
 
 
 def outages() -> list[tuple[object, ...]]:
-    return list(Outage.objects.order_by("id").values_list("severity", "started_at", "ended_at", "error_code"))
+    return list(Outage.objects.order_by("started_at").values_list("severity", "started_at", "ended_at", "error_code"))
 
 
 def lines() -> list[tuple[str, object]]:
-    return list(OutageEntry.objects.order_by("id").values_list("kind", "at"))
+    return list(OutageEntry.objects.order_by("at").values_list("kind", "at"))
 
 
 def told() -> Counter[str]:
