@@ -156,6 +156,7 @@ def test_recent_days_call_no_day_quiet_that_was_not(page: StatusPage, noon: time
     days = [(stretch.first.day, stretch.last.day, stretch.is_quiet) for stretch in stretches]
     assert days == [(21, 21, False), (20, 20, False), (18, 19, True), (17, 17, False), (16, 16, False), (15, 15, True)]
     assert [len(stretch.outages) for stretch in stretches] == [0, 0, 0, 0, 1, 0]
+    assert [stretch.is_ongoing for stretch in stretches] == [True, True, False, False, False, False]
 
 
 def test_diary_pages_through_the_months_of_the_components_life(page: StatusPage, noon: time_machine.Traveller) -> None:

@@ -143,6 +143,24 @@ def test_check_is_offered_only_once(editor: Client, here: StatusPage) -> None:
     assert response.status_code == 422
 
 
+def test_crowded_page_says_so(editor: Client, here: StatusPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.statuspages.domain.components.MAX_COMPONENTS", 3)
+    with tenant_scope(here.tenant_id):
+        check = make_check("one too many")
+
+    response = editor.post(address("component_add", here.id), {"check": check.id})
+
+    assert response.status_code == 422
+    assert "A page shows at most 100 components." in response.content.decode()
+    assert names(here) == [(0, "A"), (1, "B"), (2, "C")]
+
+
+def test_nameless_component_is_refused(editor: Client, here: StatusPage) -> None:
+    response = editor.post(address("component_edit", here.id, component(here, "A").id), {"name": ""})
+
+    assert (response.status_code, names(here)[0]) == (422, (0, "A"))
+
+
 @pytest.mark.parametrize(
     ("name", "steps", "order"),
     [

@@ -1,5 +1,6 @@
 """What happens to a page when something happens to a check: a new version, and word to open browsers."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -45,6 +46,14 @@ class Heard:
             for news in wire.parse(message["data"])[1]:
                 by_topic.setdefault(news.topic, set()).update(news.ids)
         return by_topic
+
+    def await_ids(self, topic: str) -> set[str]:
+        """Return the first ids heard about a topic, waiting for what the publisher still owes."""
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if ids := self.ids().get(topic):
+                return ids
+        raise AssertionError(f"nothing was said about {topic}")
 
 
 @pytest.fixture
@@ -99,23 +108,26 @@ def test_outage_reaches_the_pages_that_show_the_check(acme: Tenant, client: Clie
 
 
 @pytest.mark.django_db(transaction=True)
-def test_broken_handler_is_not_ours_when_redis_is_away(acme: Tenant, settings: Any) -> None:
+def test_outage_while_redis_is_away_is_told_when_it_is_back(acme: Tenant, settings: Any, heard: Heard) -> None:
     deliver_pending()
     with tenant_scope(acme.id):
         check = make_check("API", state=State.UP)
         page = create_page(title="A", slug="a")
         add_component(page, check)
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    heard.ids()
+    present, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:1/0"
     redis.client.cache_clear()
     try:
         probe(check, Verdict.FAILURE)
         drained = deliver_pending()
     finally:
+        settings.REDIS_URL = present
         redis.client.cache_clear()
 
     assert drained.failed == 0
     with tenant_scope(acme.id):
         assert Outage.objects.filter(ended_at=None).count() == 1
+    assert heard.await_ids(topic_of(page.id)) == {f"page:{page.id}"}
 
 
 @pytest.mark.django_db(transaction=True)

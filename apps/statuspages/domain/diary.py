@@ -21,12 +21,14 @@ SHOWN_A_MONTH = 100
 class Stretch:
     """A day on which something was wrong, or quiet days in a row; ``first`` is the earlier end.
 
-    ``outages`` are those that began that day and are over; a day may be disturbed by others alone.
+    ``outages`` are those that began that day and are over; a day may be disturbed by others alone, ``is_ongoing`` by one
+    that is not over.
     """
 
     first: date
     last: date
     is_quiet: bool
+    is_ongoing: bool = False
     outages: Sequence[ShownOutage] = field(default=())
 
     @property
@@ -44,17 +46,21 @@ def recent_days(
     """Return the last days, newest first, by the day an outage began; quiet days in a row become one stretch."""
     begun: dict[date, list[ShownOutage]] = {}
     disturbed: set[date] = set()
+    ongoing: set[date] = set()
     days = [last - timedelta(days=back) for back in range(count)]
     for outage in outages:
         first = outage.started_at.astimezone(zone).date()
         end = outage.ended_at.astimezone(zone).date() if outage.ended_at else last
-        disturbed.update(day for day in days if first <= day <= end)
-        if outage.ended_at:
+        touched = [day for day in days if first <= day <= end]
+        disturbed.update(touched)
+        if outage.is_open:
+            ongoing.update(touched)
+        else:
             begun.setdefault(first, []).append(outage)
     stretches: list[Stretch] = []
     for day in days:
         if day in disturbed:
-            stretches.append(Stretch(day, day, is_quiet=False, outages=begun.get(day, ())))
+            stretches.append(Stretch(day, day, is_quiet=False, is_ongoing=day in ongoing, outages=begun.get(day, ())))
         elif stretches and stretches[-1].is_quiet:
             stretches[-1] = Stretch(day, stretches[-1].last, is_quiet=True)
         else:
