@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 pytestmark = pytest.mark.browser
 
 CHROMIUM = os.environ.get("OBSERA_CHROMIUM", "/usr/bin/chromium")
+LIBRARY_MS = 30_000  # ECharts is a megabyte; a busy machine takes its time to read it
 SITE = "http://obsera.test"
 POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 AXE = settings.BASE_DIR / "node_modules" / "axe-core" / "axe.min.js"
@@ -83,7 +84,7 @@ def test_living_page_is_accessible_and_fits(tab: Tab, theme: str, system: Litera
     page = tab.open()
     for chart in page.locator("[data-chart]").all():  # drawn only when in sight
         chart.scroll_into_view_if_needed()
-        expect(chart.locator("canvas")).to_have_count(1)
+        expect(chart.locator("canvas")).to_have_count(1, timeout=LIBRARY_MS)
 
     assert tab.complaints == []
     assert page.evaluate(BROKEN_LAYOUT) == 0
@@ -213,7 +214,7 @@ def test_chart_numbers_are_there_as_a_table(tab: Tab) -> None:
     chart = page.locator("[data-chart-data='sample-phases']")
 
     chart.scroll_into_view_if_needed()
-    expect(chart.locator("[data-chart-legend] button")).to_have_count(5)
+    expect(chart.locator("[data-chart-legend] button")).to_have_count(5, timeout=LIBRARY_MS)
     chart.get_by_text("Show the numbers").click()
 
     rows = chart.locator("tbody tr")
