@@ -21,7 +21,7 @@ IGNORED = (".venv", "node_modules", "var", "staticfiles", "static/vendor", "test
 SHOWN_PROBLEMS = 20
 _FORM_LETTER = "# SOME DESCRIPTIVE TITLE."
 _UNUSED_HEADERS = ('"PO-Revision-Date', '"Last-Translator', '"Language-Team', '"Report-Msgid-Bugs-To')
-_DATE_LINE = re.compile(r'^"POT-Creation-Date: .*\n', re.MULTILINE)
+_IDLE_LINE = re.compile(r'^"(?:POT-Creation-Date|Report-Msgid-Bugs-To): .*\n', re.MULTILINE)
 _SCRIPT_STRING = re.compile(r"\b(n?gettext|pgettext|interpolate)\(")
 
 
@@ -72,8 +72,8 @@ def update(project: Path) -> None:
 
 
 def tidy_header(text: str, *, language: str) -> str:
-    """Drop what changes by the hour, and the form letter that a new catalogue begins with."""
-    text = _DATE_LINE.sub("", text)
+    """Drop what changes by the hour or says nothing, and the form letter that a new catalogue begins with."""
+    text = _IDLE_LINE.sub("", text)
     if not text.startswith(_FORM_LETTER):
         return text
     header, rest = text[text.index('msgid ""') :].split("\n\n", 1)

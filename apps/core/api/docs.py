@@ -9,19 +9,18 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # What an operation does that has no sentence of its own, by the end of its id.
 VERBS = {
-    "_list": _("List them."),
-    "_retrieve": _("Read one."),
-    "_create": _("Create one."),
-    "_partial_update": _("Change some fields."),
-    "_update": _("Replace all fields."),
-    "_destroy": _("Delete one."),
+    "_list": "List them.",
+    "_retrieve": "Read one.",
+    "_create": "Create one.",
+    "_partial_update": "Change some fields.",
+    "_update": "Replace all fields.",
+    "_destroy": "Delete one.",
 }
 
 
@@ -42,7 +41,7 @@ class Operation:
     id: str
     method: str
     path: str
-    title: str | Promise
+    title: str
     text: str
     parameters: list[Property]
     body: list[Property]
@@ -99,7 +98,7 @@ def _operation(path: str, method: str, node: dict[str, Any], schema: dict[str, A
             Property(
                 part["name"],
                 _type_name(part.get("schema", {}), schema),
-                part.get("description", ""),
+                str(part.get("description", "")),
                 part.get("required", False),
             )
             for part in node.get("parameters", ())
@@ -111,8 +110,9 @@ def _operation(path: str, method: str, node: dict[str, Any], schema: dict[str, A
 
 @cache
 def sections() -> list[Section]:
-    """Return the API's operations by resource. The schema cannot change while the process runs."""
-    schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    """Return the API's operations by resource, in English: their sentences come from the code, and all readers share them."""
+    with translation.override("en"):
+        schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     found: dict[str, list[Operation]] = {}
     for path, item in schema["paths"].items():
         for method in METHODS:
