@@ -10,6 +10,7 @@ from apps.alerting.enums import AlertState, Reason, Trigger
 from apps.alerting.models import Alert, AlertRule, AlertStep, Mismatch
 from apps.checks.enums import State
 from apps.checks.models import Check
+from apps.incidents.models import Outage
 from apps.notifications.models import Channel, Delivery
 from apps.tenants.models import Tenant
 from tests.factories.alerting import answers, flip, make_channel, make_rule, messages
@@ -282,3 +283,27 @@ def test_changed_alerts_are_shown_at_once(check: Check, monkeypatch: pytest.Monk
     consider_outage(make_outage(check).id, Trigger.OPENED)
 
     assert said == [(f"tenant:{check.tenant_id}", [f"alert:{Alert.objects.get().id}"])]
+
+
+def test_rule_for_degraded_alone_tells_the_truth_of_a_down_check(in_acme: Tenant, hand: Hand) -> None:
+    make_rule(severities=["degraded"], channels=[make_channel()])
+    check = make_check("API")
+
+    for at, state in enumerate((State.DOWN, State.DEGRADED, State.UP)):
+        flip(check, state, at, hand)
+
+    assert [title for title, _ in messages()] == ["API is down", "API recovered"]
+    assert Alert.objects.get().severity == "degraded"
+
+
+def test_rule_narrowed_during_an_outage_tells_nothing_false(check: Check, hand: Hand) -> None:
+    flip(check, State.DOWN, 0, hand)
+    rule = Alert.objects.get().rule
+    for at, severities in ((1, ["degraded"]), (2, ["down"])):
+        hand.move_to(minute(at))
+        keep_rule(rule, settings_of(rule, severities=severities))
+        consider_outage(Outage.objects.get().id, Trigger.RULES)
+
+    flip(check, State.UP, 3, hand)
+
+    assert [title for title, _ in messages()] == ["API is down", "API recovered"]

@@ -62,9 +62,9 @@ def test_pipeline_is_the_literal_list() -> None:
     [
         (BOTH, "down", False, (Verdict.PASSED, Reason.MATCHED, BOTH)),
         (BOTH, "degraded", False, (Verdict.PASSED, Reason.MATCHED, DEGRADED)),
-        (DOWN, "down", False, (Verdict.PASSED, Reason.MATCHED, DOWN)),
+        (DOWN, "down", False, (Verdict.PASSED, Reason.MATCHED, BOTH)),
         (DOWN, "degraded", False, (Verdict.STOPPED, Reason.OTHER_SEVERITY, NONE)),
-        (DOWN, "degraded", True, (Verdict.PASSED, Reason.OVER, NONE)),
+        (DOWN, "degraded", True, (Verdict.PASSED, Reason.OVER, NONE)),  # nothing told yet
         (DEGRADED, "down", False, (Verdict.PASSED, Reason.MATCHED, DEGRADED)),
         (BOTH, None, True, (Verdict.PASSED, Reason.OVER, NONE)),
         (BOTH, None, False, (Verdict.STOPPED, Reason.OVER_BEFORE, NONE)),
@@ -120,6 +120,35 @@ def test_open_alert_whose_rule_stopped_caring_waits_for_the_outages_end(
     decision = match_rules(candidate, a_round(outage))
 
     assert (decision.verdict, decision.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "severities", "outage", "expected"),
+    [
+        # what was told is true no more
+        (BOTH, DOWN, "degraded", (Verdict.PASSED, Reason.OVER)),
+        (NONE, DOWN, "degraded", (Verdict.PASSED, Reason.OVER)),
+        # the rule was narrowed, the outage is as it was
+        (DEGRADED, DOWN, "degraded", (Verdict.STOPPED, Reason.OTHER_SEVERITY)),
+    ],
+)
+def test_open_alert_is_over_only_when_what_was_told_is(
+    told: frozenset[str], severities: frozenset[str], outage: str, expected: tuple[object, ...]
+) -> None:
+    candidate = a_candidate(rule=a_rule(severities=severities), is_open=True, told=told)
+
+    decision = match_rules(candidate, a_round(outage))
+
+    assert (decision.verdict, decision.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("outage", "expected"), [("degraded", (Reason.BETTER, Notice.BETTER)), ("down", (Reason.NOTHING_NEW, None))]
+)
+def test_less_is_better_news_only_if_the_outage_is(outage: str, expected: tuple[object, ...]) -> None:
+    decision = dedup(a_candidate(firing=DEGRADED, told=BOTH, last_notified_at=NOON, is_open=True), a_round(outage))
+
+    assert (decision.reason, decision.candidate.notice) == expected
 
 
 OTHER = a_rule(id=UUID(int=9), name="Grave")
@@ -212,7 +241,6 @@ def test_group_is_rule_and_check() -> None:
         # more fires than was told
         (BOTH, DEGRADED, 1, True, Notice.WORSE),
         (BOTH, DEGRADED, 1, False, Notice.WORSE),
-        (DEGRADED, DOWN, 1, True, Notice.WORSE),  # a rule's severities were changed: what fires was never told
         # all resolved: told, whether the rule wants ends or not
         (NONE, DOWN, 1, True, Notice.RESOLVED),
         (NONE, BOTH, 1, False, Notice.RESOLVED),

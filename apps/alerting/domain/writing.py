@@ -17,7 +17,7 @@ from apps.alerting.models import Alert, AlertStep, Mismatch
 from apps.alerting.stages.base import Candidate, worst
 from apps.core.tenancy import current_tenant_id
 from apps.incidents.domain.timeline import write_entry
-from apps.incidents.enums import EntryKind, Severity
+from apps.incidents.enums import EntryKind
 from apps.live.domain.publish import publish
 from apps.notifications.domain.planning import Plan, plan_deliveries
 from apps.notifications.domain.planning import Subject as DeliverySubject
@@ -152,7 +152,7 @@ def _story(candidate: Candidate, subject: Subject, tenant: Tenant) -> Story:
         check_name=subject.check_name,
         target=subject.target,
         cause=subject.cause,
-        severity=Severity(worst(candidate.firing)) if candidate.firing else subject.severity,
+        severity=subject.severity,
         started_at=subject.started_at,
         ended_at=None if candidate.firing else subject.changed_at,
         goes_on=not subject.has_ended,

@@ -78,6 +78,11 @@ class OutageFacts:
     tags: frozenset[str] = frozenset()
 
 
+def still_holds(alert: AlertFacts, outage: OutageFacts) -> bool:
+    """Tell whether what was told last is still true of the outage."""
+    return bool(alert.told) and outage.severity is not None and alert.told <= at_least(outage.severity)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMessage:
     """One message to one channel, named by a key that is the same however often it is planned."""
@@ -88,7 +93,10 @@ class PlannedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One rule's view of the outage on its way through the stages; ``rule`` is None once deleted."""
+    """One rule's view of the outage on its way through the stages; ``rule`` is None once deleted.
+
+    ``firing`` is the gravest severity that the rule covers, with all milder ones; empty when it is over.
+    """
 
     rule: RuleFacts | None
     alert: AlertFacts

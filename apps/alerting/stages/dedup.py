@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from apps.alerting.enums import Notice, Reason
-from apps.alerting.stages.base import Candidate, Decision, Round, passed, stopped
+from apps.alerting.stages.base import Candidate, Decision, Round, passed, still_holds, stopped
 
 NEWS = {
     Notice.FIRING: Reason.FIRST,
@@ -48,7 +48,8 @@ def dedup(candidate: Candidate, round_: Round) -> Decision:
         told=alert.told,
         last_notified_at=alert.last_notified_at,
         repeat_interval=rule.repeat_interval if rule else None,
-        tells_better=rule.notifies_on_resolve if rule else False,
+        # A rule that covers less than before is no better news while the outage is as it was.
+        tells_better=bool(rule and rule.notifies_on_resolve and not still_holds(alert, round_.outage)),
         now=round_.now,
     )
     if notice is None:

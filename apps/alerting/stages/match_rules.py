@@ -9,6 +9,7 @@ from apps.alerting.stages.base import (
     RuleFacts,
     at_least,
     passed,
+    still_holds,
     stopped,
     worst,
 )
@@ -18,15 +19,18 @@ def match_rules(candidate: Candidate, round_: Round) -> Decision:
     """Fill in what fires in the rule's eyes.
 
     A down check is degraded too, so a rule for degraded checks alone hears of it unless something graver inhibits it.
-    An alert whose rule stopped caring while the outage goes on waits: it is told as over when the outage is.
+    An alert whose rule stopped caring while the outage goes on as it was waits: it is told as over when the outage is.
     """
     outage = round_.outage
     reason = _aloof(candidate.rule, outage)
     if outage.severity and not reason and candidate.rule:
-        firing = at_least(outage.severity) & candidate.rule.severities
-        if firing:
-            return passed(candidate, Reason.MATCHED, values={"severity": worst(firing)}, firing=firing)
-    if candidate.alert.is_open and (outage.severity is None or not reason):
+        covered = at_least(outage.severity) & candidate.rule.severities
+        if covered:
+            level = worst(covered)
+            return passed(candidate, Reason.MATCHED, values={"severity": level}, firing=at_least(level))
+    if candidate.alert.is_open and (
+        outage.severity is None or (not reason and not still_holds(candidate.alert, outage))
+    ):
         return passed(candidate, Reason.OVER)
     return _refused(candidate, reason, outage)
 
