@@ -178,3 +178,12 @@ def test_members_come_in_pages_of_fifty(acme: Tenant) -> None:
     sizes = [len(client.get(f"/t/acme/members/?page={page}").context["rows"]) for page in (1, 2)]
 
     assert sizes == [50, 2]
+
+
+def test_sidebar_offers_keys_to_those_who_may_have_them(acme: Tenant) -> None:
+    pages = {role: client_of(acme, role).get("/t/acme/members/").content.decode() for role in (Role.ADMIN, Role.VIEWER)}
+
+    assert {role: '"/t/acme/api-keys/"' in page for role, page in pages.items()} == {
+        Role.ADMIN: True,
+        Role.VIEWER: False,
+    }
