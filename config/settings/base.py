@@ -227,6 +227,7 @@ CACHES = {
     "default": {
         "BACKEND": "apps.core.cache.ForgivingRedisCache",
         "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},  # a Redis that hangs must not hang requests
         "KEY_PREFIX": "obsera",
     }
 }

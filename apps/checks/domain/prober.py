@@ -5,6 +5,7 @@ database that goes away only delays storing (results wait here, and a turn store
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,7 @@ class Prober:
         self._results: list[NewResult] = []
         self._settings: dict[UUID, tuple[int, str, Config | None]] = {}
         self._extended_at = 0.0
+        self._has_news = asyncio.Event()
         # One thread for the database, so that a slow statement never makes a probe look slow.
         self._database = ThreadPoolExecutor(1, thread_name_prefix="prober-database")
 
@@ -63,9 +65,15 @@ class Prober:
                 await self._store()
                 await self._claim()
                 await self._extend()
-                await asyncio.sleep(BEAT_SECONDS)
+                await self._rest()
         finally:
             await self._leave()
+
+    async def _rest(self) -> None:
+        """Wait for the next beat; a failure ends the wait, since somebody may have to be told."""
+        self._has_news.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_news.wait(), BEAT_SECONDS)
 
     async def _claim(self) -> None:
         room = MAX_IN_FLIGHT - len(self._held)
@@ -113,6 +121,8 @@ class Prober:
         self._held.pop(turn.check_id, None)
         self._held_since.pop(turn.check_id, None)
         self._results.append(_result(turn, outcome, started_at))
+        if outcome.verdict == Verdict.FAILURE:
+            self._has_news.set()
 
     async def _store(self) -> None:
         """Store what has come in. A batch that the database could not take stays first in line."""

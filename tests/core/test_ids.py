@@ -1,0 +1,43 @@
+"""Identifiers."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from apps.core.ids import has_valid_checksum, new_token, uuid7
+
+
+def test_ids_of_one_process_are_in_order_and_distinct() -> None:
+    ids = [uuid7() for _ in range(20_000)]
+
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+    assert {(value.version, value.variant) for value in ids} == {(7, "specified in RFC 4122")}
+
+
+def test_ids_made_by_threads_at_once_are_distinct() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: uuid7(), range(5_000)))
+
+    assert len(set(ids)) == 5_000
+
+
+def test_id_tells_its_time_and_a_clock_that_steps_back_does_not_break_the_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    future = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr("apps.core.ids.time.time_ns", lambda: future)
+    ahead = uuid7()
+    monkeypatch.setattr("apps.core.ids.time.time_ns", lambda: future - 3_600_000_000_000)
+    after = uuid7()
+
+    assert ahead.int >> 80 == future // 1_000_000
+    assert after > ahead
+
+
+def test_token_with_a_typing_error_is_told_apart_without_the_database() -> None:
+    token = new_token("obs_live_")
+    wrong = token[:20] + ("a" if token[20] != "a" else "b") + token[21:]
+
+    assert (len(token), has_valid_checksum(token), has_valid_checksum(wrong)) == (48, True, False)
