@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 
 from config.run import example, front_door
@@ -52,6 +53,8 @@ def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) ->
     for part in parts:
         supervisor.start(part)
     supervisor.wait_until(lambda: front_door.is_ready(port), seconds=READY_SECONDS, what="web", every=0.2)
+    for part in parts:
+        supervisor.wait_until(partial(supervisor.is_steady, part.name), seconds=READY_SECONDS, what=part.name)
     _welcome(var_folder() / FIRST_RUN_FILE, port)
     supervisor.run()
     # Side by side, and before the services they need.

@@ -26,6 +26,7 @@ FIRST_BACKOFF = 0.2
 MAX_BACKOFF = 5.0
 # A part that lived this long was healthy, so its next death is a new story.
 HEALTHY_SECONDS = 30.0
+STEADY_SECONDS = 5.0
 WATCHED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -43,6 +44,7 @@ class _Running:
         self.started = 0.0
         self.backoff = FIRST_BACKOFF
         self.retry_at: float | None = None
+        self.has_died = False
 
     @property
     def pid(self) -> int | None:
@@ -142,6 +144,13 @@ class Supervisor:
             while (rest := asked_at + every - time.monotonic()) > 0:
                 self.pump(rest)
 
+    def is_steady(self, name: str) -> bool:
+        """False while the part is dead, or alive for a moment after a death: it may die again for the same reason."""
+        running = self._running[name]
+        return running.process is not None and (
+            not running.has_died or time.monotonic() - running.started > STEADY_SECONDS
+        )
+
     # -- watching ---------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -211,6 +220,7 @@ class Supervisor:
             for line in running.log.last_lines:
                 say(line, name=running.part.name)
         running.process = None
+        running.has_died = True
         running.retry_at = now + running.backoff
         running.backoff = min(running.backoff * 2, MAX_BACKOFF)
         self._write_pids()

@@ -22,8 +22,8 @@ from config.run.supervisor import StartInterruptedError, Supervisor
 
 TEST_ENVIRONMENT = {"OBSERA_TEST": "1", "DJANGO_SETTINGS_MODULE": "config.settings.test"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Each of pytest's processes makes a database of its own, so they do not meet.
-WHOLE_SUITE_OPTIONS = ("--numprocesses=logical", "--maxprocesses=8")
+# Each of pytest's processes makes a database of its own, so they do not meet; what shares a running product is a group.
+WHOLE_SUITE_OPTIONS = ("--numprocesses=logical", "--maxprocesses=8", "--dist=loadgroup")
 COVERAGE_OPTIONS = ("--cov", "--cov-branch", "--cov-report=term-missing:skip-covered")
 EXIT_INTERRUPTED = 130
 

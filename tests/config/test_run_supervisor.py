@@ -81,6 +81,22 @@ def test_part_that_dies_at_once_is_tried_ever_more_rarely(supervisor: Supervisor
     assert [pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.8), strict=True)] == [True, True, True]
 
 
+def test_part_that_has_died_is_not_steady_until_it_stays(
+    supervisor: Supervisor, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.run.supervisor.STEADY_SECONDS", 0.5)
+    supervisor.start(sleeper("web"))
+    first = pids(supervisor)["web"]
+    steady = [supervisor.is_steady("web")]
+
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: pids(supervisor).get("web", first) != first)
+    steady.append(supervisor.is_steady("web"))
+    wait_for(lambda: supervisor.is_steady("web"))
+
+    assert steady == [True, False]
+
+
 def test_neighbours_of_a_dead_part_are_left_alone(supervisor: Supervisor, wait_for: Wait) -> None:
     supervisor.start(sleeper("web"))
     supervisor.start(sleeper("worker"))
