@@ -1,0 +1,108 @@
+"""The product without a mouse, and what it remembers of how it looks."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.browsing import Visitor
+from tests.e2e.conftest import Visits
+from tests.e2e.stage import PATIENCE_SECONDS, Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("product")]
+
+PATIENCE_MS = PATIENCE_SECONDS * 1_000
+MOST_TABS = 60
+HAS_RING = """element => {
+  const style = getComputedStyle(element);
+  return (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+}"""
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until the wanted element has the focus, and see that the focus shows."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("element => element === document.activeElement"):
+            assert wanted.evaluate(HAS_RING), "the focus does not show"
+            return
+    raise AssertionError(f"{wanted} cannot be reached with Tab")
+
+
+@pytest.fixture(scope="module")
+def check_id(stage: Stage) -> str:
+    return stage.make_check("Keyboard", "/keyboard")
+
+
+def test_check_is_paused_and_resumed_by_keyboard_alone(visit: Visits, stage: Stage, check_id: str) -> None:
+    page = visit().page
+    page.goto("/account/login/")
+    tab_to(page, page.get_by_label("E-mail address"))
+    page.keyboard.type(stage.product.first_run["email"])
+    tab_to(page, page.locator("input[type=password]"))
+    page.keyboard.type(stage.product.first_run["password"])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/t/main/**")
+    tab_to(page, page.locator("#sidebar").get_by_role("link", name="Checks"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/checks/")
+    tab_to(page, page.get_by_role("link", name="Keyboard", exact=True))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/checks/{check_id}/")
+
+    tab_to(page, page.get_by_role("button", name="Pause"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#check-now .badge-state")).to_have_text("Paused", timeout=PATIENCE_MS)
+    tab_to(page, page.get_by_role("button", name="Resume"))
+    page.keyboard.press("Space")
+
+    expect(page.locator("#check-now .badge-state")).to_have_text("Up", timeout=PATIENCE_MS)
+
+
+def test_skip_link_comes_first_and_leads_to_the_content(owner_visit: Visitor) -> None:
+    page = owner_visit.page
+    page.goto("/t/main/checks/")
+
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip-link")).to_be_focused()
+    expect(page.locator(".skip-link")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_dialog_traps_the_focus_and_gives_it_back(owner_visit: Visitor, check_id: str) -> None:
+    page = owner_visit.page
+    page.goto(f"/t/main/checks/{check_id}/")
+    delete = page.locator("main").get_by_role("button", name="Delete")
+
+    delete.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    for _ in range(5):  # Chromium may visit its own toolbar (the body) between the rounds, but no part of the page
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement.closest('dialog') !== null || document.activeElement === document.body"
+        )
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(delete).to_be_focused()
+
+
+def test_sidebar_and_colours_are_remembered_without_a_flash(owner_visit: Visitor) -> None:
+    page = owner_visit.page
+    page.goto("/t/main/")
+    page.get_by_role("button", name="Collapse or expand the sidebar").click()
+    page.locator(".user-menu summary").click()
+    page.locator(".user-menu label", has_text="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+    html = page.request.get("/t/main/checks/").text()
+
+    opening = re.search(r"<html[^>]*>", html)
+    assert opening
+    assert 'data-bs-theme="dark"' in opening[0]  # already in the first byte, before any script
+    assert 'data-sidebar="collapsed"' in opening[0]
+    page.goto("/t/main/checks/")
+    expect(page.locator("html")).to_have_attribute("data-sidebar", "collapsed")
