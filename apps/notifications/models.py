@@ -22,7 +22,7 @@ class Channel(TenantModel):
         _("default"), default=False, help_text=_("Alerts without a channel of their own go to every default channel.")
     )
     is_enabled = models.BooleanField(_("switched on"), default=True)
-    disabled_reason = models.TextField(blank=True)
+    disabled_reason = models.TextField(blank=True)  # in English, as all reasons here; translated where they are shown
     last_ok_at = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -13,9 +13,11 @@ from django.utils.translation import override, trans_real
 
 from apps.accounts.models import User
 from apps.core.api.docs import sections
+from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from config.run.paths import PROJECT
 from config.run.prepare import compile_translations
+from tests.factories.alerting import make_channel
 
 CATALOGUES = sorted((PROJECT / "locale").rglob("*.po"))
 # What a translation must carry over as it is: placeholders, tags, addresses.
@@ -144,6 +146,16 @@ def test_pages_speak_the_browsers_language(path: str, words: str, acme: Tenant, 
 
     assert '<html lang="de"' in page
     assert words in page
+
+
+@pytest.mark.usefixtures("in_german")
+def test_reasons_are_stored_in_english_and_shown_in_the_readers_language(acme: Tenant, owner: User) -> None:
+    with tenant_scope(acme.id):
+        make_channel(is_enabled=False, disabled_reason="Switched off by hand.")
+    client = Client(headers={"accept-language": "de"})
+    client.force_login(owner)
+
+    assert "Von Hand ausgeschaltet." in client.get("/t/acme/channels/").content.decode()
 
 
 @pytest.mark.usefixtures("in_german")

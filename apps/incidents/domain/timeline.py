@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
@@ -63,7 +64,8 @@ def sentence(entry: OutageEntry) -> str:
     if kind == EntryKind.NOTE:
         return str(entry.text)
     if kind in SENTENCES:
-        return str(str(SENTENCES[kind]) % entry.values)
+        # A delivery's reason is stored in English, as the worker knows it.
+        return str(SENTENCES[kind]) % {**entry.values, "reason": gettext(entry.values.get("reason", ""))}
     if kind in (EntryKind.OPENED, EntryKind.IMPROVED) and not entry.values:
         return str(SLOW)
     return cause(entry.values.get("error_code", ""), entry.values.get("error_values", {}))

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from apps.core.kinds import (
     MASK,
@@ -99,7 +98,9 @@ def _fill(channel: Channel, draft: Draft) -> None:
     channel.config, secret = split_config(draft.config)
     channel.secrets = seal(json.dumps(secret), place=_place(channel)) if secret else ""
     channel.address = type_of(channel).address(draft.config)[:200]
-    channel.disabled_reason = "" if draft.is_enabled else channel.disabled_reason or _("Switched off by hand.")
+    channel.disabled_reason = (
+        "" if draft.is_enabled else channel.disabled_reason or gettext_noop("Switched off by hand.")
+    )
     try:
         with transaction.atomic():
             channel.save()
@@ -126,7 +127,7 @@ def update_channel(*, channel: Channel, draft: Draft) -> Channel:
 @transaction.atomic
 def delete_channel(*, channel: Channel) -> None:
     """Delete a channel; what still waits is cancelled, and the log of what was sent stays."""
-    cancel_open([channel.id], reason=_("The channel was deleted."))
+    cancel_open([channel.id], reason=gettext_noop("The channel was deleted."))
     channel.delete()
 
 

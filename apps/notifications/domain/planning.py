@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.core import clock
 from apps.core.refusals import Refusal
@@ -76,7 +77,7 @@ def _row(plan: Plan) -> Delivery:
         subject_kind=plan.subject.kind if plan.subject else "",
         subject_id=plan.subject.id if plan.subject else None,
         state=DeliveryState.PENDING if plan.channel.is_enabled else DeliveryState.CANCELLED,
-        last_error="" if plan.channel.is_enabled else _("The channel is switched off."),
+        last_error="" if plan.channel.is_enabled else gettext_noop("The channel is switched off."),
     )
 
 
