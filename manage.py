@@ -3,11 +3,9 @@
 
 import os
 import sys
-from importlib import import_module
 
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
-    import_module("config.celery")  # makes it the current Celery app, else hints of commands go to nobody
     execute_from_command_line(sys.argv)

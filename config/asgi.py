@@ -9,7 +9,6 @@ http = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402 - models load only once Django is set up
 
-import config.celery  # noqa: E402, F401 - makes it the current Celery app, else hints go to nobody
 from apps.live.routing import websocket_application  # noqa: E402
 from config.startup import refuse_unsafe_database_role  # noqa: E402
 

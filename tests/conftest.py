@@ -10,19 +10,25 @@ from django.core.management import call_command
 from django.db import connections, router
 from psycopg import sql
 
-import config.celery  # noqa: F401 - hints go to the test's own Redis; without it each waits six seconds for nobody
 from apps.accounts.models import User
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from tests.factories import make_tenant, make_user
 
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's sync API keeps an event loop in the test's thread
+os.environ.setdefault(
+    "DJANGO_ALLOW_ASYNC_UNSAFE", "true"
+)  # Playwright's sync API keeps an event loop in the test's thread
 
 
 def _admin() -> psycopg.Connection[tuple[object, ...]]:
     owner = settings.DATABASES["owner"]
     return psycopg.connect(
-        host=owner["HOST"], port=owner["PORT"], user=owner["USER"], password=owner["PASSWORD"], dbname="postgres", autocommit=True
+        host=owner["HOST"],
+        port=owner["PORT"],
+        user=owner["USER"],
+        password=owner["PASSWORD"],
+        dbname="postgres",
+        autocommit=True,
     )
 
 

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-from importlib import import_module
 from pathlib import Path
 
 import django
@@ -27,7 +26,6 @@ FIRST_RUN_KEYS = ("url", "email", "password", "api_key", "status_page_url")
 def main() -> None:
     """Do all steps; safe to repeat."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
-    import_module("config.celery")  # makes it the current Celery app, else hints go to nobody
     django.setup()
     collect_static()
     call_command("migrate", database="owner", interactive=False, verbosity=1)

@@ -94,6 +94,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
+TASK_APPLICATION = "config.celery.app"
 EVENT_TABLE = "config.event_table.EVENT_TABLE"
 SCHEDULE_TABLE = "config.schedule_table.SCHEDULE_TABLE"
 

@@ -9,7 +9,7 @@ from config.settings.base import *
 
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
-Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
 for _database in DATABASES.values():
     _database["NAME"] = f"{_database['NAME']}_{_worker}"  # never the database that the address names
