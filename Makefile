@@ -71,4 +71,4 @@ bench-%: ## one benchmark of bench/ (bench-chaos runs bench/chaos.py)
 	$(RUN) bench $*
 
 clean: ## remove what set-up made; the data in var/ stays
-	rm -rf .venv node_modules staticfiles static/vendor .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv node_modules static/vendor .mypy_cache .ruff_cache .pytest_cache

@@ -25,8 +25,6 @@ def prepare_files() -> None:
     except frontend.FrontendError as error:
         raise RunError(str(error), mend="rm -rf node_modules && make run") from error
     compile_translations(PROJECT / "locale")
-    # The web process warns about a folder for collected files that is not there, and tests take warnings for errors.
-    (PROJECT / "staticfiles").mkdir(exist_ok=True)
 
 
 def compile_translations(locale: Path) -> int:

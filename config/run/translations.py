@@ -17,7 +17,7 @@ from config.run.paths import PROJECT
 # What holds strings, and what makemessages needs to run.
 SOURCES = ("apps", "config", "templates", "static", "locale", "manage.py")
 FIRST_LANGUAGE = "de"
-IGNORED = (".venv", "node_modules", "var", "staticfiles", "static/vendor", "tests", "bench", "docker")
+IGNORED = (".venv", "node_modules", "var", "static/vendor", "tests", "bench", "docker")
 SHOWN_PROBLEMS = 20
 _FORM_LETTER = "# SOME DESCRIPTIVE TITLE."
 _UNUSED_HEADERS = ('"PO-Revision-Date', '"Last-Translator', '"Language-Team', '"Report-Msgid-Bugs-To')
