@@ -59,8 +59,8 @@ def update_check(check: Check, *, name: str, config: Config, timing: Timing, tag
 @transaction.atomic
 def pause_check(check: Check) -> None:
     """Stop watching for now; a second time changes nothing."""
+    _flip(check, State.PAUSED)  # the state row first: a prober storing a result locks in that order
     stop_turns(check)
-    _flip(check, State.PAUSED)
 
 
 @transaction.atomic
