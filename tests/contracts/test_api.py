@@ -151,6 +151,18 @@ def test_viewer_writes_nothing(operation: Operation, acme: Tenant) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+@each([operation for operation in operations() if operation.method == "get"])
+@pytest.mark.parametrize("method", ["TRACE", "OPTIONS", "QUERY"])
+def test_methods_that_are_no_operation_are_refused(operation: Operation, method: str, acme: Tenant) -> None:
+    key = make_api(acme).key
+
+    answer = Client(raise_request_exception=False).generic(
+        method, operation.with_id(uuid4()), headers={"authorization": f"Bearer {key}"}
+    )
+
+    assert answer.status_code == 405
+
+
 @each(operations())
 def test_nobody_gets_in_without_a_key(operation: Operation) -> None:
     answer = getattr(Client(), operation.method)(operation.with_id(uuid4()))

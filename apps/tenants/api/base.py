@@ -68,6 +68,15 @@ class TenantAPIView(APIView):
 
     authentication_classes = (KeyAuthentication, SessionAuthentication)
     permission_classes = ()
+    http_method_names = (
+        "get",
+        "post",
+        "put",
+        "patch",
+        "delete",
+        "head",
+        "options",
+    )  # TRACE would find an action `trace`
     permissions: ClassVar[dict[str, Permission]] = {}
     door = "tenant"
     tenant: Tenant
@@ -101,8 +110,9 @@ class TenantAPIView(APIView):
             raise exceptions.PermissionDenied(_("This needs the right “%(right)s”.") % {"right": needed.name})
 
     def _needed_permission(self, request: Request) -> Permission | None:
-        method = {"HEAD": "get"}.get(str(request.method), str(request.method).lower())
-        return self.permissions.get(getattr(self, "action", None) or method)
+        if isinstance(self, viewsets.ViewSetMixin):
+            return self.permissions.get(self.action or "")
+        return self.permissions.get({"HEAD": "get"}.get(str(request.method), str(request.method).lower()))
 
     def _spend(self, key: str, per_minute: int) -> None:
         self._verdict = rate.spend(f"api:{key}", rate.Limit(per_minute=per_minute, burst=max(per_minute // 2, 1)))
