@@ -91,6 +91,14 @@ def settle(page: Page) -> None:
     page.evaluate("window.scrollTo(0, 0)")
 
 
+def photograph(page: Page, file: Path, width: int, height: int) -> None:
+    """Take the whole page in a window as high as it is, so that what sticks to the window's edges reaches them."""
+    whole = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": max(whole, height)})
+    page.screenshot(path=file)
+    page.set_viewport_size({"width": width, "height": height})
+
+
 def main(folder: Path, only: str = "") -> None:
     """Take all pictures; ``only`` limits them to pages whose name contains it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +120,7 @@ def take_all(browser: Browser, running: Stage, scenery: Scenery, folder: Path, o
                 if only in name:
                     visitor.page.goto(path)
                     settle(visitor.page)
-                    visitor.page.screenshot(path=folder / f"{name}.{look}.png", full_page=True)
+                    photograph(visitor.page, folder / f"{name}.{look}.png", width, height)
                     yield f"{name}.{look}"
             for complaint in visitor.complaints:
                 yield f"  complaint: {complaint}"

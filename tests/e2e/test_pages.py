@@ -19,10 +19,9 @@ COLOURS = ["color-contrast"]
 # What the look is called, its theme, its contrast, the window's width, the rules that can tell it from the first one.
 LOOKS: tuple[tuple[str, str, str, int, list[str]], ...] = (
     ("light and wide", "light", "", 1440, LEVELS),
-    ("light and narrow", "light", "", 360, [*COLOURS, "target-size"]),
+    ("light and narrow", "light", "", 360, ["target-size"]),
     ("dark and narrow", "dark", "", 360, COLOURS),
     ("contrast and wide", "light", "more", 1440, COLOURS),
-    ("dark contrast and wide", "dark", "more", 1440, COLOURS),
 )
 DRESS = """([theme, contrast]) => {
   const { dataset } = document.documentElement;
@@ -32,8 +31,8 @@ DRESS = """([theme, contrast]) => {
     try { animation.finish(); } catch { animation.cancel(); } // endless ones cannot finish
   }
 }"""
-# Forms whose errors are looked at too; sent empty.
-FORMS = ("check-new", "channel-new", "rule-new", "status-page-new", "tenant-new", "sign-up", "onboarding")
+# Forms whose errors are looked at too; sent as they come, with a name or an address missing.
+FORMS = ("check-new", "channel-new", "rule-new", "tenant-new", "sign-up", "onboarding")
 
 
 def faults(visitor: Visitor, name: str) -> list[str]:
