@@ -2,7 +2,8 @@
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -48,7 +49,7 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
-def database(name: str, default: str) -> dict[str, object]:
+def database(name: str, default: str) -> dict[str, Any]:
     """Return Django's connection settings from a ``postgresql://user:password@host:port/name`` address."""
     url = urlsplit(text(name, default))
     try:
@@ -57,7 +58,9 @@ def database(name: str, default: str) -> dict[str, object]:
         raise ImproperlyConfigured(f"{name} has a port that is not a number.") from error
     if url.scheme not in {"postgresql", "postgres"} or not url.path.strip("/"):
         raise ImproperlyConfigured(f"{name} must read postgresql://user:password@host:port/database.")
+    options = {"OPTIONS": dict(parse_qsl(url.query))} if url.query else {}
     return {
+        **options,  # such as sslmode=verify-full
         "NAME": unquote(url.path.strip("/")),
         "USER": unquote(url.username or ""),
         "PASSWORD": unquote(url.password or ""),

@@ -2,6 +2,7 @@
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 from django.utils.translation import gettext_lazy as _
@@ -122,7 +123,7 @@ TEMPLATES = [
 DB_APP_ROLE = env.text("DB_APP_ROLE", "obsera_app")
 # The role without login that serves all tenants at once, in named modules only.
 DB_SYSTEM_ROLE = env.text("DB_SYSTEM_ROLE", "obsera_system")
-_DATABASE_COMMON = {
+_DATABASE_COMMON: dict[str, Any] = {
     "ENGINE": "apps.core.postgres",
     "DISABLE_SERVER_SIDE_CURSORS": True,  # PgBouncer in transaction mode cannot keep them
     # Seconds that a process keeps an idle connection to PostgreSQL.
@@ -131,15 +132,16 @@ _DATABASE_COMMON = {
     "OPTIONS": {"connect_timeout": 5, "application_name": "obsera"},
 }
 _DEFAULT_DATABASE = "postgresql://obsera_app@127.0.0.1:5432/obsera"
+
+
+def _connection(address: dict[str, Any]) -> dict[str, Any]:
+    return {**_DATABASE_COMMON, **address, "OPTIONS": {**_DATABASE_COMMON["OPTIONS"], **address.get("OPTIONS", {})}}
+
+
 DATABASES = {
-    # PostgreSQL for everything but migrations; its role must neither own the tables nor pass by row-level security.
-    "default": {**_DATABASE_COMMON, **env.database("DATABASE_URL", _DEFAULT_DATABASE)},
+    "default": _connection(env.database("DATABASE_URL", _DEFAULT_DATABASE)),
     # Migrations alone connect as the owner of the tables.
-    "owner": {
-        **_DATABASE_COMMON,
-        # The same database as its owner, who migrates.
-        **env.database("DATABASE_OWNER_URL", env.text("DATABASE_URL", _DEFAULT_DATABASE)),
-    },
+    "owner": _connection(env.database("DATABASE_OWNER_URL", env.text("DATABASE_URL", _DEFAULT_DATABASE))),
 }
 DATABASE_ROUTERS = ["apps.core.postgres.router.OwnerMigratesRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -95,3 +95,11 @@ def test_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 
     with pytest.raises(ImproperlyConfigured, match=r"LEAF_FILE names .*none, which cannot be read: No such file"):
         env.text("LEAF")
+
+
+def test_database_address_may_carry_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:s%40cret@db.example/obsera?sslmode=verify-full")
+
+    found = env.database("DATABASE_URL", "")
+
+    assert (found["OPTIONS"], found["PASSWORD"], found["PORT"]) == ({"sslmode": "verify-full"}, "s@cret", "5432")
