@@ -23,7 +23,7 @@ from bench._servers import FlipTarget, SlackSink
 
 CHECKS = 300
 INTERVAL_SECONDS = 20
-FLIP_EVERY_SECONDS = 60
+FLIP_EVERY_SECONDS = 120
 SETTLE_SECONDS = 900
 RECOVERY_LIMIT_SECONDS = 15.0
 VICTIMS = ("web", "probes", "events", "deliveries", "scheduler", "redis", "postgres")
@@ -84,7 +84,7 @@ def main() -> int:
         _await_first_results(product)
         with target.flipping(CHECKS, every_seconds=FLIP_EVERY_SECONDS):
             for _ in range(chosen.kills):
-                time.sleep(random.uniform(4, 9))
+                time.sleep(random.uniform(3, 7))
                 _kill_one(product, tally)
         target.mend_all()
         _settle(product)
