@@ -111,7 +111,8 @@ def text_of(letter: EmailMessage) -> str:
 
 def link_in(text: str, part: str) -> str:
     """Return the first address in a letter that contains ``part``."""
-    return next(link for link in re.findall(r"https?://\S+", text) if part in link)
+    links: list[str] = re.findall(r"https?://\S+", text)
+    return next(link for link in links if part in link)
 
 
 def await_true(condition: Callable[[], bool], problem: str, seconds: float = PATIENCE_SECONDS) -> None:
