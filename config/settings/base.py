@@ -139,8 +139,9 @@ def _connection(address: dict[str, Any]) -> dict[str, Any]:
 
 
 DATABASES = {
+    # PostgreSQL for everything but migrations; its role must neither own the tables nor pass by row-level security.
     "default": _connection(env.database("DATABASE_URL", _DEFAULT_DATABASE)),
-    # Migrations alone connect as the owner of the tables.
+    # The same database as its owner, who migrates.
     "owner": _connection(env.database("DATABASE_OWNER_URL", env.text("DATABASE_URL", _DEFAULT_DATABASE))),
 }
 DATABASE_ROUTERS = ["apps.core.postgres.router.OwnerMigratesRouter"]
