@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from apps.statuspages.domain.board import Board
 from apps.statuspages.domain.uptime import Day, Uptime
