@@ -62,7 +62,7 @@ def inspect(visitor: Visitor, pages: dict[str, str]) -> list[str]:
         if name in FORMS:
             visitor.expects_errors = True  # 422
             visitor.page.locator("main form.form button[type=submit]").first.click()
-            visitor.page.locator("[data-form-errors]").wait_for(timeout=120_000)
+            visitor.page.locator("[data-form-errors]").wait_for()
             found += faults(visitor, f"{name} with errors")
             visitor.expects_errors = False
     return found
