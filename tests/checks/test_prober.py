@@ -117,6 +117,8 @@ def test_changed_settings_are_used_at_the_next_turn(scope: Tenant, target: FlipT
         Turn.objects.update(due_at=Turn.objects.get().due_at, claimable_at=Turn.objects.get().due_at)
         wait_for(lambda: CheckState.objects.get().state == State.UP, 15)
 
+    assert [flip.after for flip in Flip.objects.order_by("id")] == ["down", "up"]
+
 
 def test_check_paused_or_deleted_meanwhile_does_no_harm(scope: Tenant, target: FlipTarget) -> None:
     paused, deleted = http_check(target, "/slow?1"), http_check(target, "/slow?2")
