@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 
 from apps.checks.enums import Verdict
-from apps.checks.types.messages import explain
+from apps.checks.types.explaining import explain
 
 register = template.Library()
 

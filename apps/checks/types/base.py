@@ -3,15 +3,45 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import Verdict
+from apps.checks.types.messages import Message
 from apps.core.http.curl import OutboundRequest, Reply
 from apps.core.http.urls import ParsedUrl
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
 
 NO_VALUES: Mapping[str, str | int] = {}
+NO_DETAILS: Mapping[str, Any] = {}
+
+
+class Group(TextChoices):
+    """Where the picker lists a check type."""
+
+    WEB = "web", _("Web")
+    NETWORK = "network", _("Network")
+    MAIL = "mail", _("Mail")
+    DATABASE = "database", _("Databases")
+    BROKER = "broker", _("Brokers and queues")
+    JOB = "job", _("Jobs")
+    COMPOSED = "composed", _("Composed of others")
+
+
+class ProbeFailure(Exception):
+    """The target failed the probe; ``code`` and ``values`` become the outcome's error.
+
+    ``is_ours`` says that the fault lies with the prober and tells nothing of the target.
+    """
+
+    def __init__(self, code: str, values: Mapping[str, str | int] = NO_VALUES, *, is_ours: bool = False) -> None:
+        super().__init__(code, values)
+        self.code = code
+        self.values = values
+        self.is_ours = is_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +69,83 @@ class Outcome:
     http_version: str = ""
     cert_expires_at: datetime | None = None
     redirects: int = 0
+    details: Mapping[str, Any] = field(default_factory=lambda: NO_DETAILS)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """How one entry of `Outcome.details` is shown: its name, and the unit of a number."""
+
+    label: Text
+    unit: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """How a stream is secured. ``server_name`` empty means the host; PEM texts for a client certificate."""
+
+    verify: bool = True
+    server_name: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    alpn: tuple[str, ...] = ()
+
+
+class Stream(Protocol):
+    """A connection to a guarded address. Every method keeps the probe's deadline and raises `ProbeFailure`."""
+
+    remote_ip: str
+    dns_ms: float | None
+    connect_ms: float
+    tls_ms: float | None
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def read_some(self, limit: int = 65_536) -> bytes:
+        """Return what is there, at least a byte; empty at the end of the stream."""
+        ...
+
+    async def read_exactly(self, size: int) -> bytes: ...
+
+    async def read_until(self, separator: bytes, *, limit: int = 65_536) -> bytes:
+        """Return up to and with ``separator``; fails beyond ``limit`` bytes."""
+        ...
+
+    async def start_tls(self, tls: TlsSettings) -> None:
+        """Secure the open connection (STARTTLS)."""
+        ...
+
+    def certificates(self) -> tuple[bytes, ...]:
+        """Return the peer's chain as DER, its own first; empty without TLS."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Datagrams(Protocol):
+    """A connected UDP socket to a guarded address; bounded like `Stream`."""
+
+    remote_ip: str
+    dns_ms: float | None
+
+    async def send(self, data: bytes) -> None: ...
+
+    async def receive(self, limit: int = 65_535) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Network(Protocol):
+    """The way out below HTTP. Names are looked up through the engine's resolver and every address passes the guard
+    before anything is sent to it; raises `ProbeFailure` with the shared codes of `messages`."""
+
+    async def resolve(self, host: str) -> tuple[tuple[str, ...], float | None]:
+        """Return the allowed addresses of a name, or a literal itself, and the milliseconds that took."""
+        ...
+
+    async def open(self, host: str, port: int, *, tls: TlsSettings | None = None) -> Stream: ...
+
+    async def open_datagrams(self, host: str, port: int) -> Datagrams: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +171,7 @@ class ProbeContext:
     timeout_seconds: float
     allow_private: bool
     http: HttpTransport
+    net: Network
     reads_certificate: bool = True
 
 
@@ -74,7 +182,11 @@ class CheckType(Protocol):
     label: ClassVar[Text]
     help: ClassVar[Text]
     icon: ClassVar[str]  # a Tabler icon's name
+    group: ClassVar[Group]
+    is_probed: ClassVar[bool]  # False: nothing is sent out; the state comes from elsewhere (heartbeats, groups)
     Config: ClassVar[type[BaseConfig]]
+    messages: ClassVar[Mapping[str, Message]]  # reason and mend of this type's own error codes
+    facts: ClassVar[Mapping[str, Fact]]  # what it puts into `Outcome.details`
 
     def sample(self) -> BaseConfig:
         """Return a configuration that works, for docs, forms and contract tests."""
@@ -85,5 +197,5 @@ class CheckType(Protocol):
         ...
 
     async def probe(self, config: BaseConfig, context: ProbeContext) -> Outcome:
-        """Look once. Raises nothing that the target can cause."""
+        """Look once. Raises nothing that the target can cause; a type that is not probed has no such moment."""
         ...

@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import Verdict
-from apps.checks.types.base import NO_VALUES, Exchange, Outcome, ProbeContext
+from apps.checks.types.base import NO_VALUES, Exchange, Fact, Group, Outcome, ProbeContext
+from apps.checks.types.messages import Message
 from apps.checks.types.status_set import StatusSet, check_status_set, parse_status_set
 from apps.core.http.curl import HttpVersion, OutboundRequest, Reply
 from apps.core.http.headers import BadHeader, header_lines
@@ -153,7 +154,11 @@ class HttpCheck:
     label: ClassVar[Text] = _("HTTP")
     help: ClassVar[Text] = _("Asks a web address and judges status, text and certificate.")
     icon: ClassVar[str] = "world"
+    group: ClassVar[Group] = Group.WEB
+    is_probed: ClassVar[bool] = True
     Config: ClassVar[type[BaseConfig]] = HttpConfig
+    messages: ClassVar[Mapping[str, Message]] = {}
+    facts: ClassVar[Mapping[str, Fact]] = {}
 
     def sample(self) -> HttpConfig:
         return HttpConfig(url="https://example.com/health", keyword="ok", headers={"Accept": "text/plain"})

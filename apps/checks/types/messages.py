@@ -1,35 +1,17 @@
-"""What a probe's error code means and what mends it, in words for people."""
+"""What the error codes that many check types share mean, and what mends it. A type's own codes stand in its own file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.kinds import Text
 
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Two sentences in the active language."""
-
-    reason: str
-    mend: str
-
-    def __str__(self) -> str:
-        return f"{self.reason} {self.mend}".strip()
-
-
-class _Lenient(dict[str, str | int]):
-    """Values of a sentence; one that an older result lacks shows as a dash."""
-
-    def __missing__(self, _key: str) -> str:
-        return "–"
-
-
 LOOK_AT_THE_SERVER = _("Look at the server and at what stands between.")
 RENEW = _("Renew the certificate and load it into the server.")
 
-MESSAGES: Mapping[str, tuple[Text, Text]] = {
+Message = tuple[Text, Text]
+
+MESSAGES: Mapping[str, Message] = {
     "dns_failure": (_("The name %(host)s has no address."), _("Check its spelling and its DNS records.")),
     "dns_timeout": (_("Looking up %(host)s took too long."), _("Check the name servers of this domain.")),
     "address_forbidden": (
@@ -90,7 +72,6 @@ MESSAGES: Mapping[str, tuple[Text, Text]] = {
     ),
     "settings_unreadable": (_("The check's settings could not be read."), _("Save the check again.")),
 }
-CODES = frozenset(MESSAGES)
 
 FORBIDDEN_REASONS: Mapping[str, Text] = {
     "loopback": _("this machine itself"),
@@ -107,14 +88,3 @@ FORBIDDEN_REASONS: Mapping[str, Text] = {
     "tunnel": _("a tunnel"),
     "invalid": _("not an address"),
 }
-
-
-def explain(code: str, values: Mapping[str, str | int] | None = None) -> Explanation:
-    """Return the reason and the mend for an error code; an unknown code explains itself."""
-    if code not in MESSAGES:
-        return Explanation(code.replace("_", " "), "")
-    reason, mend = MESSAGES[code]
-    filled = _Lenient(values or {})
-    if code == "address_forbidden":
-        filled["reason"] = str(FORBIDDEN_REASONS.get(str(filled["reason"]), filled["reason"]))
-    return Explanation(str(reason) % filled, str(mend))

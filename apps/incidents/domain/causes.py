@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.checks.types.messages import explain
+from apps.checks.types.explaining import explain
 from apps.incidents.enums import Severity
 from apps.incidents.models import Outage
 
