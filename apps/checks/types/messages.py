@@ -43,6 +43,10 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "tls_revoked": (_("The certificate has been revoked."), RENEW),
     "tls_name_mismatch": (_("The certificate is for another name."), _("Get one that names this host.")),
+    "client_certificate_unusable": (
+        _("The client certificate and its key cannot be used (%(detail)s)."),
+        _("Give both as PEM, the key without a password, and see that they belong together."),
+    ),
     "timeout": (_("The server did not answer in time."), _("Check its load, or allow the check more time.")),
     "transfer_timeout": (
         _("The answer began but did not end in time."),
@@ -50,6 +54,10 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "empty_response": (_("The server closed the connection without an answer."), LOOK_AT_THE_SERVER),
     "connection_lost": (_("The connection broke in the middle of the answer."), LOOK_AT_THE_SERVER),
+    "answer_too_large": (
+        _("The answer did not end within %(limit)s bytes."),
+        _("Check what listens on this port, and the size of its answer."),
+    ),
     "bad_response": (_("What came back is not HTTP."), _("Check the port and what listens there.")),
     "header_flood": (
         _("The answer's headers are too many or too large."),
@@ -66,6 +74,23 @@ MESSAGES: Mapping[str, Message] = {
     "bad_redirect": (_("The server redirected to an address that cannot be used."), _("Check its redirect.")),
     "bad_url": (_("The address cannot be used."), _("Correct the check's URL.")),
     "request_failed": (_("The request failed (%(detail)s)."), LOOK_AT_THE_SERVER),
+    "wrong_protocol": (
+        _("The server answered something that does not belong to this protocol (%(answer)s)."),
+        _("Check the port and what listens there."),
+    ),
+    "service_error": (_("The service reports an error (%(answer)s)."), _("Look at the service's own log.")),
+    "login_refused": (
+        _("The server refused the login (%(answer)s)."),
+        _("Check the user, the password and what the user may do."),
+    ),
+    "login_unsupported": (
+        _("The server offers no way to log in that can be used here (%(offered)s)."),
+        _("Switch encryption on, or let the server offer password logins."),
+    ),
+    "encryption_missing": (
+        _("The server does not offer encryption."),
+        _("Switch TLS on at the server, or change the check's encryption."),
+    ),
     "own_fault": (
         _("This could not be measured (%(detail)s)."),
         _("The fault is on our side; nothing is needed from you."),
