@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.checks.engine.driver import CurlDriver
 from apps.checks.engine.job import ProbeJob
+from apps.checks.engine.network import LoopNetwork
 from apps.checks.engine.resolver import HostResolver, Lookup, system_lookup
 from apps.checks.engine.transport import LoopTransport
 from apps.checks.enums import Verdict
@@ -78,10 +79,12 @@ class ProbeLoop:
 
     async def _run(self, job: ProbeJob) -> None:
         started_at = clock.now()
+        network = LoopNetwork(self._resolver, timeout_seconds=job.timeout_seconds, allow_private=job.allow_private)
         context = ProbeContext(
             timeout_seconds=job.timeout_seconds,
             allow_private=job.allow_private,
             http=self._http,
+            net=network,
             reads_certificate=job.reads_certificate,
         )
         try:
@@ -90,6 +93,8 @@ class ProbeLoop:
             # A fault of a check type must cost its own probes only.
             logger.exception("a probe of kind %s broke", job.kind)
             outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="own_fault", error_values={"detail": "probe"})
+        finally:
+            network.close()
         self._on_outcome(job.token, outcome, started_at)
 
 

@@ -91,6 +91,23 @@ class TlsSettings:
     alpn: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class Phases:
+    """What a probe's connections have measured so far, summed over all of them; None for what was not reached.
+
+    ``first_byte_ms`` is how long the first answer took from the moment its connection was ready; ``certificate`` is the
+    DER of the last server that showed one.
+    """
+
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None
+    remote_ip: str | None = None
+    received_bytes: int = 0
+    certificate: bytes | None = None
+
+
 class Stream(Protocol):
     """A connection to a guarded address. Every method keeps the probe's deadline and raises `ProbeFailure`."""
 
@@ -119,6 +136,14 @@ class Stream(Protocol):
         """Return the peer's chain as DER, its own first; empty without TLS."""
         ...
 
+    def tls_version(self) -> str:
+        """Return the protocol in use, such as ``TLSv1.3``; empty without TLS."""
+        ...
+
+    def alpn(self) -> str:
+        """Return the application protocol that was agreed on, or nothing."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -136,8 +161,11 @@ class Datagrams(Protocol):
 
 
 class Network(Protocol):
-    """The way out below HTTP. Names are looked up through the engine's resolver and every address passes the guard
-    before anything is sent to it; raises `ProbeFailure` with the shared codes of `messages`."""
+    """One probe's way out below HTTP. Names are looked up through the engine's resolver and every address passes the
+    guard before anything is sent to it; raises `ProbeFailure` with the shared codes of `messages`. What a probe leaves
+    open is closed when it ends."""
+
+    phases: Phases
 
     async def resolve(self, host: str) -> tuple[tuple[str, ...], float | None]:
         """Return the allowed addresses of a name, or a literal itself, and the milliseconds that took."""

@@ -68,7 +68,7 @@ def check_url(url: str) -> ParsedUrl:
         raise BadUrl(
             "userinfo", _("Remove the user name and password from the address; send them as a header instead.")
         )
-    host, literal_ip = _host(parts.hostname or "")
+    host, literal_ip = check_host(parts.hostname or "")
     port = _port(parts)
     return ParsedUrl(
         url=_rebuilt(parts, host, port),
@@ -94,8 +94,11 @@ def _port(parts: SplitResult) -> int | None:
     return port
 
 
-def _host(host: str) -> tuple[str, str | None]:
-    """Return the ASCII host, and the address where the host is one (in any form a resolver would accept)."""
+def check_host(host: str) -> tuple[str, str | None]:
+    """Return the ASCII host, and the address where the host is one (in any form a resolver would accept).
+
+    Raises `BadUrl` where no such host can exist. An IPv6 address comes without brackets.
+    """
     if not host:
         raise BadUrl("no_host", _("The address names no host."))
     if ":" in host:

@@ -1,0 +1,158 @@
+"""The way out below HTTP: resolve, judge every address, then connect to the first that answers."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Coroutine
+from time import perf_counter
+from typing import Any
+
+from apps.checks.engine.resolver import HostResolver, NameNotFound
+from apps.checks.engine.stream import LoopDatagrams, LoopStream, connect_failure, ms_since, plus
+from apps.checks.types.base import Phases, ProbeFailure, TlsSettings
+from apps.core.http.guard import forbidden_reason
+from apps.core.http.urls import BadUrl, check_host
+
+STAGGER_SECONDS = 0.25  # RFC 8305's advice for when the next address is tried beside a slow one
+MAX_ADDRESSES = 6  # that are tried of one name
+# This machine's limits: they say nothing of the target.
+OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class LoopNetwork:
+    """The `Network` of one probe. All that it opened is closed by `close`."""
+
+    def __init__(self, resolver: HostResolver, *, timeout_seconds: float, allow_private: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._resolver = resolver
+        self._allow_private = allow_private
+        self._deadline = self._loop.time() + timeout_seconds
+        self._sockets: list[socket.socket] = []
+        self.phases = Phases()
+
+    def close(self) -> None:
+        """Close every connection of the probe."""
+        for link in self._sockets:
+            link.close()
+
+    async def resolve(self, host: str) -> tuple[tuple[str, ...], float | None]:
+        """Return the addresses of ``host`` that may be connected to; fails where there is none."""
+        try:
+            name, literal = check_host(host.strip("[]"))
+        except BadUrl as error:
+            raise ProbeFailure("dns_failure", {"host": host, "detail": error.code}) from error
+        addresses, dns_ms = ((literal,), None) if literal else await self._look_up(name)
+        self.phases.dns_ms = plus(self.phases.dns_ms, dns_ms)
+        reasons = [(ip, forbidden_reason(ip, allow_private=self._allow_private)) for ip in addresses]
+        allowed = tuple(ip for ip, reason in reasons if reason is None)
+        if not allowed:
+            ip, reason = reasons[0]
+            raise ProbeFailure("address_forbidden", {"address": ip, "reason": reason or ""})
+        return allowed, dns_ms
+
+    async def open(self, host: str, port: int, *, tls: TlsSettings | None = None) -> LoopStream:
+        """Connect to ``host``; with ``tls``, secure the connection before anything else."""
+        addresses, dns_ms = await self.resolve(host)
+        began = perf_counter()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                link = await self._connect_any(addresses[:MAX_ADDRESSES], port)
+        except TimeoutError as error:
+            raise ProbeFailure("connect_timeout") from error
+        connect_ms = ms_since(began)
+        self.phases.connect_ms = plus(self.phases.connect_ms, connect_ms)
+        stream = LoopStream(
+            link, self.phases, deadline=self._deadline, dns_ms=dns_ms, connect_ms=connect_ms, host=host.strip("[]")
+        )
+        if tls is not None:
+            await stream.start_tls(tls)
+        return stream
+
+    async def open_datagrams(self, host: str, port: int) -> LoopDatagrams:
+        """Return a UDP socket that speaks with the first usable address of ``host`` alone."""
+        addresses, dns_ms = await self.resolve(host)
+        failure: ProbeFailure | None = None
+        for ip in addresses[:MAX_ADDRESSES]:
+            link = self._socket(ip, socket.SOCK_DGRAM)
+            try:
+                link.connect((ip, port))  # sends nothing: it only finds the route
+            except OSError as error:
+                failure = connect_failure(error)
+                continue
+            return LoopDatagrams(link, self.phases, deadline=self._deadline, dns_ms=dns_ms)
+        raise failure or ProbeFailure("connect_failed", {"detail": "no address"})
+
+    async def _look_up(self, name: str) -> tuple[tuple[str, ...], float]:
+        began = perf_counter()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                answer = await self._resolver.resolve(name)
+        except TimeoutError as error:
+            self.phases.dns_ms = plus(self.phases.dns_ms, ms_since(began))
+            raise ProbeFailure("dns_timeout", {"host": name}) from error
+        except NameNotFound as error:
+            self.phases.dns_ms = plus(self.phases.dns_ms, ms_since(began))
+            raise ProbeFailure("dns_failure", {"host": name, "detail": str(error)[:200]}) from error
+        return answer.addresses, round(answer.took_us / 1_000, 2)
+
+    async def _connect_any(self, addresses: tuple[str, ...], port: int) -> socket.socket:
+        """Return the first connection that comes about: the next address starts when one fails or dawdles."""
+        if len(addresses) == 1:
+            return await self._connect(addresses[0], port)
+        waiting = [self._connect(ip, port) for ip in addresses]
+        attempts: list[asyncio.Task[socket.socket]] = []
+        try:
+            return await self._race(waiting, attempts)
+        finally:
+            for attempt in attempts:
+                if not attempt.cancel() and not attempt.cancelled():
+                    attempt.exception()  # looked at, so that a loser's failure is not reported as forgotten
+            for unused in waiting:
+                unused.close()
+
+    async def _race(
+        self, waiting: list[Coroutine[Any, Any, socket.socket]], attempts: list[asyncio.Task[socket.socket]]
+    ) -> socket.socket:
+        running: set[asyncio.Task[socket.socket]] = set()
+        while waiting or running:
+            if waiting:
+                attempt = self._loop.create_task(waiting.pop(0))
+                attempts.append(attempt)
+                running.add(attempt)
+            done, running = await asyncio.wait(
+                running, timeout=STAGGER_SECONDS if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                if attempt.exception() is None:
+                    return attempt.result()
+        # All have failed: the last address speaks for them, as it is the one that was meant to be the way round.
+        return attempts[-1].result()
+
+    async def _connect(self, ip: str, port: int) -> socket.socket:
+        link = self._socket(ip, socket.SOCK_STREAM)
+        try:
+            await self._loop.sock_connect(link, (ip, port))
+        except OSError as error:
+            link.close()
+            raise connect_failure(error) from error
+        except asyncio.CancelledError:
+            link.close()
+            raise
+        return link
+
+    def _socket(self, ip: str, kind: int) -> socket.socket:
+        """Return a socket for ``ip``, unless the guard refuses it. This is the last look before anything is sent."""
+        reason = forbidden_reason(ip, allow_private=self._allow_private)
+        if reason is not None:
+            raise ProbeFailure("address_forbidden", {"address": ip, "reason": reason})
+        try:
+            link = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind)
+        except OSError as error:
+            if error.errno in OWN_ERRORS:
+                raise ProbeFailure("own_fault", {"detail": error.strerror or "socket"}, is_ours=True) from error
+            raise connect_failure(error) from error
+        link.setblocking(False)
+        if kind == socket.SOCK_STREAM:
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sockets.append(link)
+        return link
