@@ -2,6 +2,13 @@
 
 from apps.checks.types.base import CheckType
 from apps.checks.types.http import HttpCheck
+from apps.checks.types.statuspage import StatuspageCheck
 from apps.core.registry import Registry
 
-CHECK_TYPES: Registry[CheckType] = Registry("check types", (HttpCheck(),))
+CHECK_TYPES: Registry[CheckType] = Registry(
+    "check types",
+    (
+        HttpCheck(),
+        StatuspageCheck(),
+    ),
+)
