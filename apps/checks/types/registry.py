@@ -2,7 +2,11 @@
 
 from apps.checks.types.base import CheckType
 from apps.checks.types.http import HttpCheck
+from apps.checks.types.imap import ImapCheck
+from apps.checks.types.pop3 import Pop3Check
+from apps.checks.types.smtp import SmtpCheck
 from apps.checks.types.statuspage import StatuspageCheck
+from apps.checks.types.websocket import WebsocketCheck
 from apps.core.registry import Registry
 
 CHECK_TYPES: Registry[CheckType] = Registry(
@@ -10,5 +14,9 @@ CHECK_TYPES: Registry[CheckType] = Registry(
     (
         HttpCheck(),
         StatuspageCheck(),
+        WebsocketCheck(),
+        ImapCheck(),
+        Pop3Check(),
+        SmtpCheck(),
     ),
 )
