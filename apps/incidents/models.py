@@ -15,12 +15,16 @@ MAX_NOTE_LENGTH = 5_000
 
 
 class Outage(TenantModel):
-    """A time in which a check was not well. Opened by one flip, ended by a later one."""
+    """A time in which a check was not well. Opened by one flip, ended by a later one that says it is well again, or that
+    nobody watches any more. Losing sight of it, or maintenance, ends nothing: it may go on behind the curtain."""
 
     watched = TenantForeignKey(
         Check, on_delete=models.CASCADE, db_column="check_id", related_name="outages", db_index=False
     )
     severity = models.CharField(max_length=10, choices=Severity.choices, help_text=_("The worst it has been."))
+    latest_severity = models.CharField(
+        max_length=10, choices=Severity.choices, help_text=_("What it was when it was last seen.")
+    )
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     opened_by = TenantOneToOneField(Flip, on_delete=models.CASCADE, related_name="opened_outage")
@@ -62,8 +66,8 @@ class Outage(TenantModel):
 
     @property
     def severity_now(self) -> Severity | None:
-        """What it is at the moment: an outage that was down may be degraded by now. Reads the last flip."""
-        return Severity(self.last_flip.after) if self.is_open else None
+        """What it is at the moment, or was when it was last seen: an outage that was down may be degraded by now."""
+        return Severity(self.latest_severity) if self.is_open else None
 
 
 class OutageEntry(TenantModel):

@@ -5,8 +5,11 @@ from typing import Any
 
 from apps.checks.domain.results import NewResult
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Check, CheckState, Turn
+from apps.checks.models import MAIN_REGION, Check, CheckState, Turn
 from apps.core import clock
+
+# What the regions say of a check that is in a state.
+OPINIONS = {State.UP: Verdict.SUCCESS, State.DEGRADED: Verdict.DEGRADED, State.DOWN: Verdict.FAILURE}
 
 
 def make_check(
@@ -23,13 +26,21 @@ def make_check(
     check = Check.objects.create(name=name, **given)
     CheckState.objects.create(watched=check, state=state)
     at = due_at or clock.now() - timedelta(seconds=1)
-    Turn.objects.create(watched=check, due_at=at, claimable_at=at)
+    for region_id in check.regions:
+        Turn.objects.create(
+            watched=check,
+            region_id=region_id,
+            due_at=at,
+            claimable_at=None if state == State.PAUSED else at,
+            opinion=OPINIONS.get(state),
+        )
     return check
 
 
 def make_result(check: Check, verdict: Verdict = Verdict.SUCCESS, **fields: Any) -> NewResult:
-    """A result for the check's present turn."""
-    due_at = Turn.objects.get(watched=check).due_at
+    """A result for the check's present turn in a region."""
+    region_id = fields.setdefault("region_id", MAIN_REGION)
+    due_at = Turn.objects.get(watched=check, region_id=region_id).due_at
     given: dict[str, Any] = {"started_at": due_at, "total_ms": 12.5, **fields}
     if verdict == Verdict.FAILURE:
         given.setdefault("error_code", "connect_refused")

@@ -2,11 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from apps.checks.enums import State
 from apps.checks.models import Check, Flip
-from apps.core.ids import uuid7
 from apps.incidents.domain.outages import account_for_flips
 from apps.incidents.models import Outage
 
@@ -19,13 +17,12 @@ def minute(count: float) -> datetime:
 
 
 def make_flip(check: Check, after: State, at: datetime, **fields: Any) -> Flip:
-    """A change of state; the state before is that of the last flip, and its id follows, however short ago that was."""
-    last = Flip.objects.filter(watched=check).order_by("-id").first()
-    following = UUID(int=max(uuid7().int, last.id.int + 1 if last else 0))
+    """A change of state; the state before is that of the last flip."""
+    last = Flip.objects.filter(watched=check).order_by("-sequence").first()
     if after == State.DOWN:
         fields = {"error_code": "connect_refused", **fields}
     flip: Flip = Flip.objects.create(
-        id=following, watched=check, at=at, before=last.after if last else State.UP, after=after, **fields
+        watched=check, at=at, before=last.after if last else State.UP, after=after, **fields
     )
     return flip
 

@@ -1,6 +1,7 @@
 """Outages follow from flips, whatever the order in which the events arrive."""
 
 from collections import Counter
+from uuid import UUID
 
 import pytest
 
@@ -130,6 +131,75 @@ def test_pause_during_an_outage_ends_it_as_no_longer_watched(in_acme: Tenant) ->
     paused_at = Flip.objects.get(after=State.PAUSED).at
     assert outages() == [(Severity.DOWN, minute(0), paused_at, "connect_refused")]
     assert lines() == [(EntryKind.OPENED, minute(0)), (EntryKind.LOST_SIGHT, paused_at)]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "told_as"),
+    [(State.UNKNOWN, EntryKind.UNSEEN), (State.MAINTENANCE, EntryKind.IN_MAINTENANCE), (State.NEW, EntryKind.UNSEEN)],
+)
+def test_outage_out_of_sight_stays_open_until_the_check_is_seen_well(
+    in_acme: Tenant, hidden: State, told_as: EntryKind
+) -> None:
+    check = make_check()
+    for at, state in enumerate((State.DOWN, State.DEGRADED, hidden)):
+        make_flip(check, state, minute(at))
+    account_for_flips(check)
+    while_hidden = (Outage.objects.get().severity, Outage.objects.get().severity_now, Outage.objects.get().is_open)
+
+    make_flip(check, State.UP, minute(9))
+    account_for_flips(check)
+
+    assert while_hidden == (Severity.DOWN, Severity.DEGRADED, True)
+    assert outages() == [(Severity.DOWN, minute(0), minute(9), "connect_refused")]
+    assert lines() == [
+        (EntryKind.OPENED, minute(0)),
+        (EntryKind.IMPROVED, minute(1)),
+        (told_as, minute(2)),
+        (EntryKind.RESOLVED, minute(9)),
+    ]
+
+
+def test_outage_seen_again_as_before_goes_on_and_says_so(in_acme: Tenant) -> None:
+    check = make_check()
+    for at, state in enumerate((State.DOWN, State.UNKNOWN, State.MAINTENANCE, State.DOWN)):
+        make_flip(check, state, minute(at))
+
+    account_for_flips(check)
+
+    assert outages() == [(Severity.DOWN, minute(0), None, "connect_refused")]
+    assert [kind for kind, _at in lines()] == [
+        EntryKind.OPENED,
+        EntryKind.UNSEEN,
+        EntryKind.IN_MAINTENANCE,
+        EntryKind.SEEN_AGAIN,
+    ]
+    assert told() == {"incidents.outage_opened": 1, "incidents.outage_changed": 3}
+
+
+def test_pause_out_of_sight_ends_the_outage(in_acme: Tenant) -> None:
+    check = make_check()
+    for at, state in enumerate((State.DOWN, State.UNKNOWN, State.PAUSED, State.UNKNOWN)):
+        make_flip(check, state, minute(at))
+
+    account_for_flips(check)
+
+    assert outages() == [(Severity.DOWN, minute(0), minute(2), "connect_refused")]
+
+
+def test_flips_count_in_the_order_in_which_they_came_about_whatever_their_ids(in_acme: Tenant) -> None:
+    """Ids come from the clocks of several machines; one of them may be behind."""
+    check = make_check()
+    make_flip(check, State.DOWN, minute(0), id=UUID(int=9))
+    account_for_flips(check)
+    make_flip(check, State.UP, minute(1), id=UUID(int=5))
+    make_flip(check, State.DOWN, minute(2), id=UUID(int=3))
+
+    account_for_flips(check)
+
+    assert outages() == [
+        (Severity.DOWN, minute(0), minute(1), "connect_refused"),
+        (Severity.DOWN, minute(2), None, "connect_refused"),
+    ]
 
 
 def test_recovery_dated_before_the_beginning_ends_at_the_beginning(in_acme: Tenant) -> None:

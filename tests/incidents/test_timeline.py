@@ -32,6 +32,13 @@ NAMES = {"rule": "All", "channels": "Slack", "channel": "Slack", "title": "API i
         (EntryKind.IMPROVED, {}, "It answers, but slower than the check allows."),
         (EntryKind.RESOLVED, {}, ""),
         (EntryKind.LOST_SIGHT, {}, ""),
+        (EntryKind.SEEN_AGAIN, {}, ""),
+        (EntryKind.UNSEEN, {}, "Nothing is known of it for now. The outage may go on, so it stays open."),
+        (
+            EntryKind.IN_MAINTENANCE,
+            {},
+            "What is measured now judges nothing. The outage stays open until the check is well again.",
+        ),
         (EntryKind.NOTIFIED, NAMES, "Rule “All” wrote to Slack."),
         (EntryKind.SILENCED, NAMES, "A silence holds back what rule “All” would send."),
         (EntryKind.ACKNOWLEDGED, NAMES, "Rule “All” sends no more reminders."),

@@ -17,7 +17,8 @@ OK, SLOW, PARTIAL, OUT, CARE, BLANK = (
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [("up", OK), ("degraded", SLOW), ("down", OUT), ("unknown", BLANK), ("paused", BLANK)]
+    ("state", "status"),
+    [("up", OK), ("degraded", SLOW), ("down", OUT), ("unknown", BLANK), ("paused", BLANK), ("maintenance", CARE)],
 )
 def test_component_status(state: str, status: ComponentStatus) -> None:
     assert component_status(state) == status

@@ -145,12 +145,12 @@ def component(state: State = State.UP, born: datetime = SINCE) -> ComponentFact:
 
 
 def flips(*past: tuple[str, State, State]) -> list[FlipFact]:
-    return [FlipFact(UUID(int=10 + n), CHECK, at(when), before, after) for n, (when, before, after) in enumerate(past)]
+    return [FlipFact(10 + n, CHECK, at(when), before, after) for n, (when, before, after) in enumerate(past)]
 
 
 def outage(start: str, end: str | None, severity: str = "down", *, first: int = 10, last: int = 99) -> OutageFact:
     ended_at = at(end) if end else None
-    return OutageFact(UUID(int=5), CHECK, severity, at(start), ended_at, UUID(int=first), UUID(int=last))
+    return OutageFact(UUID(int=5), CHECK, severity, at(start), ended_at, first, last)
 
 
 def days(outages: Sequence[OutageFact], past: Sequence[FlipFact], state: State = State.UP) -> Day:
@@ -194,6 +194,18 @@ def test_pause_and_first_result_are_not_uptime() -> None:
     )
 
     assert days([], past) == Day(up=DAY - HOUR - 2 * HOUR - 30 * MINUTE)
+
+
+@pytest.mark.parametrize("hidden", [State.UNKNOWN, State.MAINTENANCE, State.PAUSED])
+def test_time_out_of_sight_within_an_outage_counts_neither_as_up_nor_as_down(hidden: State) -> None:
+    past = flips(
+        ("20 10:00", State.UP, State.DOWN),
+        ("20 11:00", State.DOWN, hidden),
+        ("20 14:00", hidden, State.DOWN),
+        ("20 15:00", State.DOWN, State.UP),
+    )
+
+    assert days([outage("20 10:00", "20 15:00")], past) == Day(up=DAY - 5 * HOUR, down=2 * HOUR)
 
 
 def test_moments_belong_to_their_outage() -> None:

@@ -1,4 +1,8 @@
-"""Outages follow from flips: opening, changing and resolving them."""
+"""Outages follow from flips: opening, changing and resolving them.
+
+An open outage ends when its check is up or paused. While nothing is measured, and during maintenance, nobody knows whether
+it goes on; it stays open, its timeline says so, and the next thing that is seen decides.
+"""
 
 from django.db import transaction
 
@@ -11,6 +15,11 @@ from apps.incidents.events import OutageChanged, OutageOpened, OutageResolved
 from apps.incidents.models import Outage, OutageEntry
 
 UNWELL = {State.DOWN: Severity.DOWN, State.DEGRADED: Severity.DEGRADED}
+OUT_OF_SIGHT = {
+    State.NEW: EntryKind.UNSEEN,
+    State.UNKNOWN: EntryKind.UNSEEN,
+    State.MAINTENANCE: EntryKind.IN_MAINTENANCE,
+}
 
 
 @transaction.atomic
@@ -21,10 +30,11 @@ def account_for_flips(check: Check) -> None:
     makes the order in which they come irrelevant. The weak lock lets others write rows that refer to the check meanwhile.
     """
     Check.objects.select_for_update(no_key=True).get(id=check.id)
-    outage = Outage.objects.filter(watched=check).order_by("-id").first()
-    news = Flip.objects.filter(watched=check).order_by("id")
+    known = Outage.objects.filter(watched=check).select_related("last_flip")
+    outage = known.order_by("-last_flip__sequence").first()
+    news = Flip.objects.filter(watched=check).order_by("sequence")
     if outage:
-        news = news.filter(id__gt=outage.last_flip_id)
+        news = news.filter(sequence__gt=outage.last_flip.sequence)
     for flip in news:
         outage = _account(check, outage if outage and outage.is_open else None, flip)
 
@@ -36,6 +46,8 @@ def _account(check: Check, outage: Outage | None, flip: Flip) -> Outage | None:
     outage.last_flip = flip
     if severity:
         _change_outage(outage, flip, severity)
+    elif flip.after in OUT_OF_SIGHT:
+        _keep_outage(outage, flip, OUT_OF_SIGHT[State(flip.after)])
     else:
         _resolve_outage(outage, flip)
     return outage
@@ -45,6 +57,7 @@ def _open_outage(check: Check, flip: Flip, severity: Severity) -> Outage:
     outage: Outage = Outage.objects.create(
         watched=check,
         severity=severity,
+        latest_severity=severity,
         started_at=flip.at,
         opened_by=flip,
         last_flip=flip,
@@ -57,10 +70,19 @@ def _open_outage(check: Check, flip: Flip, severity: Severity) -> Outage:
 
 
 def _change_outage(outage: Outage, flip: Flip, severity: Severity) -> None:
+    before, outage.latest_severity = outage.latest_severity, severity
     if severity == Severity.DOWN:
         outage.severity, outage.error_code, outage.error_values = severity, flip.error_code, flip.error_values
+    if before == severity:
+        _keep_outage(outage, flip, EntryKind.SEEN_AGAIN)
+    else:
+        _keep_outage(outage, flip, EntryKind.WORSENED if severity == Severity.DOWN else EntryKind.IMPROVED)
+
+
+def _keep_outage(outage: Outage, flip: Flip, kind: EntryKind) -> None:
+    """Go on with an open outage: those who watch it look again, whatever changed."""
     outage.save()
-    _tell(outage, flip, EntryKind.WORSENED if severity == Severity.DOWN else EntryKind.IMPROVED)
+    _tell(outage, flip, kind)
     emit(OutageChanged(tenant_id=current_tenant_id(), check_id=outage.watched_id, outage_id=outage.id))
 
 

@@ -50,6 +50,10 @@ def _write(outage_id: UUID, kind: EntryKind, **fields: Any) -> OutageEntry:
 
 
 SENTENCES = {
+    EntryKind.UNSEEN: _("Nothing is known of it for now. The outage may go on, so it stays open."),
+    EntryKind.IN_MAINTENANCE: _(
+        "What is measured now judges nothing. The outage stays open until the check is well again."
+    ),
     EntryKind.NOTIFIED: _("Rule “%(rule)s” wrote to %(channels)s."),
     EntryKind.SILENCED: _("A silence holds back what rule “%(rule)s” would send."),
     EntryKind.ACKNOWLEDGED: _("Rule “%(rule)s” sends no more reminders."),

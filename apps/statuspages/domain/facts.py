@@ -37,15 +37,15 @@ class OutageFact:
     severity: str
     started_at: datetime
     ended_at: datetime | None
-    first_flip: UUID
-    last_flip: UUID
+    first_flip: int
+    last_flip: int
 
 
 @dataclass(frozen=True, slots=True)
 class FlipFact:
-    """A change of a check's state."""
+    """A change of a check's state; ``sequence`` is its place in their order."""
 
-    id: UUID
+    sequence: int
     check_id: UUID
     at: datetime
     before: str
@@ -60,13 +60,14 @@ class Moment:
     state: str
 
 
-UNSEEN = frozenset({State.UNKNOWN, State.PAUSED})
+# Time that counts neither as up nor as down, also within an outage that stays open meanwhile.
+UNSEEN = frozenset({State.NEW, State.UNKNOWN, State.PAUSED, State.MAINTENANCE})
 
 
 def moments_of(outage: OutageFact, flips: Sequence[FlipFact]) -> list[Moment]:
     """Return what happened during an outage, oldest first, from the check's flips in their order."""
-    first = bisect_left(flips, outage.first_flip, key=attrgetter("id"))
-    end = bisect_right(flips, outage.last_flip, key=attrgetter("id"))
+    first = bisect_left(flips, outage.first_flip, key=attrgetter("sequence"))
+    end = bisect_right(flips, outage.last_flip, key=attrgetter("sequence"))
     return [Moment(max(flip.at, outage.started_at), flip.after) for flip in flips[first:end]]
 
 
@@ -100,9 +101,9 @@ def history_of(
     unwell = merged([*by_severity[Severity.DOWN], *by_severity[Severity.DEGRADED]])
     was_down = common(unwell, states.get(State.DOWN, ()))
     was_degraded = without(common(unwell, states.get(State.DEGRADED, ())), was_down)
-    told = [*was_down, *was_degraded]
+    unseen = [part for state in UNSEEN for part in states.get(state, ())]
+    told = [*was_down, *was_degraded, *unseen]
     down = was_down + without(by_severity[Severity.DOWN], told)
     degraded = was_degraded + without(by_severity[Severity.DEGRADED], told)
-    unseen = [part for state in UNSEEN for part in states.get(state, ())]
     born = span(component.watched_since, now).start
     return History(born=born, now=span(now, now).end, down=down, degraded=degraded, unseen=unseen)

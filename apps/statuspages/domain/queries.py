@@ -11,7 +11,15 @@ from apps.incidents.models import Outage
 from apps.statuspages.domain.facts import ComponentFact, FlipFact, OutageFact
 from apps.statuspages.models import Component, StatusPage
 
-OUTAGE_COLUMNS = ("id", "watched_id", "severity", "started_at", "ended_at", "opened_by_id", "last_flip_id")
+OUTAGE_COLUMNS = (
+    "id",
+    "watched_id",
+    "severity",
+    "started_at",
+    "ended_at",
+    "opened_by__sequence",
+    "last_flip__sequence",
+)
 
 
 def shown_components(page: StatusPage) -> list[ComponentFact]:
@@ -38,9 +46,9 @@ def latest_outages(check_ids: Collection[UUID], limit: int) -> list[OutageFact]:
 
 def flips_since(check_ids: Collection[UUID], since: datetime) -> dict[UUID, list[FlipFact]]:
     """Return each check's flips since then, in their order."""
-    rows = Flip.objects.filter(watched_id__in=check_ids, at__gte=since).order_by("id")
+    rows = Flip.objects.filter(watched_id__in=check_ids, at__gte=since).order_by("sequence")
     by_check: dict[UUID, list[FlipFact]] = {check_id: [] for check_id in check_ids}
-    for row in rows.values_list("id", "watched_id", "at", "before", "after"):
+    for row in rows.values_list("sequence", "watched_id", "at", "before", "after"):
         by_check[row[1]].append(FlipFact(*row))
     return by_check
 

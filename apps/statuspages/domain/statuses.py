@@ -10,8 +10,10 @@ OF_STATE = {
     State.DEGRADED: ComponentStatus.DEGRADED,
     State.DOWN: ComponentStatus.MAJOR_OUTAGE,
     # Nobody looks: saying anything else would be a guess.
+    State.NEW: ComponentStatus.UNKNOWN,
     State.UNKNOWN: ComponentStatus.UNKNOWN,
     State.PAUSED: ComponentStatus.UNKNOWN,
+    State.MAINTENANCE: ComponentStatus.MAINTENANCE,
 }
 OUTAGES = {ComponentStatus.PARTIAL_OUTAGE, ComponentStatus.MAJOR_OUTAGE}
 

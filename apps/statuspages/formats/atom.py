@@ -8,7 +8,6 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from apps.statuspages.domain.board import ShownOutage
-from apps.statuspages.domain.statuses import component_status
 from apps.statuspages.formats.addresses import outage_url, public_url
 from apps.statuspages.formats.sentences import duration, moment_text
 from apps.statuspages.models import StatusPage
@@ -47,9 +46,7 @@ def feed(page: StatusPage, outages: Iterable[ShownOutage]) -> str:
 
 def story(outage: ShownOutage) -> str:
     """Tell an outage in plain text, one line a change."""
-    lines = [
-        f"{moment.at:%Y-%m-%d %H:%M} UTC: {moment_text(component_status(moment.state))}" for moment in outage.moments
-    ]
+    lines = [f"{moment.at:%Y-%m-%d %H:%M} UTC: {moment_text(moment.state)}" for moment in outage.moments]
     if outage.seconds is not None:
         lines.append(_("It lasted %(duration)s.") % {"duration": duration(outage.seconds)})
     return "\n".join(lines)

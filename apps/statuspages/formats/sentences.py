@@ -7,22 +7,26 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from apps.checks.enums import State
 from apps.statuspages.domain.board import Board
 from apps.statuspages.domain.uptime import Day, Uptime
-from apps.statuspages.enums import ComponentStatus, Indicator
+from apps.statuspages.enums import Indicator
 
-MOMENTS: dict[ComponentStatus, Promise] = {
-    ComponentStatus.MAJOR_OUTAGE: gettext_lazy("Not available."),
-    ComponentStatus.DEGRADED: gettext_lazy("Slower than it should be."),
-    ComponentStatus.OPERATIONAL: gettext_lazy("Works as it should again."),
-    ComponentStatus.UNKNOWN: gettext_lazy("No longer watched, so the outage is closed here."),
+MOMENTS: dict[State, Promise] = {
+    State.DOWN: gettext_lazy("Not available."),
+    State.DEGRADED: gettext_lazy("Slower than it should be."),
+    State.UP: gettext_lazy("Works as it should again."),
+    State.PAUSED: gettext_lazy("No longer watched, so the outage is closed here."),
+    State.MAINTENANCE: gettext_lazy("Under maintenance."),
+    State.UNKNOWN: gettext_lazy("Not measured at the moment."),
+    State.NEW: gettext_lazy("Not measured at the moment."),
 }
 NAMED = 3
 
 
-def moment_text(after: ComponentStatus) -> str:
-    """Say what a component became during an outage."""
-    return str(MOMENTS[after])
+def moment_text(after: str) -> str:
+    """Say what a component's check became during an outage."""
+    return str(MOMENTS[State(after)])
 
 
 def headline(board: Board) -> str:

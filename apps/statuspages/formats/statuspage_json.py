@@ -151,7 +151,7 @@ def _update(
     return {
         "id": str(uuid5(outage.id, str(number))),
         "status": "resolved" if is_last else "investigating",
-        "body": moment_text(after),
+        "body": moment_text(moment.state),
         "incident_id": str(outage.id),
         "created_at": at,
         "updated_at": at,

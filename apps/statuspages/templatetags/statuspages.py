@@ -65,7 +65,7 @@ def moment_status(moment: Moment) -> ComponentStatus:
 
 @register.filter
 def moment_text(moment: Moment) -> str:
-    return sentences.moment_text(component_status(moment.state))
+    return sentences.moment_text(moment.state)
 
 
 @register.filter
