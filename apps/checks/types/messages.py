@@ -87,6 +87,10 @@ MESSAGES: Mapping[str, Message] = {
         _("The server offers no way to log in that can be used here (%(offered)s)."),
         _("Switch encryption on, or let the server offer password logins."),
     ),
+    "server_unproven": (
+        _("The server could not prove that it knows the password."),
+        _("Something else may be answering in its place: check host, port and encryption."),
+    ),
     "encryption_missing": (
         _("The server does not offer encryption."),
         _("Switch TLS on at the server, or change the check's encryption."),
