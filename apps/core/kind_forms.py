@@ -4,7 +4,15 @@ from typing import Any, Generic, TypeVar
 
 from django import forms
 
-from apps.core.kinds import Config, ConfigErrors, config_form_fields, dump_config, is_secret_setting, parse_config
+from apps.core.kinds import (
+    Config,
+    ConfigErrors,
+    config_form_fields,
+    dump_config,
+    is_required_setting,
+    is_secret_setting,
+    parse_config,
+)
 
 PREFIX = "config-"
 C = TypeVar("C", bound=Config)
@@ -14,6 +22,7 @@ class KindForm(forms.Form, Generic[C]):
     """Adds one ``config-…`` field per setting; after validation ``parsed_config`` is the typed configuration.
 
     ``stored`` is the configuration being edited: its secrets are not shown, and an empty secret field keeps them.
+    A setting that a form does not send at all keeps its stored value, or its default.
     """
 
     def __init__(self, *args: Any, config_class: type[C], stored: C | None = None, **kwargs: Any) -> None:
@@ -26,13 +35,22 @@ class KindForm(forms.Form, Generic[C]):
                 is_secret = is_secret_setting(config_class, name)
                 field.initial = None if is_secret else shown[name]
                 field.required = field.required and not is_secret
+            if self._is_left_out(PREFIX + name, field):
+                field.required = field.required and is_required_setting(config_class, name)
             self.fields[PREFIX + name] = field
+
+    def _is_left_out(self, name: str, field: forms.Field) -> bool:
+        return self.is_bound and field.widget.value_omitted_from_data(self.data, self.files, self.add_prefix(name))
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if any(name.startswith(PREFIX) for name in self.errors):
             return cleaned
-        given = {name.removeprefix(PREFIX): value for name, value in cleaned.items() if name.startswith(PREFIX)}
+        given = {
+            name.removeprefix(PREFIX): value
+            for name, value in cleaned.items()
+            if name.startswith(PREFIX) and not self._is_left_out(name, self.fields[name])
+        }
         try:
             self.parsed_config = parse_config(self._config_class, given, stored=self._stored)
         except ConfigErrors as error:

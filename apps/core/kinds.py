@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.kind_fields import LinesField, ObjectsField, PairsField, StructuredField
+
 Text = str | Promise
 MASK = "••••"
 
@@ -31,6 +33,7 @@ class Widget(StrEnum):
     URL = "url"
     EMAIL = "email"
     SECRET = "secret"  # noqa: S105 - a widget's name
+    CODE = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,54 +67,16 @@ def setting(default: Any = MISSING, **options: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Base of every kind's configuration. Fields are str, int, bool, or dict[str, str], declared with `setting`."""
+    """Base of every kind's configuration. Fields are declared with `setting`.
+
+    Their types: str, int, bool, dict[str, str], list[str], or list[dict[str, Any]] for JSON objects.
+    """
 
     def clean(self) -> None:
         """Check rules between fields; raise `ValidationError` with a dict of field to message."""
 
 
 C = TypeVar("C", bound=Config)
-
-
-class PairsField(forms.CharField):
-    """Names and values, one ``Name: value`` a line in a form, an object of strings over the API."""
-
-    default_error_messages = {
-        "line": _("Write one “Name: value” pair a line; “%(line)s” has no colon."),
-        "object": _("Give an object of strings, such as {“Name”: “value”}."),
-    }
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(strip=True, **options)
-        self._checks = tuple(options.get("validators", ()))  # CharField adds its own, which measure text
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return "\n".join(f"{name}: {text}" for name, text in value.items())
-        return value
-
-    def to_python(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            if not all(isinstance(part, str) for pair in value.items() for part in pair):
-                raise ValidationError(self.error_messages["object"], code="object")
-            return dict(value)
-        pairs: dict[str, str] = {}
-        for line in str(super().to_python(value) or "").splitlines():
-            name, colon, text = line.partition(":")
-            if not line.strip():
-                continue
-            if not colon or not name.strip():
-                raise ValidationError(self.error_messages["line"], code="line", params={"line": line[:60]})
-            pairs[name.strip()] = text.strip()
-        return pairs
-
-    def run_validators(self, value: Any) -> None:
-        if any("\x00" in part or "\n" in part or "\r" in part for pair in value.items() for part in pair):
-            raise ValidationError(_("Names and values are single lines without control characters."), code="control")
-        if self.max_length and sum(len(part) for pair in value.items() for part in pair) > self.max_length:
-            raise ValidationError(_("This is too long."), code="max_length")
-        for check in self._checks:
-            check(value)
 
 
 def _setting_of(entry: Field[Any]) -> Setting:
@@ -126,7 +91,19 @@ WIDGETS: dict[Widget, Callable[[], forms.Widget]] = {
     Widget.URL: forms.URLInput,
     Widget.EMAIL: forms.EmailInput,
     Widget.SECRET: lambda: forms.PasswordInput(attrs={"autocomplete": "off"}),
+    Widget.CODE: lambda: _code_area(10),
 }
+STRUCTURED_FIELDS: tuple[tuple[Any, type[StructuredField], Callable[[], forms.Widget]], ...] = (
+    (dict[str, str], PairsField, lambda: forms.Textarea(attrs={"rows": 3})),
+    (list[str], LinesField, lambda: _code_area(4)),
+    (list[dict[str, Any]], ObjectsField, lambda: _code_area(14)),
+)
+
+
+def _code_area(rows: int) -> forms.Textarea:
+    return forms.Textarea(
+        attrs={"rows": rows, "class": "font-monospace", "spellcheck": "false", "autocapitalize": "off"}
+    )
 
 
 def _form_field(entry: Field[Any], python_type: Any) -> forms.Field:
@@ -138,13 +115,15 @@ def _form_field(entry: Field[Any], python_type: Any) -> forms.Field:
         common["validators"] = [given.check]
     if python_type is bool:
         return forms.BooleanField(**{**common, "required": False})
-    if python_type is int:
-        return forms.IntegerField(min_value=given.low, max_value=given.high, **common)
+    if python_type is int:  # an optional one may be left out, but not emptied: no number is no value of its type
+        return forms.IntegerField(min_value=given.low, max_value=given.high, **{**common, "required": True})
     if given.choices:
-        return forms.ChoiceField(choices=given.choices, **common)
+        may_be_empty = any(value == "" for value, _label in given.choices)
+        return forms.ChoiceField(choices=given.choices, **{**common, "required": not may_be_empty})
     common["max_length"] = given.max_length
-    if python_type == dict[str, str]:
-        return PairsField(widget=forms.Textarea(attrs={"rows": 3}), **common)
+    for declared, structured, widget in STRUCTURED_FIELDS:
+        if python_type == declared:
+            return structured(widget=widget(), **common)
     made: forms.Field = forms.CharField(widget=WIDGETS[given.widget](), **common)
     if given.placeholder:
         made.widget.attrs["placeholder"] = given.placeholder
@@ -206,13 +185,29 @@ def _cleaned(form_field: forms.Field, raw: Any) -> Any:
         if raw not in (True, False, None, "", "on", "true", "false", "True", "False"):
             raise ValidationError(_("Give true or false."))
         return form_field.clean(raw)
-    if isinstance(raw, bool) or (isinstance(raw, list | dict | float) and not isinstance(form_field, PairsField)):
+    if isinstance(raw, bool) or (isinstance(raw, list | dict | float) and not isinstance(form_field, StructuredField)):
         raise ValidationError(_("This has the wrong type."))
     if isinstance(raw, int) and not isinstance(form_field, forms.IntegerField):
         raise ValidationError(_("Give text in quotes."))
-    if isinstance(raw, str) and "\x00" in raw:
-        raise ValidationError(_("Null characters are not allowed."))
-    return form_field.clean(raw)
+    _refuse_unstorable(raw)
+    cleaned = form_field.clean(raw)
+    _refuse_unstorable(cleaned)  # what stood escaped in a JSON text
+    return cleaned
+
+
+def _refuse_unstorable(given: Any) -> None:
+    """PostgreSQL cannot keep null characters or lone surrogates."""
+    left = [given]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str) and "\x00" in value:
+            raise ValidationError(_("Null characters are not allowed."))
+        elif isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):
+            raise ValidationError(_("This has half of a character that takes two (a lone surrogate); remove it."))
 
 
 def dump_config(config: Config) -> dict[str, Any]:
@@ -229,6 +224,10 @@ def load_config(config: type[C], stored: Mapping[str, Any]) -> C:
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _masked(text) for name, text in value.items()}
+    if isinstance(value, list):
+        return [_masked(part) for part in value]
+    if not isinstance(value, str):
+        return value and MASK
     return f"{MASK}{value[-4:] if len(value) >= 12 else ''}" if value else value
 
 
@@ -252,3 +251,8 @@ def split_config(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
 def is_secret_setting(config: type[Config], name: str) -> bool:
     """Tell whether a setting is never shown back."""
     return any(entry.name == name and _setting_of(entry).is_secret for entry in fields(config))
+
+
+def is_required_setting(config: type[Config], name: str) -> bool:
+    """Tell whether a setting has no default."""
+    return any(entry.name == name and _setting_of(entry).is_required for entry in fields(config))

@@ -78,6 +78,17 @@ def test_stored_values_come_back_and_forgotten_settings_are_passed_over() -> Non
         ({**FULL, "url": "x" * 31}, {"url": ["Ensure this value has at most 30 characters (it has 31)."]}),
         ({**FULL, "count": True}, {"count": ["This has the wrong type."]}),
         ({**FULL, "count": 3}, {"count": ["Give an even number."]}),
+        ({**FULL, "count": ""}, {"count": ["This field is required."]}),
+        ({**FULL, "count": None}, {"count": ["This field is required."]}),
+        ({**FULL, "mode": ""}, {"mode": ["This field is required."]}),
+        (
+            {**FULL, "url": "a\ud800b"},
+            {"url": ["This has half of a character that takes two (a lone surrogate); remove it."]},
+        ),
+        (
+            {**FULL, "headers": {"A": "\udfff"}},
+            {"headers": ["This has half of a character that takes two (a lone surrogate); remove it."]},
+        ),
         ({**FULL, "count": 12}, {"count": ["Ensure this value is less than or equal to 10."]}),
         ({**FULL, "is_loud": "perhaps"}, {"is_loud": ["Give true or false."]}),
         ({**FULL, "mode": "c"}, {"mode": ["Select a valid choice. c is not one of the available choices."]}),
@@ -91,7 +102,7 @@ def test_stored_values_come_back_and_forgotten_settings_are_passed_over() -> Non
             {**FULL, "headers": {"A": "b\r\nC: d"}},
             {"headers": ["Names and values are single lines without control characters."]},
         ),
-        ({**FULL, "headers": {"A": "b" * 40}}, {"headers": ["This is too long."]}),
+        ({**FULL, "headers": {"A": "b" * 40}}, {"headers": ["This is too long: 40 characters are the most."]}),
     ],
 )
 def test_wrong_setting_is_named(given: dict[str, Any], errors: dict[str, list[str]]) -> None:
@@ -113,7 +124,7 @@ def test_form_fields_carry_labels_widgets_and_limits() -> None:
     made = config_form_fields(Sample)
 
     assert list(made) == ["url", "count", "is_loud", "mode", "headers", "token"]
-    assert [made[name].required for name in made] == [True, False, False, False, False, False]
+    assert [made[name].required for name in made] == [True, True, False, True, False, False]
     assert made["url"].widget.attrs["placeholder"] == "https://"
     assert isinstance(made["token"].widget, forms.PasswordInput)
 
