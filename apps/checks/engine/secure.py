@@ -11,6 +11,7 @@ from apps.core.http.failures import CERTIFICATE_CODES, UNPRINTABLE
 
 CONTEXTS_KEPT = 256
 RECORD = 16_384
+DER = 2  # OpenSSL's X509_FILETYPE_ASN1
 
 
 class SecureChannel:
@@ -70,16 +71,13 @@ class SecureChannel:
         """Return the peer's chain as it was sent, as DER."""
         # A public method since Python 3.13 only; the inner one has stood since 3.10.
         inner = cast("Any", self._object)._sslobj
-        return tuple(certificate.public_bytes(_DER) for certificate in inner.get_unverified_chain() or ())
+        return tuple(certificate.public_bytes(DER) for certificate in inner.get_unverified_chain() or ())
 
     def version(self) -> str:
         return self._object.version() or ""
 
     def alpn(self) -> str:
         return self._object.selected_alpn_protocol() or ""
-
-
-_DER = 1  # _ssl.ENCODING_DER
 
 
 def tls_failure(error: ssl.SSLError) -> ProbeFailure:

@@ -6,6 +6,8 @@ from apps.checks.types.imap import ImapCheck
 from apps.checks.types.pop3 import Pop3Check
 from apps.checks.types.smtp import SmtpCheck
 from apps.checks.types.statuspage import StatuspageCheck
+from apps.checks.types.tcp import TcpCheck
+from apps.checks.types.udp import UdpCheck
 from apps.checks.types.websocket import WebsocketCheck
 from apps.core.registry import Registry
 
@@ -15,6 +17,8 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         HttpCheck(),
         StatuspageCheck(),
         WebsocketCheck(),
+        TcpCheck(),
+        UdpCheck(),
         ImapCheck(),
         Pop3Check(),
         SmtpCheck(),

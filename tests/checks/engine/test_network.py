@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trustme
+from cryptography import x509
 
 from apps.checks.engine import secure
 from apps.checks.engine.network import LoopNetwork
@@ -49,6 +50,10 @@ def _server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
     return context
+
+
+def _issuer(authority: trustme.CA) -> x509.Name:
+    return x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
 
 
 def _closed_port() -> int:
@@ -272,6 +277,7 @@ async def test_secured_stream_has_its_phase_version_and_chain(authority: trustme
         assert stream.tls_ms is not None
         assert (stream.tls_version(), stream.alpn(), len(stream.certificates())) == ("TLSv1.3", "", 1)
         assert net.phases.certificate == stream.certificates()[0]
+        assert x509.load_der_x509_certificate(stream.certificates()[0]).issuer == _issuer(authority)
 
 
 @pytest.mark.usefixtures("_trusted")
