@@ -1,0 +1,138 @@
+"""What a ping does to a heartbeat, and when its silence is a failure. Pure: values in, values out.
+
+The rules are those of Healthchecks, so that existing jobs mean the same here. A job may say that it starts; then it is
+*running* until it reports success or failure, and down once it has run for longer than its grace.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from apps.checks.enums import State
+from apps.checks.types.heartbeat import HeartbeatConfig, Signal
+
+# A run that took longer was hardly one run: a lost report lies between.
+MAX_DURATION = timedelta(hours=72)
+# In these nothing is expected on schedule: no report has come since it was made, paused or resumed.
+UNEXPECTING = frozenset({State.NEW, State.PAUSED})
+# In these a ping changes no state: a maintenance window ends by itself.
+HELD = frozenset({State.MAINTENANCE})
+VERDICTS = {Signal.SUCCESS: State.UP, Signal.FAIL: State.DOWN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What is known of a heartbeat. ``last_ping_at`` is the last success or failure."""
+
+    state: State = State.NEW
+    last_ping_at: datetime | None = None
+    last_start_at: datetime | None = None
+    last_start_run: UUID | None = None
+    last_duration: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One ping as it came in."""
+
+    signal: Signal
+    at: datetime
+    run_id: UUID | None = None
+    exit_status: int | None = None
+    is_post: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A heartbeat after a ping: what the ping counted as, and how long the run took that it ended."""
+
+    beat: Beat
+    signal: Signal
+    duration: timedelta | None = None
+
+
+def signal_of(report: Report, config: HeartbeatConfig, state: State) -> Signal:
+    """Return what a ping counts as."""
+    if state == State.PAUSED and config.manual_resume:
+        return Signal.IGNORED
+    if report.exit_status:
+        return Signal.FAIL
+    if report.signal != Signal.SUCCESS:
+        return report.signal
+    if config.only_post and not report.is_post:
+        return Signal.IGNORED
+    if config.filters_body and report.exit_status is None:
+        return signal_in(report.text, config)
+    return Signal.SUCCESS
+
+
+def signal_in(text: str, config: HeartbeatConfig) -> Signal:
+    """Return what the keywords found in a text say; none of them: nothing."""
+    return next(
+        (signal for signal, words in config.keywords if any(word in text for word in words)),
+        Signal.IGNORED,
+    )
+
+
+def hear(beat: Beat, report: Report, config: HeartbeatConfig) -> Heard:
+    """Return the heartbeat after a ping."""
+    signal = signal_of(report, config, beat.state)
+    if signal == Signal.START:
+        return Heard(replace(beat, last_start_at=report.at, last_start_run=report.run_id), signal)
+    if signal not in VERDICTS:
+        return Heard(beat, signal)
+    duration = _duration(beat, report)
+    ends_run = beat.last_start_run == report.run_id or signal == Signal.FAIL or report.run_id is None
+    return Heard(
+        Beat(
+            state=beat.state if beat.state in HELD else VERDICTS[signal],
+            last_ping_at=report.at,
+            last_start_at=None if ends_run else beat.last_start_at,
+            last_start_run=None if ends_run else beat.last_start_run,
+            last_duration=duration,
+        ),
+        signal,
+        duration,
+    )
+
+
+def _duration(beat: Beat, report: Report) -> timedelta | None:
+    """Return how long the run took, if it is this run whose start was heard."""
+    if beat.last_start_at is None or beat.last_start_run != report.run_id:
+        return None
+    duration = report.at - beat.last_start_at
+    return duration if timedelta(0) <= duration <= MAX_DURATION else None
+
+
+def expected_at(beat: Beat, config: HeartbeatConfig) -> datetime | None:
+    """Return when the next report is expected by schedule; None while nothing is."""
+    if beat.state in UNEXPECTING or beat.last_ping_at is None:
+        return None
+    return config.rhythm.following(beat.last_ping_at)
+
+
+def deadline(beat: Beat, config: HeartbeatConfig) -> datetime | None:
+    """Return the instant from which silence means down; None where nothing is expected or it is down already."""
+    if beat.state == State.DOWN:
+        return None
+    awaited = [at for at in (expected_at(beat, config), beat.last_start_at) if at is not None]
+    return min(awaited) + config.grace if awaited else None
+
+
+def is_overrun(beat: Beat, config: HeartbeatConfig, at: datetime) -> bool:
+    """Tell whether it is a run that did not end, rather than a report that did not come, that made it down at ``at``."""
+    return beat.last_start_at is not None and beat.last_start_at + config.grace <= at
+
+
+def phase(beat: Beat, config: HeartbeatConfig, now: datetime) -> str:
+    """Return Healthchecks' word for the state: besides the stored ones ``started`` and ``grace``."""
+    limit = deadline(beat, config)
+    if limit is not None and now >= limit:
+        return State.DOWN
+    if beat.last_start_at is not None and beat.state != State.DOWN:
+        return "started"
+    expected = expected_at(beat, config)
+    if beat.state == State.UP and expected is not None and now >= expected:
+        return "grace"
+    return beat.state

@@ -1,0 +1,215 @@
+"""The heartbeat: nothing is sent out, a job reports by itself, and its silence is the failure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, ClassVar, cast
+
+from django.core.exceptions import ValidationError
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.enums import Verdict
+from apps.checks.types.base import Fact, Group, Outcome, ProbeContext
+from apps.checks.types.messages import Message
+from apps.checks.types.schedules import (
+    BadSchedule,
+    Calendar,
+    Cron,
+    Every,
+    Schedule,
+    check_calendar,
+    check_cron,
+    check_zone,
+)
+from apps.core.kinds import Config as BaseConfig
+from apps.core.kinds import Text, Widget, setting
+
+YEAR_SECONDS = 31_536_000
+
+
+class Signal(TextChoices):
+    """What a ping says."""
+
+    SUCCESS = "success", _("Success")
+    START = "start", _("Start")
+    FAIL = "fail", _("Failure")
+    LOG = "log", _("Log")
+    IGNORED = "ign", _("Ignored")
+
+
+class Rhythm(TextChoices):
+    """How a heartbeat's schedule is written."""
+
+    SIMPLE = "simple", _("Every so often")
+    CRON = "cron", _("Cron expression")
+    ON_CALENDAR = "oncalendar", _("systemd OnCalendar")
+
+
+def _refusing(check: Callable[[str], None], message: Any) -> Callable[[str], None]:
+    """Return a validator for a text that may be empty."""
+
+    def validate(text: str) -> None:
+        try:
+            if text:
+                check(text)
+        except BadSchedule as error:
+            raise ValidationError(message, code="schedule") from error
+
+    return validate
+
+
+def _keywords(label: Text) -> Any:
+    return setting("", label=label, help=_("Words separated by commas; upper and lower case matter."), max_length=200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeartbeatConfig(BaseConfig):
+    """When a job is expected to report, and how its reports are read."""
+
+    schedule: str = setting(Rhythm.SIMPLE.value, label=_("Schedule"), choices=tuple(Rhythm.choices))
+    period_seconds: int = setting(
+        86_400,
+        label=_("Expected every"),
+        help=_("Seconds between two reports, at most; from a minute up to a year."),
+        low=60,
+        high=YEAR_SECONDS,
+    )
+    cron: str = setting(
+        "",
+        label=_("Cron expression"),
+        help=_("Five fields, as in a crontab: 0 3 * * *."),
+        placeholder="0 3 * * *",
+        max_length=200,
+        check=_refusing(check_cron, _("This is no cron expression of five fields that ever comes true.")),
+    )
+    on_calendar: str = setting(
+        "",
+        label=_("OnCalendar expressions"),
+        help=_("As in a systemd timer, one a line: Mon..Fri 03:00."),
+        widget=Widget.AREA,
+        placeholder="Mon..Fri 03:00",
+        max_length=1_000,
+        check=_refusing(check_calendar, _("One of these is no OnCalendar expression that ever comes true.")),
+    )
+    time_zone: str = setting(
+        "UTC",
+        label=_("Time zone"),
+        help=_("The clock that the schedule goes by, such as Europe/Berlin."),
+        max_length=60,
+        check=_refusing(check_zone, _("There is no such time zone.")),
+    )
+    grace_seconds: int = setting(
+        3_600,
+        label=_("Grace"),
+        help=_("Seconds a report may be late, and a started job may take, before it counts as down."),
+        low=60,
+        high=YEAR_SECONDS,
+    )
+    filters_body: bool = setting(
+        False,
+        label=_("Judge reports by their text"),
+        help=_("Look for the keywords below in what is sent; a text with none of them is kept and changes nothing."),
+    )
+    failure_keywords: str = _keywords(_("Failure keywords"))
+    success_keywords: str = _keywords(_("Success keywords"))
+    start_keywords: str = _keywords(_("Start keywords"))
+    manual_resume: bool = setting(
+        False,
+        label=_("Stay paused until resumed by hand"),
+        help=_("Otherwise a report ends the pause."),
+    )
+    only_post: bool = setting(
+        False,
+        label=_("Only POST reports"),
+        help=_("Success by GET or HEAD is kept and changes nothing, so that a link preview is no success."),
+    )
+
+    def clean(self) -> None:
+        errors: dict[str, Any] = {
+            name: _("This cannot be empty.") for name in ("schedule", "time_zone") if not getattr(self, name)
+        }
+        if self.schedule == Rhythm.CRON and not self.cron:
+            errors["cron"] = _("Say when the job runs.")
+        if self.schedule == Rhythm.ON_CALENDAR and not self.on_calendar:
+            errors["on_calendar"] = _("Say when the job runs.")
+        if self.filters_body and not (self.failure_keywords or self.success_keywords or self.start_keywords):
+            errors["success_keywords"] = _("Name at least one keyword.")
+        if errors:
+            raise ValidationError(errors)
+
+    # Prepared once per configuration: a busy installation hears thousands of pings a second.
+
+    @cached_property
+    def grace(self) -> timedelta:
+        return timedelta(seconds=self.grace_seconds)
+
+    @cached_property
+    def rhythm(self) -> Schedule:
+        return RHYTHMS[self.schedule](self)
+
+    @cached_property
+    def keywords(self) -> tuple[tuple[Signal, tuple[str, ...]], ...]:
+        """Return the signals and their words; a failure is looked for first, so that no other word hides it."""
+        given = (
+            (Signal.FAIL, self.failure_keywords),
+            (Signal.SUCCESS, self.success_keywords),
+            (Signal.START, self.start_keywords),
+        )
+        return tuple((signal, tuple(filter(None, map(str.strip, words.split(","))))) for signal, words in given)
+
+
+RHYTHMS: Mapping[str, Callable[[HeartbeatConfig], Schedule]] = {
+    Rhythm.SIMPLE: lambda config: Every(timedelta(seconds=config.period_seconds)),
+    Rhythm.CRON: lambda config: Cron(config.cron, config.time_zone),
+    Rhythm.ON_CALENDAR: lambda config: Calendar(config.on_calendar, config.time_zone),
+}
+TARGETS: Mapping[str, Callable[[HeartbeatConfig], str]] = {
+    Rhythm.SIMPLE: lambda config: str(timedelta(seconds=config.period_seconds)),
+    Rhythm.CRON: lambda config: f"{config.cron} {config.time_zone}",
+    Rhythm.ON_CALENDAR: lambda config: f"{'; '.join(config.on_calendar.splitlines())} {config.time_zone}",
+}
+
+
+class HeartbeatCheck:
+    """Waits for a job's reports."""
+
+    kind: ClassVar[str] = "heartbeat"
+    label: ClassVar[Text] = _("Heartbeat")
+    help: ClassVar[Text] = _("Waits for a job to report, and says when it does not: cron jobs, backups, queues.")
+    icon: ClassVar[str] = "heartbeat"
+    group: ClassVar[Group] = Group.JOB
+    is_probed: ClassVar[bool] = False
+    Config: ClassVar[type[BaseConfig]] = HeartbeatConfig
+    messages: ClassVar[Mapping[str, Message]] = {
+        "heartbeat_missed": (
+            _("The job did not report in time."),
+            _("See whether it ran, and whether its report could reach this address."),
+        ),
+        "heartbeat_overrun": (
+            _("The job began and did not end within its grace."),
+            _("See whether it hangs, or allow it more grace."),
+        ),
+        "heartbeat_failed": (_("The job reported a failure."), _("Read its log; the report's text may tell more.")),
+        "heartbeat_exit_status": (
+            _("The job ended with exit status %(status)s."),
+            _("Read its log; the report's text may tell more."),
+        ),
+        "heartbeat_unheard": (
+            _("No report came while this installation itself could not be reached."),
+            _("Nothing has to be done: the next report, or its absence, tells."),
+        ),
+    }
+    facts: ClassVar[Mapping[str, Fact]] = {}
+
+    def sample(self) -> HeartbeatConfig:
+        return HeartbeatConfig(schedule="cron", cron="0 3 * * *", time_zone="Europe/Berlin", grace_seconds=1_800)
+
+    def target(self, config: BaseConfig) -> str:
+        wanted = cast("HeartbeatConfig", config)
+        return TARGETS[wanted.schedule](wanted)
+
+    async def probe(self, config: BaseConfig, context: ProbeContext) -> Outcome:
+        """A job reports by itself: asked all the same, nothing is known."""
+        return Outcome(verdict=Verdict.UNKNOWN)
