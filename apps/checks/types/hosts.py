@@ -1,13 +1,13 @@
 """The settings that kinds below HTTP share: a host and a port."""
 
-from dataclasses import MISSING
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.http.urls import BadUrl, check_host
-from apps.core.kinds import setting
+from apps.core.kinds import Config, setting
 
 
 def check_host_field(host: str) -> None:
@@ -40,6 +40,25 @@ def host_setting(**options: Any) -> Any:
 def port_setting(default: Any = MISSING, **options: Any) -> Any:
     """Declare the setting ``port``, required where it has no usual value."""
     return setting(default, **{"label": _("Port"), "low": 1, "high": 65_535, **options})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(Config):
+    """Base of the configurations below HTTP: nothing that has a usual value may be emptied."""
+
+    def clean(self) -> None:
+        errors = self.problems()
+        if errors:
+            raise ValidationError(errors)
+
+    def problems(self) -> dict[str, Any]:
+        """Return what is wrong by setting; kinds add their rules between settings where nothing is empty."""
+        values = {entry.name: (getattr(self, entry.name), entry.metadata["setting"]) for entry in fields(self)}
+        return {
+            name: _("This cannot be empty.")
+            for name, (value, given) in values.items()
+            if value is None or (given.choices and value == "")
+        }
 
 
 def place(host: str, port: int) -> str:

@@ -22,12 +22,14 @@ KNOWN_PHASES = ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms")
 class Findings:
     """What a talk found out. It counts where the talk ends in a failure too; see `Outcome` for the meaning.
 
-    ``cert_expires_at`` is filled in from the connection where a talk does not set it.
+    ``cert_expires_at`` is filled in from the connection where a talk does not set it. ``warning`` is a code and its
+    values that make a good outcome a degraded one.
     """
 
     details: dict[str, Any] = field(default_factory=dict)
     status_code: int | None = None
     cert_expires_at: datetime | None = None
+    warning: tuple[str, Mapping[str, str | int]] | None = None
 
 
 Talk = Callable[[Findings], Awaitable[None]]
@@ -53,6 +55,8 @@ async def run_probe(context: ProbeContext, talk: Talk) -> Outcome:
         code = "connection_lost"
     total_ms = round((perf_counter() - began) * 1_000, 2)
     verdict = Verdict.UNKNOWN if is_ours else Verdict.FAILURE if code else Verdict.SUCCESS
+    if not code and findings.warning is not None:
+        verdict, (code, values) = Verdict.DEGRADED, findings.warning
     return _outcome(context, findings, verdict, (code, values), total_ms)
 
 

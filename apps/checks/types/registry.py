@@ -7,6 +7,7 @@ from apps.checks.types.pop3 import Pop3Check
 from apps.checks.types.smtp import SmtpCheck
 from apps.checks.types.statuspage import StatuspageCheck
 from apps.checks.types.tcp import TcpCheck
+from apps.checks.types.tls import TlsCheck
 from apps.checks.types.udp import UdpCheck
 from apps.checks.types.websocket import WebsocketCheck
 from apps.core.registry import Registry
@@ -18,6 +19,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         StatuspageCheck(),
         WebsocketCheck(),
         TcpCheck(),
+        TlsCheck(),
         UdpCheck(),
         ImapCheck(),
         Pop3Check(),

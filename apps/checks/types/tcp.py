@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
-from apps.checks.types.hosts import bare_host, host_setting, place, port_setting
+from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, place, port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import PatternTooSlow, bounded_search
 from apps.checks.types.probing import Findings, run_probe
@@ -24,7 +23,7 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class TcpConfig(BaseConfig):
+class TcpConfig(NetworkConfig):
     """Where a TCP check connects, and what is said there."""
 
     host: str = host_setting()
@@ -51,10 +50,12 @@ class TcpConfig(BaseConfig):
         check=check_script,
     )
 
-    def clean(self) -> None:
+    def problems(self) -> dict[str, Any]:
+        errors = super().problems()
         secures = [step for step in self.steps if isinstance(step, StartTls)]
         if len(secures) > (0 if self.tls else 1):
-            raise ValidationError({"script": _("The connection can be secured once only.")})
+            errors["script"] = _("The connection can be secured once only.")
+        return errors
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

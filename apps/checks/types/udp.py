@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.base import Datagrams, Fact, Group, Outcome, ProbeContext, ProbeFailure
-from apps.checks.types.hosts import bare_host, host_setting, place, port_setting
+from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, place, port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.script import check_escapes, unescaped
@@ -22,7 +21,7 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class UdpConfig(BaseConfig):
+class UdpConfig(NetworkConfig):
     """Where a UDP check sends to, what, and what should come back."""
 
     host: str = host_setting()
@@ -47,9 +46,11 @@ class UdpConfig(BaseConfig):
         help=_("Without it, the check fails only where the port is reported closed."),
     )
 
-    def clean(self) -> None:
+    def problems(self) -> dict[str, Any]:
+        errors = super().problems()
         if self.expected and not self.needs_answer:
-            raise ValidationError({"expected": _("Say that an answer is needed, or leave this empty.")})
+            errors["expected"] = _("Say that an answer is needed, or leave this empty.")
+        return errors
 
     @cached_property
     def data(self) -> bytes:

@@ -1,0 +1,90 @@
+"""What a chain of certificates says, in plain values."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+
+MAX_NAMES = 20
+MAX_CHAIN = 6
+MAX_TEXT = 200
+
+
+class UnreadableCertificate(ValueError):
+    """The server sent something that is no certificate."""
+
+
+def read_chain(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
+    """Return the certificates as they were sent, the server's own first; raises `UnreadableCertificate`."""
+    try:
+        return tuple(x509.load_der_x509_certificate(der) for der in ders[:MAX_CHAIN])
+    except ValueError as error:
+        raise UnreadableCertificate(str(error)) from error
+
+
+def first_end(chain: Sequence[x509.Certificate]) -> datetime:
+    """Return when the first certificate of ``chain`` ends. A root's own end is nothing that a server can mend."""
+    own, *others = chain
+    inner = [issuer for issuer in others if issuer.issuer != issuer.subject]
+    return min(certificate.not_valid_after_utc for certificate in (own, *inner))
+
+
+def facts_of(chain: Sequence[x509.Certificate]) -> Mapping[str, Any]:
+    """Return what a screen shows of a chain."""
+    own = chain[0]
+    return {
+        "subject": _name(own.subject),
+        "issuer": _name(own.issuer),
+        "names": _names(own),
+        "not_before": own.not_valid_before_utc.isoformat(),
+        "not_after": own.not_valid_after_utc.isoformat(),
+        "serial": f"{own.serial_number:x}",
+        "sha256": fingerprint(own),
+        "key": _key(own),
+        "chain": [
+            f"{_name(certificate.subject)} ({certificate.not_valid_after_utc:%Y-%m-%d})" for certificate in chain[1:]
+        ],
+    }
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate as lower-case hexadecimal."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def issuer_text(certificate: x509.Certificate) -> str:
+    """Return the issuer as one line."""
+    return _name(certificate.issuer)
+
+
+def _name(name: x509.Name) -> str:
+    try:
+        return name.rfc4514_string()[:MAX_TEXT]
+    except ValueError:  # a value that its own type forbids
+        return ""
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return []
+    names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+    return [name[:MAX_TEXT] for name in names[:MAX_NAMES]]
+
+
+def _key(certificate: x509.Certificate) -> str:
+    try:
+        key = certificate.public_key()
+    except Exception:  # noqa: BLE001 - keys of kinds that the library does not know raise several errors
+        return ""
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    if isinstance(key, dsa.DSAPublicKey):
+        return f"DSA {key.key_size}"
+    return type(key).__name__.removesuffix("PublicKey").lstrip("_")
