@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.base import Fact, Group, Network, ProbeFailure, Stream
+from apps.checks.types.base import Fact, Group, ProbeContext, ProbeFailure, Stream
 from apps.checks.types.hosts import port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.service import (
@@ -76,9 +76,9 @@ class ImapCheck(ServiceCheck):
     def sample(self) -> ImapConfig:
         return ImapConfig(host="mail.example.com", username="probe@example.com", password="a-password", folder="INBOX")  # noqa: S106
 
-    async def talk(self, config: ServiceConfig, net: Network, facts: dict[str, Any]) -> None:
+    async def talk(self, config: ServiceConfig, context: ProbeContext, facts: dict[str, Any]) -> None:
         wanted = cast("ImapConfig", config)
-        stream = await connect(net, wanted)
+        stream = await connect(context, wanted)
         greeting = await _line(stream)
         status = greeting.split(" ", 2)
         if status[0] != "*" or len(status) < 2 or status[1].upper() not in {"OK", "PREAUTH", "BYE"}:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.base import Fact, Group, Network, ProbeFailure, Stream
+from apps.checks.types.base import Fact, Group, ProbeContext, ProbeFailure, Stream
 from apps.checks.types.hosts import port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.service import (
@@ -54,9 +54,9 @@ class Pop3Check(ServiceCheck):
     def sample(self) -> Pop3Config:
         return Pop3Config(host="mail.example.com", username="probe@example.com", password="a-password")  # noqa: S106
 
-    async def talk(self, config: ServiceConfig, net: Network, facts: dict[str, Any]) -> None:
+    async def talk(self, config: ServiceConfig, context: ProbeContext, facts: dict[str, Any]) -> None:
         wanted = cast("Pop3Config", config)
-        stream = await connect(net, wanted)
+        stream = await connect(context, wanted)
         is_good, banner = await _answer(stream)
         if not is_good:
             raise service_error(banner)

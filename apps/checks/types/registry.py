@@ -4,6 +4,7 @@ from apps.checks.types.base import CheckType
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.imap import ImapCheck
 from apps.checks.types.pop3 import Pop3Check
+from apps.checks.types.postgresql import PostgresqlCheck
 from apps.checks.types.smtp import SmtpCheck
 from apps.checks.types.statuspage import StatuspageCheck
 from apps.checks.types.tcp import TcpCheck
@@ -24,5 +25,6 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         ImapCheck(),
         Pop3Check(),
         SmtpCheck(),
+        PostgresqlCheck(),
     ),
 )

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.base import Network, Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
+from apps.checks.types.base import Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
 from apps.checks.types.hosts import bare_host, host_setting, place, port_setting
 from apps.checks.types.probing import Findings, run_probe
 from apps.core.kinds import Config, Text, Widget, setting
@@ -102,19 +102,19 @@ class ServiceCheck(ABC):
 
     async def probe(self, config: Config, context: ProbeContext) -> Outcome:
         async def talk(findings: Findings) -> None:
-            await self.talk(cast("ServiceConfig", config), context.net, findings.details)
+            await self.talk(cast("ServiceConfig", config), context, findings.details)
 
         return await run_probe(context, talk)
 
     @abstractmethod
-    async def talk(self, config: ServiceConfig, net: Network, facts: dict[str, Any]) -> None:
+    async def talk(self, config: ServiceConfig, context: ProbeContext, facts: dict[str, Any]) -> None:
         """Hold the conversation and note the facts; raises `ProbeFailure` where it does not go well."""
 
 
-async def connect(net: Network, wanted: ServiceConfig) -> Stream:
+async def connect(context: ProbeContext, wanted: ServiceConfig) -> Stream:
     """Open the connection, secured at once where the check says so."""
     tls = wanted.tls if wanted.security == Security.TLS else None
-    return await net.open(bare_host(wanted.host), wanted.port, tls=tls)
+    return await context.net.open(bare_host(wanted.host), wanted.port, tls=tls)
 
 
 async def part(stream: Stream, goodbye: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.base import Fact, Group, Network, ProbeFailure, Stream
+from apps.checks.types.base import Fact, Group, ProbeContext, ProbeFailure, Stream
 from apps.checks.types.hosts import port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.service import (
@@ -108,9 +108,9 @@ class SmtpCheck(ServiceCheck):
     def sample(self) -> SmtpConfig:
         return SmtpConfig(host="mail.example.com", recipient="postmaster@example.com")
 
-    async def talk(self, config: ServiceConfig, net: Network, facts: dict[str, Any]) -> None:
+    async def talk(self, config: ServiceConfig, context: ProbeContext, facts: dict[str, Any]) -> None:
         wanted = cast("SmtpConfig", config)
-        stream = await connect(net, wanted)
+        stream = await connect(context, wanted)
         banner = await _reply(stream)
         if banner.code != 220:
             raise _refused("CONNECT", banner) if banner.code >= 400 else wrong_protocol(banner.text)
