@@ -1,6 +1,7 @@
 """All check types. A new one is a file beside this one and a line here."""
 
 from apps.checks.types.base import CheckType
+from apps.checks.types.grpc import GrpcCheck
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.imap import ImapCheck
 from apps.checks.types.pop3 import Pop3Check
@@ -16,6 +17,7 @@ from apps.core.registry import Registry
 CHECK_TYPES: Registry[CheckType] = Registry(
     "check types",
     (
+        GrpcCheck(),
         HttpCheck(),
         StatuspageCheck(),
         WebsocketCheck(),
