@@ -21,5 +21,7 @@ SCHEDULE_TABLE = (
     ),
     # Makes the coming days' partitions of results, drops the oldest.
     Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
+    # Brings checks into maintenance and out of it; what people change is applied at once.
+    Job("incidents.apply_maintenance", task="incidents.apply_maintenance", every=timedelta(seconds=5), queue="events"),
     Job("accounts.forget_old_sessions", task="accounts.forget_old_sessions", every=timedelta(days=1), queue="events"),
 )

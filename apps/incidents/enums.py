@@ -28,3 +28,11 @@ class EntryKind(TextChoices):
     ACKNOWLEDGED = "acknowledged", _("Acknowledged")
     DELIVERED = "delivered", _("Delivered")
     NOT_DELIVERED = "not_delivered", _("Not delivered")
+
+
+class Repeat(TextChoices):
+    """How often a maintenance window takes place."""
+
+    ONCE = "once", _("Once")
+    WEEKLY = "weekly", _("On days of the week")
+    CRON = "cron", _("By a cron expression")

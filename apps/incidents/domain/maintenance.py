@@ -1,0 +1,151 @@
+"""Planning maintenance: making, changing, ending and deleting windows."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Prefetch, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import User
+from apps.checks.models import Check
+from apps.checks.types.schedules import BadSchedule, check_cron, check_zone
+from apps.core import clock
+from apps.core.refusals import Refusal
+from apps.incidents.domain.maintenance_edges import apply_edges_now
+from apps.incidents.domain.plans import PLANNED, WindowSettings, plan_of, take_up
+from apps.incidents.domain.windows import upcoming
+from apps.incidents.enums import Repeat
+from apps.incidents.models import MAX_DURATION, MIN_DURATION, MaintenanceWindow, WindowCheck
+
+QUICK_DURATION = timedelta(hours=1)
+
+
+class BadWindow(Refusal):
+    """What was asked for is no window; the text says why. ``field`` names the setting at fault."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotRunning(Refusal):
+    """Only what runs can be ended."""
+
+    message = gettext_lazy("This maintenance does not run now.")
+
+
+PLAIN = (*PLANNED, "name", "description", "covers_all", "is_public")
+
+
+def validate_window(given: WindowSettings) -> None:
+    """Raise `BadWindow` for what nobody could keep."""
+    _validate_zone(given.time_zone)
+    if not MIN_DURATION <= given.duration <= MAX_DURATION:
+        raise BadWindow("duration", _("Maintenance lasts from one minute to seven days."))
+    if given.repeat == Repeat.ONCE and given.starts_at is None:
+        raise BadWindow("starts_at", _("Say when it begins."))
+    if given.repeat == Repeat.WEEKLY and (not given.weekdays or not set(given.weekdays) <= set(range(7))):
+        raise BadWindow("weekdays", _("Choose at least one day."))
+    if given.repeat == Repeat.WEEKLY and given.time_of_day is None:
+        raise BadWindow("time_of_day", _("Say at what time it begins."))
+    if given.repeat == Repeat.CRON:
+        _validate_cron(given.cron)
+    if not (given.covers_all or given.tags or given.checks):
+        raise BadWindow("checks", _("Choose checks or tags, or every check."))
+
+
+def _validate_zone(zone: str) -> None:
+    try:
+        check_zone(zone)
+    except BadSchedule as error:
+        raise BadWindow("time_zone", _("This is no time zone, such as Europe/Berlin.")) from error
+
+
+def _validate_cron(expression: str) -> None:
+    try:
+        check_cron(expression)
+    except BadSchedule as error:
+        raise BadWindow("cron", _("This is no cron expression, such as “0 3 * * 6”.")) from error
+
+
+def preview(given: WindowSettings, *, count: int = 5) -> list[tuple[datetime, datetime]]:
+    """Return the next begins and ends of what is being planned, what runs already included; raise `BadWindow`."""
+    validate_window(given)
+    return [(one.starts_at, one.ends_at) for one in upcoming(plan_of(given), since=clock.now(), count=count)]
+
+
+@transaction.atomic
+def keep_window(existing: MaintenanceWindow | None, given: WindowSettings, *, actor: User | None) -> MaintenanceWindow:
+    """Make a window, or give one other settings; raise `BadWindow`. What begins now begins with this."""
+    validate_window(given)
+    window = existing or MaintenanceWindow(created_by=actor)
+    for name in PLAIN:
+        setattr(window, name, getattr(given, name))
+    window.weekdays, window.tags = sorted(set(given.weekdays)), list(given.tags)
+    window.updated_at, window.cut_off_at = clock.now(), None
+    take_up(window)
+    window.save()
+    WindowCheck.objects.filter(window=window).exclude(watched__in=given.checks).delete()
+    rows = [WindowCheck(window=window, watched=check) for check in given.checks]
+    WindowCheck.objects.bulk_create(rows, ignore_conflicts=True)
+    apply_edges_now()
+    return window
+
+
+def start_now(check: Check, *, actor: User | None, time_zone: str) -> MaintenanceWindow:
+    """Put one check under maintenance for an hour, from this moment on; customers are told."""
+    given = WindowSettings(
+        name=_("Maintenance of %(check)s") % {"check": check.name[:100]},
+        repeat=Repeat.ONCE,
+        time_zone=time_zone,
+        duration=QUICK_DURATION,
+        starts_at=clock.now(),
+        checks=[check],
+    )
+    return keep_window(None, given, actor=actor)
+
+
+@transaction.atomic
+def end_now(*, window_id: object) -> None:
+    """End what runs of a window; later occurrences take place. Raise `NotRunning`."""
+    window = MaintenanceWindow.objects.select_for_update().get(id=window_id)
+    if not window.is_running:  # rival: a colleague, or its own end
+        raise NotRunning
+    # It ends at this instant, which is no longer a part of it.
+    window.cut_off_at = window.running_until_at = clock.now()
+    take_up(window)
+    window.save()
+    apply_edges_now()
+
+
+@transaction.atomic
+def delete_window(window: MaintenanceWindow) -> None:
+    """Forget a window; what it covers is judged again at once."""
+    window.delete()
+    apply_edges_now()
+
+
+def find_windows() -> QuerySet[MaintenanceWindow]:
+    """Return the tenant's windows with the checks they name: what runs first, then what comes first, then what is over."""
+    named = Prefetch("checks", queryset=Check.objects.order_by("name"))
+    found: QuerySet[MaintenanceWindow] = MaintenanceWindow.objects.prefetch_related(named)
+    return found.order_by("running_until_at", "next_edge_at", "-created_at", "id")
+
+
+def windows_of(checks: Iterable[Check]) -> dict[MaintenanceWindow, list[Check]]:
+    """Return the windows that run or are to come and which of the checks each covers."""
+    listed = list(checks)
+    live = MaintenanceWindow.objects.filter(Q(next_edge_at__isnull=False) | Q(running_until_at__gt=clock.now()))
+    covered = {}
+    for window in live.prefetch_related("window_checks").order_by("next_edge_at", "id"):
+        named = {row.watched_id for row in window.window_checks.all()}
+        own = [
+            check
+            for check in listed
+            if window.covers_all or check.id in named or not set(window.tags).isdisjoint(check.tags)
+        ]
+        if own:
+            covered[window] = own
+    return covered

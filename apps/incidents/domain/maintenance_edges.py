@@ -1,0 +1,172 @@
+"""Bringing checks into maintenance and out of it again, in line with the windows as they are.
+
+Nothing is remembered of who was brought in by which window: what is wanted is compared with what is. So windows may overlap,
+be changed or deleted, checks may get or lose a tag meanwhile, and the job may be down across an edge. A flip's instant is
+the edge, not the moment at which somebody looked.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from apps.checks.domain.flips import Change, change_state, flip, lock_states, record_flips
+from apps.checks.domain.judging import rejudge
+from apps.checks.domain.unprobed import source_of
+from apps.checks.enums import HELD_STATES, State
+from apps.checks.models import Check, Flip
+from apps.core import clock
+from apps.core.tenancy import system_scope, tenant_scope
+from apps.events.hints import hint
+from apps.incidents.domain.plans import take_up
+from apps.incidents.models import MaintenanceWindow
+
+logger = logging.getLogger(__name__)
+
+APPLY_TASK = "incidents.apply_maintenance"
+QUEUE = "events"
+BATCH_SIZE = 500
+# What a request does itself before it answers; the job does the rest.
+AT_ONCE = 100
+
+COVERS = """
+watched.tenant_id = plan.tenant_id AND (
+    plan.covers_all OR watched.tags && plan.tags
+    OR EXISTS (SELECT FROM incidents_windowcheck AS named WHERE named.window_id = plan.id AND named.check_id = watched.id)
+)
+"""
+# Since when: the window's begin, or when window or check became what they are, so that no past is told differently.
+ENTERING = f"""
+SELECT watched.tenant_id, watched.id, min(greatest(plan.running_since_at, plan.updated_at, watched.updated_at)) AS since
+FROM incidents_maintenancewindow AS plan JOIN checks_check AS watched ON {COVERS}
+JOIN checks_checkstate AS standing ON standing.check_id = watched.id
+WHERE plan.running_until_at > %(now)s AND standing.state <> ALL(%(held)s)
+GROUP BY watched.tenant_id, watched.id ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
+"""  # noqa: S608 - constants alone
+# Until when: the end of what covered it last; without one, a window was changed or deleted, and it is over now.
+LEAVING = f"""
+SELECT watched.tenant_id, watched.id, (
+    SELECT max(plan.ended_at) FROM (
+        SELECT *, CASE WHEN running_until_at <= %(now)s THEN running_until_at ELSE last_ended_at END AS ended_at
+        FROM incidents_maintenancewindow
+    ) AS plan
+    WHERE plan.ended_at > standing.since_at AND {COVERS}
+) AS until
+FROM checks_checkstate AS standing JOIN checks_check AS watched ON watched.id = standing.check_id
+WHERE standing.state = '{State.MAINTENANCE}' AND NOT EXISTS (
+    SELECT FROM incidents_maintenancewindow AS plan WHERE plan.running_until_at > %(now)s AND {COVERS}
+)
+ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
+"""  # noqa: S608 - constants alone
+
+Edge = tuple[UUID, UUID, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Which checks (tenant, check, instant) must be brought in, and which out again."""
+
+    entering: list[Edge]
+    leaving: list[Edge]
+
+    def of_tenants(self) -> dict[UUID, "Edges"]:
+        """Return the same by tenant."""
+        found: dict[UUID, Edges] = {}
+        for edge in self.entering:
+            found.setdefault(edge[0], Edges([], [])).entering.append(edge)
+        for edge in self.leaving:
+            found.setdefault(edge[0], Edges([], [])).leaving.append(edge)
+        return found
+
+
+def apply_edges() -> int:
+    """Bring every tenant's checks in line with its windows; return how many changed their state."""
+    turn_windows()
+    changed = 0
+    while found := _find_all().of_tenants():
+        done = sum(_apply_to(tenant_id, edges) for tenant_id, edges in found.items())
+        changed += done
+        if not done:  # each failed, or rivals were faster: the next run looks again
+            break
+    return changed
+
+
+def apply_edges_now() -> None:
+    """Apply what people just changed: few checks at once, within the open scope; the job does the rest without delay."""
+    _apply(_find(AT_ONCE))
+    transaction.on_commit(lambda: hint(APPLY_TASK, queue=QUEUE), robust=True)
+
+
+def turn_windows() -> int:
+    """Move on the windows whose edge has come; return how many. Rivals: other workers; SKIP LOCKED parts us."""
+    with system_scope("one job turns every tenant's windows"), transaction.atomic():
+        due = MaintenanceWindow.unscoped.filter(next_edge_at__lte=clock.now())
+        windows = list(due.select_for_update(skip_locked=True).order_by("next_edge_at")[:BATCH_SIZE])
+        for window in windows:
+            take_up(window)
+        kept = ("running_since_at", "running_until_at", "last_ended_at", "next_edge_at")
+        MaintenanceWindow.unscoped.bulk_update(windows, kept)
+    return len(windows)
+
+
+def _find_all() -> Edges:
+    with system_scope("one job finds every tenant's edges"), transaction.atomic():
+        return _find(BATCH_SIZE)
+
+
+def _find(limit: int) -> Edges:
+    """Return what is not as it should be, within the open scope: one tenant's, or the system's."""
+    given: dict[str, Any] = {"now": clock.now(), "held": list(HELD_STATES), "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(ENTERING, given)
+        entering = cursor.fetchall()
+        cursor.execute(LEAVING, given)
+        return Edges(entering, cursor.fetchall())
+
+
+def _apply_to(tenant_id: UUID, edges: Edges) -> int:
+    try:
+        with tenant_scope(tenant_id):
+            return _apply(edges)
+    except Exception:
+        logger.exception("the maintenance of tenant %s could not be applied", tenant_id)
+        return 0
+
+
+@transaction.atomic
+def _apply(edges: Edges) -> int:
+    flips = _enter({check_id: since for _tenant, check_id, since in edges.entering if since})
+    by_end: dict[datetime | None, list[UUID]] = {}
+    for _tenant, check_id, until in edges.leaving:
+        by_end.setdefault(until, []).append(check_id)
+    for until, check_ids in by_end.items():
+        flips += _leave(check_ids, at=until or clock.now())
+    return len(flips)
+
+
+def _enter(since: Mapping[UUID, datetime]) -> list[Flip]:
+    """Bring checks in. Rivals: a prober's result, a person pausing one; locking the state makes us take turns."""
+    if not since:
+        return []
+    states = lock_states(since)
+    return record_flips(
+        (standing, flip(standing, Change(after=State.MAINTENANCE, at=since[check_id])))
+        for check_id, standing in states.items()
+        if standing.state not in HELD_STATES
+    )
+
+
+def _leave(check_ids: list[UUID], *, at: datetime) -> list[Flip]:
+    """Let checks go: what is seen of them decides at once. Those that nothing is sent out for begin with nothing known."""
+    checks = Check.objects.in_bulk(check_ids)
+    sources = {check_id: source for check_id, check in checks.items() if (source := source_of(check))}
+    flips = rejudge([check_id for check_id in checks if check_id not in sources], at=at, leaving=State.MAINTENANCE)
+    for check_id, source in sources.items():
+        if made := change_state(check_id, Change(after=State.UNKNOWN, at=at), only_from=[State.MAINTENANCE]):
+            flips.append(made)
+            source.resume(checks[check_id])
+    return flips
