@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.checks import Timing
 from apps.checks.models import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, Check
+from apps.checks.types.base import CheckType
 from apps.core.kind_forms import PREFIX, KindForm
 from apps.core.kinds import Config
 
@@ -35,8 +36,13 @@ class FieldGroup:
         self.is_folded = is_folded and not any(field.errors for field in fields)
 
 
+# What only those kinds have that ask somebody.
+PATIENCE = ("timeout_seconds", "retries", "retry_interval_seconds", "degraded_ms")
+PROBED_ONLY = ("interval_seconds", *PATIENCE)
+
+
 class CheckForm(KindForm[Config]):
-    """Create or change a check of one kind."""
+    """Create or change a check of one kind; a kind that is not probed is asked for no interval and no patience."""
 
     name = forms.CharField(label=_("Name"), max_length=150, help_text=_("As your team and your status page call it."))
     interval_seconds = forms.IntegerField(
@@ -77,20 +83,26 @@ class CheckForm(KindForm[Config]):
         "degraded_ms": _("ms"),
     }
 
-    def __init__(self, *args: Any, check: Check | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: CheckType, check: Check | None = None, **kwargs: Any) -> None:
+        self._check = check
         if check:
             initial = {name: getattr(check, name) for name in ("name", *Timing.__slots__)}
             kwargs["initial"] = {**initial, "tags": ", ".join(check.tags), **kwargs.get("initial", {})}
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, config_class=kind.Config, **kwargs)
         for name, unit in self.UNITS.items():
             self.fields[name].unit = unit  # type: ignore[attr-defined]  # read by components/form_field.html
+        if not kind.is_probed:
+            for name in PROBED_ONLY:
+                del self.fields[name]
 
     def clean_tags(self) -> list[str]:
         return parse_tags(self.cleaned_data["tags"])
 
     def timing(self) -> Timing:
-        """Return the validated timing."""
-        return Timing(**{name: self.cleaned_data[name] for name in Timing.__slots__})
+        """Return the validated timing; what was not asked stays as it is, or is what a new check begins with."""
+        kept = {name: getattr(self._check, name) for name in Timing.__slots__} if self._check else {}
+        given = {name: self.cleaned_data[name] for name in Timing.__slots__ if name in self.fields}
+        return Timing(**{**kept, **given})
 
     @property
     def groups(self) -> list[FieldGroup]:
@@ -98,12 +110,12 @@ class CheckForm(KindForm[Config]):
         settings = [self[name] for name in self.fields if name.startswith(PREFIX)]
         required = [field for field in settings if field.field.required]
         optional = [field for field in settings if not field.field.required]
-        return [
-            FieldGroup(_("What to watch"), [*required, self["name"], self["interval_seconds"], self["tags"]]),
-            FieldGroup(_("Request and expectations"), optional, is_folded=True),
-            FieldGroup(
-                _("Patience"),
-                [self[name] for name in ("timeout_seconds", "retries", "retry_interval_seconds", "degraded_ms")],
-                is_folded=True,
-            ),
+        groups = [
+            FieldGroup(_("What to watch"), [*required, *self._shown("name", "interval_seconds", "tags")]),
+            FieldGroup(_("Request and expectations"), optional, is_folded=bool(required)),
+            FieldGroup(_("Patience"), self._shown(*PATIENCE), is_folded=True),
         ]
+        return [group for group in groups if group.fields]
+
+    def _shown(self, *names: str) -> list[forms.BoundField]:
+        return [self[name] for name in names if name in self.fields]

@@ -20,6 +20,7 @@ from apps.checks.enums import State
 from apps.checks.forms import CheckForm
 from apps.checks.models import Check
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
+from apps.checks.types.groups import kind_groups
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
 from apps.core.registry import UnknownKind
@@ -56,12 +57,12 @@ def check_list(request: TenantRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @tenant_view(EDIT_CHECKS)
 def create(request: TenantRequest) -> HttpResponse:
-    """Make a check of the kind in ``?kind=``."""
+    """Choose a kind, then make a check of the kind in ``?kind=``."""
     try:
-        kind = CHECK_TYPES.get(request.GET.get("kind", "http"))
+        kind = CHECK_TYPES.get(request.GET.get("kind", ""))
     except UnknownKind:
-        return redirect("checks:create", request.tenant.slug)
-    form = CheckForm(request.POST or None, config_class=kind.Config)
+        return render(request, "checks/kinds.html", {"groups": kind_groups()})
+    form = CheckForm(request.POST or None, kind=kind)
     if form.is_valid() and form.parsed_config:
         check = checks.create_check(
             name=form.cleaned_data["name"],
@@ -72,12 +73,7 @@ def create(request: TenantRequest) -> HttpResponse:
         )
         messages.success(request, _("%(name)s is being checked.") % {"name": check.name})
         return redirect("checks:detail", request.tenant.slug, check.id)
-    return render(
-        request,
-        "checks/form.html",
-        {"form": form, "kind": kind, "kinds": CHECK_TYPES},
-        status=422 if form.errors else 200,
-    )
+    return render(request, "checks/form.html", {"form": form, "kind": kind}, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "POST"])
@@ -86,7 +82,7 @@ def edit(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """Change a check."""
     check = _check_or_404(check_id)
     kind = type_of(check)
-    form = CheckForm(request.POST or None, config_class=kind.Config, stored=config_of(check), check=check)
+    form = CheckForm(request.POST or None, kind=kind, stored=config_of(check), check=check)
     if form.is_valid() and form.parsed_config:
         checks.update_check(
             check,

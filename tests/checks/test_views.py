@@ -8,7 +8,10 @@ from apps.accounts.models import User
 from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State, Verdict
+from apps.checks.forms import CheckForm
 from apps.checks.models import Check, CheckState, Flip, Turn
+from apps.checks.types.http import HttpCheck
+from apps.checks.types.registry import CHECK_TYPES
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
@@ -47,8 +50,45 @@ def page(client: Client, tenant: Tenant, name: str, *args: object) -> str:
     return response.content.decode()
 
 
+def new_http_check(tenant: Tenant) -> str:
+    return reverse("checks:create", args=[tenant.slug]) + "?kind=http"
+
+
+@pytest.mark.parametrize("query", ["", "?kind=", "?kind=telepathy"])
+def test_new_check_begins_with_the_choice_of_a_kind(signed_in: Client, acme: Tenant, query: str) -> None:
+    response = signed_in.get(reverse("checks:create", args=[acme.slug]) + query)
+
+    offered = [kind.kind for entry in response.context["groups"] for kind in entry.kinds]
+    assert sorted(offered) == sorted(CHECK_TYPES.kinds())
+    assert all(f'href="?kind={kind}"' in response.content.decode() for kind in offered)
+
+
+def test_unprobed_kind_is_asked_for_no_interval_and_keeps_what_it_has(acme: Tenant) -> None:
+    class Unprobed(HttpCheck):
+        is_probed = False
+
+    with tenant_scope(acme.id):
+        check = make_check(retries=3)
+        sent = {"name": "Backup", "tags": "", "config-url": "https://shop.example/", "config-http_version": "auto"}
+        form = CheckForm({**FORM, **sent}, kind=Unprobed(), check=check, stored=config_of(check))
+
+        assert form.is_valid(), form.errors
+        assert [str(group.title) for group in form.groups] == ["What to watch", "Request and expectations"]
+        assert form.timing().retries == 3
+
+
+def test_list_and_detail_name_the_kind(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check()
+    label, icon = CHECK_TYPES.get("http").label, f"#{CHECK_TYPES.get('http').icon}"
+
+    shown = [page(signed_in, acme, "list"), page(signed_in, acme, "detail", check.id)]
+
+    assert [(str(label) in text, icon in text) for text in shown] == [(True, True)] * 2
+
+
 def test_created_check_is_due_at_once_and_keeps_its_secret_sealed(signed_in: Client, acme: Tenant) -> None:
-    response = signed_in.post(reverse("checks:create", args=[acme.slug]), FORM)
+    response = signed_in.post(new_http_check(acme), FORM)
 
     with tenant_scope(acme.id):
         check = Check.objects.get()
@@ -61,7 +101,7 @@ def test_created_check_is_due_at_once_and_keeps_its_secret_sealed(signed_in: Cli
 
 
 def test_secret_is_never_shown_again_and_stays_when_left_empty(signed_in: Client, acme: Tenant) -> None:
-    signed_in.post(reverse("checks:create", args=[acme.slug]), FORM)
+    signed_in.post(new_http_check(acme), FORM)
     with tenant_scope(acme.id):
         check = Check.objects.get()
 
@@ -95,7 +135,7 @@ def test_secret_is_never_shown_again_and_stays_when_left_empty(signed_in: Client
 def test_wrong_field_is_named_and_nothing_is_made(
     signed_in: Client, acme: Tenant, field: str, value: str, message: str
 ) -> None:
-    response = signed_in.post(reverse("checks:create", args=[acme.slug]), {**FORM, field: value})
+    response = signed_in.post(new_http_check(acme), {**FORM, field: value})
 
     assert response.status_code == 422
     assert list(response.context["form"].errors) == [message]

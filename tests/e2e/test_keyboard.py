@@ -106,3 +106,31 @@ def test_sidebar_and_colours_are_remembered_without_a_flash(owner_visit: Visitor
     assert 'data-sidebar="collapsed"' in opening[0]
     page.goto("/t/main/checks/")
     expect(page.locator("html")).to_have_attribute("data-sidebar", "collapsed")
+
+
+def test_kind_is_found_by_typing_and_chosen_by_keyboard_alone(owner_visit: Visitor) -> None:
+    page = owner_visit.page
+    page.goto("/t/main/checks/new/")
+    search, cards = page.get_by_label("Find a kind"), page.locator(".kind-card:visible")
+    expect(search).to_be_focused()
+    offered = cards.count()
+
+    page.keyboard.type("no such thing")
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="kind")).to_have_text("0 kinds")
+    search.fill("web address http")
+    expect(cards.first).to_be_visible()
+    search.fill("")
+    expect(cards).to_have_count(offered)
+    page.keyboard.press("ArrowDown")
+    expect(cards.first).to_be_focused()
+    page.keyboard.press("End")
+    expect(cards.last).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowUp")
+    expect(search).to_be_focused()
+    page.keyboard.type("web address http")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("**/checks/new/?kind=http")
+    expect(page.get_by_label("URL")).to_be_visible()

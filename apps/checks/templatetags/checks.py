@@ -6,7 +6,10 @@ from typing import Any
 from django import template
 
 from apps.checks.enums import Verdict
+from apps.checks.models import Check
+from apps.checks.types.base import CheckType
 from apps.checks.types.explaining import explain
+from apps.checks.types.registry import CHECK_TYPES
 
 register = template.Library()
 
@@ -22,6 +25,12 @@ VERDICT_STATES = {
 def explained(row: Any) -> str:
     """Say in words why a result or flip failed; empty where it did not."""
     return str(explain(row.error_code, row.error_values or {})) if row.error_code else ""
+
+
+@register.filter
+def kind_of(check: Check) -> CheckType:
+    """Return the check's type, for its label and icon."""
+    return CHECK_TYPES.get(check.kind)
 
 
 @register.filter
