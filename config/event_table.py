@@ -1,7 +1,14 @@
 """Who reacts to what: the only place where apps are wired together."""
 
 from apps.alerting.events import ReviewAsked, RulesChanged
-from apps.checks.events import CheckDegraded, CheckLostSight, CheckPaused, CheckWentDown, CheckWentUp
+from apps.checks.events import (
+    CheckDegraded,
+    CheckInMaintenance,
+    CheckLostSight,
+    CheckPaused,
+    CheckWentDown,
+    CheckWentUp,
+)
 from apps.events.base import Event
 from apps.incidents.events import OutageChanged, OutageOpened, OutageResolved
 from apps.notifications.events import DeliveryFailed, DeliverySent
@@ -27,6 +34,7 @@ EVENT_TABLE: dict[type[Event], tuple[str, ...]] = {
     CheckWentDown: (OUTAGES, PAGES),
     CheckLostSight: (OUTAGES, PAGES),
     CheckPaused: (OUTAGES, PAGES),
+    CheckInMaintenance: (OUTAGES, PAGES),
     OutageOpened: ("apps.alerting.handlers.on_outage_opened", OUTAGE_PAGES, PAGES),
     OutageChanged: ("apps.alerting.handlers.on_outage_changed", OUTAGE_PAGES, PAGES),
     OutageResolved: ("apps.alerting.handlers.on_outage_resolved", OUTAGE_PAGES, PAGES),

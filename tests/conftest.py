@@ -5,12 +5,15 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections, router
+from django.db.models.signals import post_migrate  # noqa: TID251 - no model's signal
 from psycopg import sql
 
 from apps.accounts.models import User
+from apps.checks.models import Region
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from tests.factories import make_tenant, make_user
@@ -45,7 +48,14 @@ def django_db_setup(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
         call_command("migrate", database="owner", verbosity=0, interactive=False)
         with connections["owner"].cursor() as cursor:  # TransactionTestCase empties tables between tests
             cursor.execute(f'GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO "{settings.DB_APP_ROLE}"')
+        regions = list(Region.objects.using("owner").all())
         connections["owner"].close()
+
+    def bring_back_regions(using: str, **_details: object) -> None:
+        """Put back what a migration made; runs after each emptying too."""
+        Region.objects.using(using).bulk_create(regions, ignore_conflicts=True)
+
+    post_migrate.connect(bring_back_regions, sender=apps.get_app_config("checks"), weak=False)
     router.routers = []  # from here on `default` may name its tables, so that TransactionTestCase finds what to empty
     yield
     with django_db_blocker.unblock():

@@ -43,10 +43,18 @@ class CheckPaused(CheckFlipped):
     name: ClassVar[str] = "checks.paused"
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckInMaintenance(CheckFlipped):
+    """A maintenance window began: results are kept and judge nothing."""
+
+    name: ClassVar[str] = "checks.in_maintenance"
+
+
 FLIP_EVENTS: dict[str, type[CheckFlipped]] = {
     State.UP: CheckWentUp,
     State.DEGRADED: CheckDegraded,
     State.DOWN: CheckWentDown,
     State.UNKNOWN: CheckLostSight,
     State.PAUSED: CheckPaused,
+    State.MAINTENANCE: CheckInMaintenance,
 }

@@ -8,7 +8,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.checks import Timing
-from apps.checks.models import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, Check
+from apps.checks.domain.regions import regions_to_choose
+from apps.checks.enums import FalsePagePeriod
+from apps.checks.models import MAIN_REGION, MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, Check
 from apps.checks.types.base import CheckType
 from apps.core.kind_forms import PREFIX, KindForm
 from apps.core.kinds import Config
@@ -37,8 +39,9 @@ class FieldGroup:
 
 
 # What only those kinds have that ask somebody.
-PATIENCE = ("timeout_seconds", "retries", "retry_interval_seconds", "degraded_ms")
-PROBED_ONLY = ("interval_seconds", *PATIENCE)
+PATIENCE = ("timeout_seconds", "retries", "retry_interval_seconds", "recoveries", "degraded_ms", "false_page_period")
+REGIONS = ("regions", "confirmations")
+PROBED_ONLY = ("interval_seconds", *PATIENCE, *REGIONS)
 
 
 class CheckForm(KindForm[Config]):
@@ -74,6 +77,34 @@ class CheckForm(KindForm[Config]):
         required=False,
         help_text=_("Empty: however slow, an answer in time is up."),
     )
+    recoveries = forms.IntegerField(
+        label=_("Recoveries"),
+        min_value=1,
+        max_value=10,
+        initial=1,
+        required=False,
+        help_text=_("So many good results in a row are needed before it is up again."),
+    )
+    false_page_period = forms.ChoiceField(
+        label=_("At most one false page per"),
+        choices=(("", _("no goal: the retries above")), *FalsePagePeriod.choices),
+        required=False,
+        help_text=_("With a goal, the retries follow from the check's own history, learned anew each hour."),
+    )
+    regions = forms.MultipleChoiceField(
+        label=_("Regions"),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text=_("Where it is checked from; none chosen leaves them as they are."),
+    )
+    confirmations = forms.IntegerField(
+        label=_("Regions that must agree"),
+        min_value=1,
+        max_value=20,
+        initial=1,
+        required=False,
+        help_text=_("It is down once so many regions see it down; a sick region is left out."),
+    )
     tags = forms.CharField(label=_("Tags"), required=False, max_length=1_000, help_text=_("Separated by commas."))
 
     UNITS = {
@@ -88,7 +119,12 @@ class CheckForm(KindForm[Config]):
         if check:
             initial = {name: getattr(check, name) for name in ("name", *Timing.__slots__)}
             kwargs["initial"] = {**initial, "tags": ", ".join(check.tags), **kwargs.get("initial", {})}
+        kwargs.setdefault("initial", {}).setdefault("regions", [MAIN_REGION])
         super().__init__(*args, config_class=kind.Config, **kwargs)
+        kept = check.regions if check else []
+        self.fields["regions"].choices = [  # type: ignore[attr-defined]
+            (region.id, str(region)) for region in regions_to_choose(kept)
+        ]
         for name, unit in self.UNITS.items():
             self.fields[name].unit = unit  # type: ignore[attr-defined]  # read by components/form_field.html
         if not kind.is_probed:
@@ -104,6 +140,19 @@ class CheckForm(KindForm[Config]):
         given = {name: self.cleaned_data[name] for name in Timing.__slots__ if name in self.fields}
         return Timing(**{**kept, **given})
 
+    def clean_recoveries(self) -> int:
+        return self.cleaned_data["recoveries"] or 1
+
+    def clean_regions(self) -> tuple[int, ...]:
+        chosen = self.cleaned_data["regions"] or self.initial["regions"]
+        return tuple(int(region_id) for region_id in chosen)
+
+    def clean_confirmations(self) -> int:
+        wanted = self.cleaned_data["confirmations"] or 1
+        if wanted > len(self.cleaned_data.get("regions", ())):
+            raise ValidationError(_("There are fewer regions than that."))
+        return int(wanted)
+
     @property
     def groups(self) -> list[FieldGroup]:
         """Return the fields as the page shows them: what everyone fills in first, the rest folded."""
@@ -114,6 +163,7 @@ class CheckForm(KindForm[Config]):
             FieldGroup(_("What to watch"), [*required, *self._shown("name", "interval_seconds", "tags")]),
             FieldGroup(_("Request and expectations"), optional, is_folded=bool(required)),
             FieldGroup(_("Patience"), self._shown(*PATIENCE), is_folded=True),
+            FieldGroup(_("Regions"), self._shown(*REGIONS), is_folded=True),
         ]
         return [group for group in groups if group.fields]
 

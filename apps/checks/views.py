@@ -30,7 +30,7 @@ PAGE_SIZE = 50
 
 
 def _check_or_404(check_id: UUID) -> Check:
-    found: Check = get_object_or_404(Check.objects.select_related("checkstate", "turn"), id=check_id)
+    found: Check = get_object_or_404(Check.objects.select_related("checkstate").prefetch_related("turns"), id=check_id)
     return found
 
 

@@ -56,7 +56,7 @@ def test_new_tenant_gets_one_rule_for_the_default_channels(acme: Tenant) -> None
 def test_failed_result_becomes_a_planned_message_and_its_recovery_another(acme: Tenant) -> None:
     settle()
     with tenant_scope(acme.id):
-        check = make_check("API", state=State.UP)
+        check = make_check("API", state=State.UP, due_at=minute(0))
         Channel.objects.update(is_default=False)
         make_channel()
 

@@ -47,7 +47,7 @@ def api(acme: Tenant) -> Api:
 def test_create_read_change_delete(api: Api, acme: Tenant) -> None:
     config = {**NEW["config"], "headers": {"X-Key": "topsecretvalue"}}
     status, made = api.call("POST", "", {**NEW, "interval_seconds": 10, "tags": ["eu"], "config": config})
-    assert (status, made["interval_seconds"], made["state"], made["tags"]) == (201, 10, "unknown", ["eu"])
+    assert (status, made["interval_seconds"], made["state"], made["tags"]) == (201, 10, "new", ["eu"])
     assert made["config"]["headers"] == {"X-Key": "••••alue"}
 
     status, changed = api.call("PATCH", f"{made['id']}/", {"retries": 4, "config": {"url": "https://api.example/v2"}})

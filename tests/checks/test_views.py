@@ -97,7 +97,7 @@ def test_created_check_is_due_at_once_and_keeps_its_secret_sealed(signed_in: Cli
         assert config_of(check).headers == {"Authorization": "Bearer s3cret-token-of-shop"}
         assert "s3cret" not in f"{check.config}{check.secrets}{check.target}"
         assert Turn.objects.get().claimable_at <= Turn.objects.get().due_at
-        assert CheckState.objects.get().state == State.UNKNOWN
+        assert CheckState.objects.get().state == State.NEW
 
 
 def test_secret_is_never_shown_again_and_stays_when_left_empty(signed_in: Client, acme: Tenant) -> None:
@@ -169,7 +169,7 @@ def test_list_asks_a_fixed_number_of_queries(
     address = reverse("checks:list", args=[acme.slug])
     signed_in.get(address)
 
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         signed_in.get(address)
 
 

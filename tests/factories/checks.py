@@ -24,8 +24,8 @@ def make_check(
         **fields,
     }
     check = Check.objects.create(name=name, **given)
-    CheckState.objects.create(watched=check, state=state)
     at = due_at or clock.now() - timedelta(seconds=1)
+    CheckState.objects.create(watched=check, state=state, since_at=min(at, clock.now()))
     for region_id in check.regions:
         Turn.objects.create(
             watched=check,

@@ -1,15 +1,43 @@
 """Checks and results as JSON."""
 
+from functools import cached_property
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.forms import MAX_TAGS
-from apps.checks.models import Check, Result
+from apps.checks.models import MAIN_REGION, Check, Result
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.api.serializers import StrictModelSerializer
 from apps.core.kinds import parse_config, public_config
+
+
+class RegionCodesField(serializers.ListField):
+    """Regions by their codes."""
+
+    child = serializers.SlugField(max_length=60)
+
+    @cached_property
+    def codes(self) -> dict[int, str]:
+        """Return the codes by id, read once a list."""
+        return region_codes()
+
+    def to_internal_value(self, data: Any) -> tuple[int, ...]:
+        codes = super().to_internal_value(data)
+        known = {region.code: region.id for region in selectable_regions()}
+        unknown = [code for code in codes if code not in known]
+        if unknown or not codes:
+            raise serializers.ValidationError([REGION_HELP % {"codes": ", ".join(sorted(known))}])
+        return tuple(dict.fromkeys(known[code] for code in codes))
+
+    def to_representation(self, data: list[int]) -> list[str]:
+        return [self.codes[region_id] for region_id in data if region_id in self.codes]
+
+
+REGION_HELP = _("Choose at least one of the regions that probe now: %(codes)s.")
 
 
 class CheckSerializer(StrictModelSerializer):
@@ -18,19 +46,35 @@ class CheckSerializer(StrictModelSerializer):
     kind = serializers.ChoiceField(choices=[(kind.kind, kind.label) for kind in CHECK_TYPES])
     config = serializers.DictField()
     tags = serializers.ListField(child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False)
+    regions = RegionCodesField(required=False, max_length=20)
     state = serializers.CharField(source="checkstate.state", read_only=True)
     state_since_at = serializers.DateTimeField(source="checkstate.since_at", read_only=True)
-    last_result_at = serializers.DateTimeField(source="checkstate.last_result_at", read_only=True, allow_null=True)
-    last_ms = serializers.FloatField(source="checkstate.last_ms", read_only=True, allow_null=True)
-    last_error = serializers.CharField(source="checkstate.last_error", read_only=True)
+    last_result_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    last_ms = serializers.FloatField(read_only=True, allow_null=True)
+    last_error = serializers.CharField(read_only=True)
 
     class Meta:
         model = Check
         fields = (
-            *("id", "name", "kind", "config", "target", "tags", "interval_seconds", "timeout_seconds", "retries"),
+            *(
+                "id",
+                "name",
+                "key",
+                "kind",
+                "config",
+                "target",
+                "tags",
+                "interval_seconds",
+                "timeout_seconds",
+                "retries",
+            ),
             *(
                 "retry_interval_seconds",
                 "degraded_ms",
+                "recoveries",
+                "false_page_period",
+                "regions",
+                "confirmations",
                 "state",
                 "state_since_at",
                 "last_result_at",
@@ -47,6 +91,9 @@ class CheckSerializer(StrictModelSerializer):
         kind = check.kind if check else attrs["kind"]
         if attrs.get("kind", kind) != kind:
             raise serializers.ValidationError({"kind": ["A check keeps its kind; create another one."]})
+        regions = attrs.get("regions", check.regions if check else (MAIN_REGION,))
+        if attrs.get("confirmations", check.confirmations if check else 1) > len(regions):
+            raise serializers.ValidationError({"confirmations": [_("There are fewer regions than that.")]})
         stored = config_of(check) if check else None
         if "config" in attrs or stored is None:
             attrs["config"] = parse_config(CHECK_TYPES.get(kind).Config, attrs.get("config", {}), stored=stored)
@@ -60,11 +107,30 @@ class ResultSerializer(StrictModelSerializer):
     """One result; times in milliseconds."""
 
     verdict = serializers.CharField(source="get_verdict_display", read_only=True)
+    region = serializers.SerializerMethodField()
 
     class Meta:
         model = Result
         fields = (
-            *("due_at", "started_at", "verdict", "status_code", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms"),
-            *("transfer_ms", "total_ms", "body_bytes", "remote_ip", "error_code", "error_values"),
+            *(
+                "due_at",
+                "started_at",
+                "region",
+                "verdict",
+                "status_code",
+                "dns_ms",
+                "connect_ms",
+                "tls_ms",
+                "first_byte_ms",
+            ),
+            *("transfer_ms", "total_ms", "body_bytes", "remote_ip", "error_code", "error_values", "details"),
         )
         read_only_fields = fields
+
+    @cached_property
+    def codes(self) -> dict[int, str]:
+        """Return the regions' codes by id, read once a page."""
+        return region_codes()
+
+    def get_region(self, result: Result) -> str:
+        return self.codes.get(result.region_id, "")

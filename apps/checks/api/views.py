@@ -39,14 +39,15 @@ class CheckViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantViewS
     }
 
     def get_queryset(self) -> QuerySet[Check]:
-        return Check.objects.select_related("checkstate")
+        return Check.objects.select_related("checkstate").prefetch_related("turns")
 
     def create(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = dict(serializer.validated_data)
+        key = given.pop("key", "")
         names = {name: given.pop(name) for name in ("name", "kind", "config")}
-        check = checks.create_check(**names, tags=given.pop("tags", []), timing=Timing(**given))
+        check = checks.create_check(**names, tags=given.pop("tags", []), timing=Timing(**given), key=key)
         return Response(self.get_serializer(self.get_queryset().get(id=check.id)).data, status=status.HTTP_201_CREATED)
 
     def update(self, request: Request, pk: Any = None, *, partial: bool = False) -> Response:
@@ -59,7 +60,7 @@ class CheckViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantViewS
         named = {name: given.pop(name, value) for name, value in before.items()}
         config = given.pop("config", None) or config_of(check)
         timing = Timing(**{name: given.get(name, getattr(check, name)) for name in Timing.__slots__})
-        checks.update_check(check, config=config, timing=timing, **named)
+        checks.update_check(check, config=config, timing=timing, key=given.get("key"), **named)
         return Response(self.get_serializer(self.get_object()).data)
 
     def partial_update(self, request: Request, pk: Any = None) -> Response:

@@ -13,12 +13,20 @@ from apps.checks.models import Check, CheckState, Flip, Result
 from apps.core import clock
 
 # What is wrong comes first.
-URGENCY = (State.DOWN, State.DEGRADED, State.UNKNOWN, State.UP, State.PAUSED)
+URGENCY = (
+    State.DOWN,
+    State.DEGRADED,
+    State.UNKNOWN,
+    State.NEW,
+    State.UP,
+    State.MAINTENANCE,
+    State.PAUSED,
+)
 
 
 def find_checks(*, text: str = "", state: str = "", tag: str = "") -> QuerySet[Check]:
     """Return the tenant's checks with their states, the worst first; ``text`` is found in names and targets."""
-    found: QuerySet[Check] = Check.objects.select_related("checkstate")
+    found: QuerySet[Check] = Check.objects.select_related("checkstate").prefetch_related("turns")
     if text:
         found = found.filter(Q(name__icontains=text) | Q(target__icontains=text))
     if state:
@@ -51,7 +59,7 @@ def latest_results(check_id: UUID, limit: int = 20) -> list[Result]:
 
 
 def latest_flips(check: Check, limit: int = 20) -> list[Flip]:
-    return list(Flip.objects.filter(watched=check).order_by("-id")[:limit])
+    return list(Flip.objects.filter(watched=check).order_by("-sequence")[:limit])
 
 
 PHASES = ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")

@@ -1,12 +1,12 @@
-"""Storing results: one COPY into a staging table, then one statement that keeps the results, moves the turns, judges the
-checks and returns those that changed.
+"""Storing results: one COPY into a staging table, then one statement that keeps the results, moves the turns and judges each
+region's standing. Only checks of which a region changed its mind are looked at again (`apps.checks.domain.judging`).
 
 COPY cannot write tables under row-level security, hence the staging table; it lives in the session and empties itself at
 each commit.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,12 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from apps.checks.enums import State, Verdict
-from apps.checks.events import FLIP_EVENTS
-from apps.checks.models import Flip
-from apps.core.ids import uuid7
+from apps.checks.domain.judging import rejudge
+from apps.checks.domain.turns import hurry_other_regions
+from apps.checks.enums import Verdict
+from apps.checks.models import MAIN_REGION, Flip
 from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope
-from apps.events.domain.outbox import emit_many
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,7 @@ class NewResult:
     due_at: datetime
     started_at: datetime
     verdict: int
+    region_id: int = MAIN_REGION
     status_code: int | None = None
     dns_ms: float | None = None
     connect_ms: float | None = None
@@ -43,78 +43,72 @@ class NewResult:
     remote_ip: str | None = None
     error_code: str = ""
     error_values: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
 
 
 STAGING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_result (
-    check_id uuid, tenant_id uuid, due_at timestamptz, started_at timestamptz, verdict int2, status_code int2,
-    dns_ms float4, connect_ms float4, tls_ms float4, first_byte_ms float4, transfer_ms float4, total_ms float4,
-    body_bytes int4, remote_ip text, error_code text, error_values text
+    check_id uuid, tenant_id uuid, region_id int2, due_at timestamptz, started_at timestamptz, verdict int2,
+    status_code int2, dns_ms float4, connect_ms float4, tls_ms float4, first_byte_ms float4, transfer_ms float4,
+    total_ms float4, body_bytes int4, remote_ip text, error_code text, error_values text, details text
 ) ON COMMIT DELETE ROWS
 """
 STAGING_TYPES = (
-    *("uuid", "uuid", "timestamptz", "timestamptz", "int2", "int2"),
+    *("uuid", "uuid", "int2", "timestamptz", "timestamptz", "int2", "int2"),
     *("float4",) * 6,
-    *("int4", "text", "text", "text"),
+    *("int4", "text", "text", "text", "text"),
 )
 COPY = "COPY staged_result FROM STDIN (FORMAT BINARY)"
 
-# The rule of `apps.checks.domain.verdicts`, for a whole batch. ``fresh`` is the guard: a result that is stored already
-# (rival: a prober whose lease ran out while it was still at work) moves nothing.
+# The rule of `apps.checks.domain.verdicts`, for a whole batch. Two guards against a prober whose lease ran out while it was
+# still at work: a result that is stored already is not fresh, and a turn that has moved on is not moved again.
 STORE = f"""
 WITH fresh AS (
-    INSERT INTO checks_result (check_id, tenant_id, due_at, started_at, verdict, status_code, dns_ms, connect_ms, tls_ms,
-                               first_byte_ms, transfer_ms, total_ms, body_bytes, remote_ip, error_code, error_values)
-    SELECT staged.check_id, staged.tenant_id, staged.due_at, staged.started_at,
+    INSERT INTO checks_result (check_id, tenant_id, region_id, due_at, started_at, verdict, status_code, dns_ms, connect_ms,
+                               tls_ms, first_byte_ms, transfer_ms, total_ms, body_bytes, remote_ip, error_code,
+                               error_values, details)
+    SELECT staged.check_id, staged.tenant_id, staged.region_id, staged.due_at, staged.started_at,
            CASE WHEN staged.verdict = {Verdict.SUCCESS} AND staged.total_ms > watched.degraded_ms
                 THEN {Verdict.DEGRADED} ELSE staged.verdict END,
            staged.status_code, staged.dns_ms, staged.connect_ms, staged.tls_ms, staged.first_byte_ms,
            staged.transfer_ms, staged.total_ms, staged.body_bytes, staged.remote_ip::inet, staged.error_code,
-           staged.error_values::jsonb
+           staged.error_values::jsonb, staged.details::jsonb
     FROM staged_result AS staged JOIN checks_check AS watched ON watched.id = staged.check_id
     ORDER BY staged.check_id
     ON CONFLICT DO NOTHING
-    RETURNING check_id, due_at, started_at, verdict, total_ms, error_code, error_values
-), held AS (
-    SELECT fresh.*, standing.state AS before, standing.failures AS counted, standing.failing_since_at AS failing_since
-    FROM fresh JOIN checks_checkstate AS standing USING (check_id)
-    WHERE standing.state <> '{State.PAUSED}'
-    ORDER BY fresh.check_id FOR UPDATE OF standing
-), counted AS (
-    SELECT held.*, watched.tenant_id, watched.retries, watched.interval_seconds, watched.retry_interval_seconds,
-           CASE held.verdict WHEN {Verdict.FAILURE} THEN held.counted + 1
-                WHEN {Verdict.UNKNOWN} THEN held.counted ELSE 0 END AS failures,
-           CASE held.verdict WHEN {Verdict.FAILURE} THEN coalesce(held.failing_since, held.started_at)
-                WHEN {Verdict.UNKNOWN} THEN held.failing_since END AS failing_since_at
-    FROM held JOIN checks_check AS watched ON watched.id = held.check_id
-), judged AS (
-    SELECT counted.*,
-           CASE WHEN verdict = {Verdict.SUCCESS} THEN '{State.UP}'
-                WHEN verdict = {Verdict.DEGRADED} THEN '{State.DEGRADED}'
-                WHEN verdict = {Verdict.FAILURE} AND failures > retries THEN '{State.DOWN}'
-                ELSE before END AS after
-    FROM counted
-), timed AS (
-    SELECT judged.*, CASE WHEN after = '{State.DOWN}' THEN failing_since_at ELSE started_at END AS flipped_at
-    FROM judged
+    RETURNING check_id, region_id, due_at, started_at, verdict, total_ms, error_code, error_values
 ), moved AS (
-    UPDATE checks_turn AS turn SET due_at = following.at, claimable_at = following.at
-    FROM timed CROSS JOIN LATERAL (
-        SELECT CASE WHEN timed.failures > 0 AND timed.after <> '{State.DOWN}'
-            THEN clock_timestamp() + make_interval(secs => least(timed.retry_interval_seconds, timed.interval_seconds))
-            ELSE timed.due_at + make_interval(secs => timed.interval_seconds) * greatest(
-                floor(extract(epoch FROM clock_timestamp() - timed.due_at) / timed.interval_seconds) + 1, 1)
+    UPDATE checks_turn AS turn
+    SET opinion = became.opinion, failures = became.failures, successes = became.successes,
+        run_since_at = CASE WHEN was.last_verdict = fresh.verdict THEN was.run_since_at ELSE fresh.started_at END,
+        last_verdict = fresh.verdict, last_result_at = fresh.started_at, last_ms = fresh.total_ms,
+        last_error = fresh.error_code, last_error_values = fresh.error_values,
+        due_at = following.at, claimable_at = following.at
+    FROM fresh JOIN checks_check AS watched ON watched.id = fresh.check_id
+    JOIN checks_turn AS was ON was.check_id = fresh.check_id AND was.region_id = fresh.region_id
+    CROSS JOIN LATERAL (
+        SELECT CASE fresh.verdict WHEN {Verdict.FAILURE} THEN was.failures + 1 ELSE 0 END AS failures,
+               CASE WHEN fresh.verdict IN ({Verdict.SUCCESS}, {Verdict.DEGRADED})
+                    THEN least(was.successes + 1, 1000000) ELSE 0 END AS successes,
+               CASE WHEN fresh.verdict = {Verdict.UNKNOWN} THEN NULL
+                    WHEN fresh.verdict = {Verdict.FAILURE}
+                    THEN CASE WHEN was.failures >= watched.retries THEN {Verdict.FAILURE} ELSE was.opinion END
+                    WHEN was.opinion = {Verdict.FAILURE} AND was.successes + 1 < watched.recoveries THEN was.opinion
+                    ELSE fresh.verdict END AS opinion
+    ) AS became
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN CASE WHEN became.opinion = {Verdict.FAILURE} THEN became.successes > 0 ELSE became.failures > 0 END
+            THEN clock_timestamp() + make_interval(secs => least(watched.retry_interval_seconds, watched.interval_seconds))
+            ELSE fresh.due_at + make_interval(secs => watched.interval_seconds) * greatest(
+                floor(extract(epoch FROM clock_timestamp() - fresh.due_at) / watched.interval_seconds) + 1, 1)
         END AS at
     ) AS following
-    WHERE turn.check_id = timed.check_id AND turn.due_at = timed.due_at AND turn.claimable_at IS NOT NULL
-), kept AS (
-    UPDATE checks_checkstate AS standing
-    SET state = timed.after, failures = timed.failures, failing_since_at = timed.failing_since_at,
-        since_at = CASE WHEN timed.after = timed.before THEN standing.since_at ELSE timed.flipped_at END,
-        last_result_at = timed.started_at, last_ms = timed.total_ms, last_error = timed.error_code
-    FROM timed WHERE standing.check_id = timed.check_id
+    WHERE turn.check_id = fresh.check_id AND turn.region_id = fresh.region_id
+      AND turn.due_at = fresh.due_at AND turn.claimable_at IS NOT NULL
+    RETURNING turn.check_id, turn.region_id, turn.failures, turn.opinion IS DISTINCT FROM was.opinion AS is_changed,
+              cardinality(watched.regions) > 1 AS has_others
 )
-SELECT check_id, tenant_id, before, after, flipped_at, error_code, error_values::text FROM timed WHERE before <> after
+SELECT check_id, region_id, is_changed FROM moved WHERE is_changed OR failures = 1 AND has_others
 """  # noqa: S608 - constants of this app alone
 
 
@@ -126,9 +120,10 @@ class Stored:
 
 
 def store_results(results: Iterable[NewResult]) -> Stored:
-    """Store a batch in one transaction and tell its flips. A turn stored already is passed over.
+    """Store a batch in one transaction and tell its flips. A turn stored already is passed over; of one that has moved on
+    the result is kept and judges nothing.
 
-    A batch holds at most one result per check. Runs without an open scope: it serves every tenant.
+    A batch holds at most one result per check and region. Runs without an open scope: it serves every tenant.
     """
     rows = [_row(result) for result in results]
     with system_scope("a prober's batch holds results of many tenants"), transaction.atomic():
@@ -136,13 +131,11 @@ def store_results(results: Iterable[NewResult]) -> Stored:
             prefer_keys(cursor, STAGING)
             _copy(cursor, rows)
             cursor.execute(STORE)
-            flips = [_flip(*row) for row in cursor.fetchall()]
-        Flip.unscoped.bulk_create(flips)
-        emit_many(
-            FLIP_EVENTS[flip.after](tenant_id=flip.tenant_id, check_id=flip.watched_id, flip_id=flip.id)
-            for flip in flips
-        )
-    return Stored(flips)
+            noticed: list[tuple[UUID, int, bool]] = cursor.fetchall()
+        if not noticed:
+            return Stored([])
+        hurry_other_regions([(check_id, region_id) for check_id, region_id, _is_changed in noticed])
+        return Stored(rejudge(check_id for check_id, _region_id, is_changed in noticed if is_changed))
 
 
 def _copy(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -154,25 +147,11 @@ def _copy(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
 
 def _row(result: NewResult) -> tuple[Any, ...]:
     return (
-        *(result.check_id, result.tenant_id, result.due_at, result.started_at, result.verdict, result.status_code),
-        *(result.dns_ms, result.connect_ms, result.tls_ms, result.first_byte_ms, result.transfer_ms, result.total_ms),
-        *(result.body_bytes, result.remote_ip, result.error_code),
+        *(result.check_id, result.tenant_id, result.region_id, result.due_at, result.started_at, result.verdict),
+        *(result.status_code, result.dns_ms, result.connect_ms, result.tls_ms, result.first_byte_ms),
+        *(result.transfer_ms, result.total_ms, result.body_bytes, result.remote_ip, result.error_code),
         json.dumps(result.error_values) if result.error_values else None,
-    )
-
-
-def _flip(
-    check_id: UUID, tenant_id: UUID, before: str, after: str, at: datetime, error_code: str, error_values: str | None
-) -> Flip:
-    return Flip(
-        id=uuid7(),
-        tenant_id=tenant_id,
-        watched_id=check_id,
-        at=at,
-        before=before,
-        after=after,
-        error_code=error_code if after == State.DOWN else "",
-        error_values=json.loads(error_values) if error_values and after == State.DOWN else {},
+        json.dumps(result.details) if result.details else None,
     )
 
 
@@ -182,9 +161,3 @@ def by_tenant(results: Iterable[NewResult]) -> dict[UUID, list[UUID]]:
     for result in results:
         grouped.setdefault(result.tenant_id, []).append(result.check_id)
     return grouped
-
-
-def batches(results: Sequence[NewResult], size: int) -> Iterator[Sequence[NewResult]]:
-    """Cut a long list into batches of at most ``size``."""
-    for start in range(0, len(results), size):
-        yield results[start : start + size]

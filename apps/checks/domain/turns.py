@@ -1,10 +1,10 @@
-"""Turns: when each check is probed, and which prober holds it.
+"""Turns: when each check is probed from a region, and which prober holds it.
 
 A turn is named by its ``due_at``. Claiming moves ``claimable_at`` ahead by a lease; storing the result moves both to the
 next turn. A prober that dies lets its leases run out, and the same turn is claimed again, so each turn has one result.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,14 +12,14 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from apps.checks.models import Check, Turn
+from apps.checks.models import MAIN_REGION, Check, Turn
 from apps.core import clock
 from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import current_tenant_id, system_scope
 
 LEASE = timedelta(seconds=8)
-# Claimed a little early, started on the dot.
-HEAD_START = timedelta(milliseconds=400)
+# Claimed early, started on the dot: longer than a prober's longest beat.
+HEAD_START = timedelta(milliseconds=1_600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class ClaimedTurn:
 
     check_id: UUID
     tenant_id: UUID
+    region_id: int
     version: int
     due_at: datetime
     starts_in_seconds: float
@@ -37,14 +38,15 @@ class ClaimedTurn:
 
 CLAIM = """
 WITH mine AS (
-    SELECT check_id FROM checks_turn WHERE claimable_at <= now() + %(head_start)s::interval
+    SELECT check_id, region_id FROM checks_turn
+    WHERE region_id = %(region)s AND claimable_at <= now() + %(head_start)s::interval
     ORDER BY claimable_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), leased AS (
     UPDATE checks_turn AS turn SET claimable_at = greatest(turn.due_at, now()) + %(lease)s::interval
-    FROM mine WHERE turn.check_id = mine.check_id
-    RETURNING turn.check_id, turn.tenant_id, turn.due_at
+    FROM mine WHERE turn.check_id = mine.check_id AND turn.region_id = mine.region_id
+    RETURNING turn.check_id, turn.tenant_id, turn.region_id, turn.due_at
 )
-SELECT leased.check_id, leased.tenant_id, watched.version, leased.due_at,
+SELECT leased.check_id, leased.tenant_id, leased.region_id, watched.version, leased.due_at,
        greatest(extract(epoch FROM leased.due_at - clock_timestamp()), 0)::float8,
        watched.timeout_seconds, tenant.allows_private_targets
 FROM leased
@@ -53,34 +55,52 @@ JOIN tenants_tenant AS tenant ON tenant.id = leased.tenant_id
 """
 
 
-def claim_turns(limit: int) -> list[ClaimedTurn]:
-    """Lease up to ``limit`` due checks. Rivals: other probers; SKIP LOCKED parts us."""
+def claim_turns(limit: int, *, region_id: int = MAIN_REGION) -> list[ClaimedTurn]:
+    """Lease up to ``limit`` due checks of a region. Rivals: its other probers; SKIP LOCKED parts us."""
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
         prefer_keys(cursor)
-        cursor.execute(CLAIM, {"head_start": str(HEAD_START), "limit": limit, "lease": str(LEASE)})
+        cursor.execute(CLAIM, {"region": region_id, "head_start": str(HEAD_START), "limit": limit, "lease": str(LEASE)})
         return [ClaimedTurn(*row) for row in cursor.fetchall()]
 
 
 EXTEND = """
 UPDATE checks_turn AS turn SET claimable_at = now() + %s::interval
-FROM (SELECT unnest(%s::uuid[]) AS check_id, unnest(%s::timestamptz[]) AS due_at) AS held
-WHERE turn.check_id = held.check_id AND turn.due_at = held.due_at AND turn.claimable_at IS NOT NULL
+FROM unnest(%s::uuid[], %s::int2[], %s::timestamptz[]) AS held (check_id, region_id, due_at)
+WHERE turn.check_id = held.check_id AND turn.region_id = held.region_id AND turn.due_at = held.due_at
+  AND turn.claimable_at IS NOT NULL
 """
 
 
 def extend_leases(turns: Iterable[ClaimedTurn]) -> None:
     """Keep turns whose probes are still under way."""
-    held = sorted(turns, key=lambda turn: turn.check_id)
-    with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
-        prefer_keys(cursor)
-        cursor.execute(EXTEND, [str(LEASE), [turn.check_id for turn in held], [turn.due_at for turn in held]])
+    _lease(turns, LEASE)
 
 
 def give_back(turns: Iterable[ClaimedTurn]) -> None:
     """Let others claim turns at once that this prober will not finish."""
-    held = list(turns)
+    _lease(turns, timedelta(0))
+
+
+def _lease(turns: Iterable[ClaimedTurn], lease: timedelta) -> None:
+    held = sorted(turns, key=lambda turn: (turn.check_id, turn.region_id))
+    keys = [[turn.check_id for turn in held], [turn.region_id for turn in held], [turn.due_at for turn in held]]
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(EXTEND, ["0", [turn.check_id for turn in held], [turn.due_at for turn in held]])
+        prefer_keys(cursor)
+        cursor.execute(EXTEND, [str(lease), *keys])
+
+
+HURRY = """
+UPDATE checks_turn AS turn SET due_at = now(), claimable_at = now()
+FROM unnest(%s::uuid[], %s::int2[]) AS noticed (check_id, region_id)
+WHERE turn.check_id = noticed.check_id AND turn.region_id <> noticed.region_id
+  AND turn.claimable_at = turn.due_at AND turn.due_at > now()
+"""
+
+
+def hurry_other_regions(noticed: Sequence[tuple[UUID, int]]) -> None:
+    """Have the other regions look at once at checks of which one region has news; turns being probed are left alone."""
+    with connection.cursor() as cursor:
+        cursor.execute(HURRY, [[check_id for check_id, _region in noticed], [region for _check, region in noticed]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +122,25 @@ def settings_of(check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSetting
 
 
 def start_turns(check: Check, *, at: datetime) -> None:
-    """Give a check its first turn, or its next one after a pause or a change of interval."""
-    Turn.objects.update_or_create(
-        watched=check, defaults={"due_at": at, "claimable_at": at, "tenant_id": current_tenant_id()}
+    """Give a check its first turn in each of its regions, with nothing known of it there; turns elsewhere end."""
+    Turn.objects.filter(watched=check).delete()
+    tenant_id = current_tenant_id()
+    Turn.objects.bulk_create(
+        Turn(watched=check, region_id=region_id, tenant_id=tenant_id, due_at=at, claimable_at=at)
+        for region_id in check.regions
+    )
+
+
+def follow_regions(check: Check, *, at: datetime) -> None:
+    """Give a running check turns in regions that are new to it, and end those in regions it has left."""
+    Turn.objects.filter(watched=check).exclude(region_id__in=check.regions).delete()
+    tenant_id = current_tenant_id()
+    Turn.objects.bulk_create(
+        (
+            Turn(watched=check, region_id=region_id, tenant_id=tenant_id, due_at=at, claimable_at=at)
+            for region_id in check.regions
+        ),
+        ignore_conflicts=True,  # the regions that it keeps
     )
 
 
@@ -116,7 +152,7 @@ def stop_turns(check: Check) -> None:
 OVERDUE = timedelta(seconds=2)
 
 
-def has_overdue_turns() -> bool:
-    """Tell whether a turn waits that a living prober would have taken."""
+def has_overdue_turns(*, region_id: int = MAIN_REGION) -> bool:
+    """Tell whether a turn waits that a living prober of the region would have taken."""
     with system_scope("probers serve every tenant"):
-        return Turn.unscoped.filter(claimable_at__lt=clock.now() - OVERDUE).exists()
+        return Turn.unscoped.filter(region_id=region_id, claimable_at__lt=clock.now() - OVERDUE).exists()

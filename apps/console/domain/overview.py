@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import F, Max, Q
 
 from apps.alerting.enums import AlertState
 from apps.alerting.models import Alert
@@ -56,7 +56,10 @@ def overview_of_tenant() -> Overview:
         recent_outages=[outage for outage in outages if not outage.is_open][:8],
         firing_alerts=Alert.objects.filter(state=AlertState.FIRING).count(),
         checks=list(
-            Check.objects.select_related("checkstate").order_by("-checkstate__last_result_at", "name")[:SHOWN_CHECKS]
+            Check.objects.select_related("checkstate")
+            .prefetch_related("turns")
+            .annotate(measured_at=Max("turns__last_result_at"))
+            .order_by(F("measured_at").desc(nulls_last=True), "name")[:SHOWN_CHECKS]
         ),
         pages=list(StatusPage.objects.order_by("created_at")[:3]),
         checks_in_all=sum(counts.values()),

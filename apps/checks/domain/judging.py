@@ -1,0 +1,88 @@
+"""What the regions' standings make of a check, and the flips that follow."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.checks.domain.flips import Change, flip, lock_states, record_flips
+from apps.checks.domain.patience import confidence
+from apps.checks.domain.verdicts import RegionView, judge_regions
+from apps.checks.enums import HELD_STATES, State
+from apps.checks.models import Check, CheckState, Flip, Turn
+from apps.core import clock
+
+# A region whose prober gave no sign of life for so long has no say.
+SILENT_AFTER = timedelta(seconds=90)
+
+
+@transaction.atomic
+def rejudge(check_ids: Iterable[UUID], *, at: datetime | None = None, leaving: State | None = None) -> list[Flip]:
+    """Bring checks' states in line with what their regions say, and return the flips.
+
+    Paused checks and those in maintenance stay as they are, but for a state that the caller is ``leaving``. ``at`` is when
+    a change became true at the earliest. Runs in the system's scope; the state rows are locked before the regions are
+    read, so that of two regions' results stored at once the later one sees both.
+    """
+    ids = list(check_ids)
+    if not ids:
+        return []
+    states = lock_states(ids)
+    seen = _seen(ids)
+    confirmations = dict(Check.unscoped.filter(id__in=ids).values_list("id", "confirmations"))
+    changed = [
+        (standing, flip(standing, change))
+        for check_id, standing in states.items()
+        if (standing.state not in HELD_STATES or standing.state == leaving)
+        and (change := _change(standing, seen.get(check_id, []), confirmations[check_id], at))
+    ]
+    return record_flips(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one region says, and the error of its last result."""
+
+    view: RegionView
+    error_code: str
+    error_values: dict[str, Any]
+
+
+def _change(standing: CheckState, seen: list[_Seen], confirmations: int, at: datetime | None) -> Change | None:
+    judgement = judge_regions([one.view for one in seen], confirmations=confirmations)
+    is_still_new = standing.state == State.NEW and judgement.state == State.UNKNOWN and judgement.at is None
+    if judgement.state == standing.state or is_still_new:
+        return None
+    moment = max(filter(None, (judgement.at, at)), default=clock.now())
+    if judgement.state != State.DOWN:
+        return Change(after=judgement.state, at=moment, regions=judgement.regions)
+    why = next((one for one in seen if one.view.region_id in judgement.regions and one.error_code), None)
+    return Change(
+        after=State.DOWN,
+        at=moment,
+        error_code=why.error_code if why else "",
+        error_values=why.error_values if why else {},
+        regions=judgement.regions,
+        confidence_ratio=confidence(judgement.failures, false_failure_ratio=standing.false_failure_ratio),
+    )
+
+
+def _seen(check_ids: list[UUID]) -> dict[UUID, list[_Seen]]:
+    """Return what each check's regions say."""
+    now = clock.now()
+    found: dict[UUID, list[_Seen]] = {}
+    turns = Turn.unscoped.filter(watched__in=check_ids).select_related("region")
+    for turn in turns.order_by("watched_id", "region_id"):
+        is_silent = turn.region.seen_at is not None and now - turn.region.seen_at > SILENT_AFTER
+        view = RegionView(
+            region_id=turn.region_id,
+            opinion=turn.opinion,
+            since_at=turn.run_since_at,
+            failures=turn.failures,
+            is_able=turn.region.sick_since_at is None and not is_silent,
+        )
+        found.setdefault(turn.watched_id, []).append(_Seen(view, turn.last_error, turn.last_error_values or {}))
+    return found

@@ -1,0 +1,72 @@
+"""Regions: which there are, which live, and which are sick."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from django.db import transaction
+
+from apps.checks.models import MAIN_REGION, Region, SickSpell
+from apps.core import clock
+
+# A region whose prober gave no sign of life for so long cannot be chosen.
+ALIVE_WITHIN = timedelta(minutes=5)
+
+
+class UnknownRegion(LookupError):
+    """No region has this code."""
+
+
+def region_of_code(code: str) -> Region:
+    """Return the region that a prober says it is in."""
+    try:
+        return Region.objects.get(code=code)
+    except Region.DoesNotExist as error:
+        raise UnknownRegion(code) from error
+
+
+def shared_regions() -> list[Region]:
+    """Return the regions that serve everybody and whose prober lives; the main one always."""
+    now = clock.now()
+    regions = Region.objects.filter(is_private=False)
+    return [
+        region
+        for region in regions
+        if region.id == MAIN_REGION or (region.seen_at and now - region.seen_at < ALIVE_WITHIN)
+    ]
+
+
+def selectable_regions() -> list[Region]:
+    """Return the regions that a check of the open tenant may be probed from."""
+    return shared_regions()
+
+
+def regions_to_choose(kept: Iterable[int]) -> list[Region]:
+    """Return what a form offers: the regions that may be selected, and those that the check has already."""
+    offered = {region.id: region for region in selectable_regions()}
+    missing = [region_id for region_id in kept if region_id not in offered]
+    return [*offered.values(), *Region.objects.filter(id__in=missing)]
+
+
+def region_codes() -> dict[int, str]:
+    """Return every region's code by its id."""
+    return dict(Region.objects.values_list("id", "code"))
+
+
+def mark_seen(region_id: int) -> None:
+    """Note that the region's prober lives."""
+    Region.objects.filter(id=region_id).update(seen_at=clock.now())
+
+
+@transaction.atomic
+def mark_sick(region_id: int, failed_controls: Sequence[str]) -> None:
+    """Leave the region out of verdicts from now on. Rival: another prober of it; the conditional update lets one begin."""
+    now = clock.now()
+    if Region.objects.filter(id=region_id, sick_since_at=None).update(sick_since_at=now):
+        SickSpell.objects.create(region_id=region_id, began_at=now, failed_controls=list(failed_controls))
+
+
+@transaction.atomic
+def mark_well(region_id: int) -> None:
+    """Count the region in again."""
+    if Region.objects.filter(id=region_id, sick_since_at__isnull=False).update(sick_since_at=None):
+        SickSpell.objects.filter(region_id=region_id, ended_at=None).update(ended_at=clock.now())
