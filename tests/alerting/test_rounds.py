@@ -63,6 +63,7 @@ def test_every_stage_leaves_its_step(check: Check) -> None:
     assert list(steps) == [
         ("match_rules", "passed", "matched", "opened"),
         ("inhibit", "passed", "not_inhibited", "opened"),
+        ("hold", "passed", "not_held", "opened"),
         ("silence", "passed", "not_silenced", "opened"),
         ("group", "passed", "grouped", "opened"),
         ("dedup", "passed", "first", "opened"),

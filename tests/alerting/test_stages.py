@@ -1,7 +1,7 @@
 """Each stage's decisions, as tables of values."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -21,6 +21,7 @@ from apps.alerting.stages.base import (
 from apps.alerting.stages.dedup import dedup, needs_update
 from apps.alerting.stages.escalate import escalate
 from apps.alerting.stages.group import group
+from apps.alerting.stages.hold import hold
 from apps.alerting.stages.inhibit import inhibit
 from apps.alerting.stages.match_rules import match_rules
 from apps.alerting.stages.plan_deliveries import plan_deliveries
@@ -51,10 +52,39 @@ def a_round(severity: str | None = "down", *, tags: frozenset[str] = NONE, **fie
     return Round(now=NOON, outage=OutageFacts(check_id=CHECK, severity=severity, tags=tags), **fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("firing", "is_in_maintenance", "reason"),
+    [
+        (BOTH, False, Reason.NOT_HELD),
+        (BOTH, True, Reason.IN_MAINTENANCE),
+        (NONE, True, Reason.RESOLVE_ANYWAY),
+    ],
+)
+def test_hold(firing: frozenset[str], is_in_maintenance: bool, reason: Reason) -> None:
+    facts = OutageFacts(check_id=CHECK, severity="down", is_in_maintenance=is_in_maintenance)
+
+    decision = hold(a_candidate(firing=firing), Round(now=NOON, outage=facts))
+
+    assert decision.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("told_at", "back_at", "notice"),
+    [(minute(-9), minute(-5), Notice.REPEAT), (minute(-5), minute(-9), None), (minute(-5), None, None)],
+)
+def test_still_unwell_after_maintenance_is_told_once(
+    told_at: datetime, back_at: datetime | None, notice: Notice
+) -> None:
+    facts = OutageFacts(check_id=CHECK, severity="down", back_at=back_at)
+    candidate = a_candidate(firing=BOTH, told=BOTH, is_open=True, last_notified_at=told_at)
+
+    assert dedup(candidate, Round(now=NOON, outage=facts)).candidate.notice == notice
+
+
 def test_pipeline_is_the_literal_list() -> None:
     names = [stage.__name__ for stage in PIPELINE]
 
-    assert names == ["match_rules", "inhibit", "silence", "group", "dedup", "escalate", "plan_deliveries"]
+    assert names == ["match_rules", "inhibit", "hold", "silence", "group", "dedup", "escalate", "plan_deliveries"]
 
 
 @pytest.mark.parametrize(
@@ -335,10 +365,17 @@ def test_run_pipeline_leaves_a_step_per_stage_until_one_stops() -> None:
 
     assert [[step.decision.reason for step in outcome.steps] for outcome in outcomes] == [
         [
-            *(Reason.MATCHED, Reason.NOT_INHIBITED, Reason.NOT_SILENCED, Reason.GROUPED),
+            *(Reason.MATCHED, Reason.NOT_INHIBITED, Reason.NOT_HELD, Reason.NOT_SILENCED, Reason.GROUPED),
             *(Reason.FIRST, Reason.LEVEL, Reason.PLANNED),
         ],
-        [Reason.MATCHED, Reason.NOT_INHIBITED, Reason.NOT_SILENCED, Reason.GROUPED, Reason.NOTHING_NEW],
+        [
+            Reason.MATCHED,
+            Reason.NOT_INHIBITED,
+            Reason.NOT_HELD,
+            Reason.NOT_SILENCED,
+            Reason.GROUPED,
+            Reason.NOTHING_NEW,
+        ],
         [Reason.OTHER_TAGS],
     ]
     assert [outcome.is_matched for outcome in outcomes] == [True, True, False]

@@ -6,7 +6,11 @@ from uuid import UUID
 
 from apps.alerting.enums import AlertState
 from apps.alerting.models import Alert, AlertRule, RuleChannel, Silence
-from apps.alerting.stages.base import AlertFacts, ChannelFacts, RuleFacts, SilenceFacts
+from apps.alerting.stages.base import AlertFacts, ChannelFacts, OutageFacts, RuleFacts, SilenceFacts
+from apps.checks.enums import State
+from apps.incidents.domain.outages import UNWELL
+from apps.incidents.enums import Severity
+from apps.incidents.models import Outage
 from apps.notifications.enums import DeliveryState
 from apps.notifications.models import Channel, Delivery
 
@@ -37,6 +41,18 @@ def _rule(rule: AlertRule, channels: tuple[ChannelFacts, ...]) -> RuleFacts:
         channels=channels,
         notifies_on_resolve=rule.notifies_on_resolve,
         repeat_interval=rule.repeat_interval,
+    )
+
+
+def outage_facts(outage: Outage, severity: Severity | None) -> OutageFacts:
+    """Return the outage as it is, or was at that severity; reads its check with the state, and its last flip."""
+    last, is_in_maintenance = outage.last_flip, outage.watched.checkstate.state == State.MAINTENANCE
+    return OutageFacts(
+        check_id=outage.watched_id,
+        severity=severity,
+        tags=frozenset(outage.watched.tags),
+        is_in_maintenance=is_in_maintenance,
+        back_at=last.noticed_at if last.before == State.MAINTENANCE and last.after in UNWELL else None,
     )
 
 

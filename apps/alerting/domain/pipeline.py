@@ -9,12 +9,13 @@ from apps.alerting.stages.base import Candidate, Decision, Round, Stage
 from apps.alerting.stages.dedup import dedup
 from apps.alerting.stages.escalate import escalate
 from apps.alerting.stages.group import group
+from apps.alerting.stages.hold import hold
 from apps.alerting.stages.inhibit import inhibit
 from apps.alerting.stages.match_rules import match_rules
 from apps.alerting.stages.plan_deliveries import plan_deliveries
 from apps.alerting.stages.silence import silence
 
-PIPELINE: tuple[Stage, ...] = (match_rules, inhibit, silence, group, dedup, escalate, plan_deliveries)
+PIPELINE: tuple[Stage, ...] = (match_rules, inhibit, hold, silence, group, dedup, escalate, plan_deliveries)
 
 LOOK_FOR_CHANNELS_EVERY = timedelta(minutes=1)
 
@@ -68,7 +69,10 @@ def next_look_at(outcome: Outcome, *, now: datetime) -> datetime | None:
         return datetime.fromisoformat(last.values["until"])
     if last.reason == Reason.NO_CHANNELS:
         return now + LOOK_FOR_CHANNELS_EVERY
-    if last.reason in (Reason.INHIBITED, Reason.ACKNOWLEDGED) or candidate.rule.repeat_interval is None:
+    if (
+        last.reason in (Reason.INHIBITED, Reason.IN_MAINTENANCE, Reason.ACKNOWLEDGED)
+        or candidate.rule.repeat_interval is None
+    ):
         return None
     told_at = now if candidate.messages else candidate.alert.last_notified_at
     return told_at + candidate.rule.repeat_interval if told_at else None

@@ -47,7 +47,7 @@ def _lock_outage(outage_id: UUID) -> Outage | None:
     outages = Outage.objects.filter(id=outage_id)
     if not outages.select_for_update(no_key=True).exists():
         return None
-    found: Outage = outages.select_related("watched", "last_flip").get()
+    found: Outage = outages.select_related("watched__checkstate", "last_flip").get()
     return found
 
 
@@ -62,7 +62,7 @@ def _run(
     now = clock.now()
     round_ = Round(
         now=now,
-        outage=OutageFacts(check_id=outage.watched_id, severity=severity, tags=frozenset(outage.watched.tags)),
+        outage=facts.outage_facts(outage, severity),
         silences=facts.read_silences(now),
         candidates=tuple(_candidates(rules, alerts)),
     )

@@ -17,6 +17,7 @@ from apps.incidents.enums import Severity
 STAGE_NAMES = {
     "match_rules": gettext_lazy("Rule"),
     "inhibit": gettext_lazy("Inhibition"),
+    "hold": gettext_lazy("Waiting"),
     "silence": gettext_lazy("Silences"),
     "group": gettext_lazy("Grouping"),
     "dedup": gettext_lazy("News"),

@@ -71,11 +71,16 @@ class SilenceFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageFacts:
-    """The fact that the alerts are about. ``severity`` is None once it is over."""
+    """The fact that the alerts are about. ``severity`` is None once it is over.
+
+    ``back_at`` is when the check was seen unwell again after maintenance, if that is the last news of it.
+    """
 
     check_id: UUID | None
     severity: str | None
     tags: frozenset[str] = frozenset()
+    is_in_maintenance: bool = False
+    back_at: datetime | None = None
 
 
 def still_holds(alert: AlertFacts, outage: OutageFacts) -> bool:

@@ -1,4 +1,4 @@
-"""Stage 5: is there anything new to tell?"""
+"""Stage 6: is there anything new to tell?"""
 
 from datetime import datetime, timedelta
 
@@ -52,6 +52,14 @@ def dedup(candidate: Candidate, round_: Round) -> Decision:
         tells_better=bool(rule and rule.notifies_on_resolve and not still_holds(alert, round_.outage)),
         now=round_.now,
     )
+    if notice is None and _is_back(candidate, round_):
+        return passed(candidate, Reason.AFTER_MAINTENANCE, notice=Notice.REPEAT)
     if notice is None:
         return stopped(candidate, Reason.NOTHING_NEW if candidate.firing else Reason.NOTHING_TOLD)
     return passed(candidate, NEWS[notice], notice=notice)
+
+
+def _is_back(candidate: Candidate, round_: Round) -> bool:
+    """Tell whether maintenance ended with the check still unwell, after the last message of it."""
+    told_at, back_at = candidate.alert.last_notified_at, round_.outage.back_at
+    return bool(candidate.firing and back_at and told_at and told_at < back_at)

@@ -1,4 +1,4 @@
-"""Stage 6: who hears of it?"""
+"""Stage 7: who hears of it?"""
 
 from apps.alerting.enums import Notice, Reason
 from apps.alerting.stages.base import Candidate, ChannelFacts, Decision, Round, passed, stopped

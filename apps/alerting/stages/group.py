@@ -1,4 +1,4 @@
-"""Stage 4: what is told together?"""
+"""Stage 5: what is told together?"""
 
 from apps.alerting.enums import Reason
 from apps.alerting.stages.base import Candidate, Decision, Round, passed

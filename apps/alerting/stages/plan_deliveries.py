@@ -1,4 +1,4 @@
-"""Stage 7: what exactly is sent?"""
+"""Stage 8: what exactly is sent?"""
 
 from apps.alerting.enums import Reason
 from apps.alerting.stages.base import Candidate, Decision, PlannedMessage, Round, passed

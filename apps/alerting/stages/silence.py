@@ -1,4 +1,4 @@
-"""Stage 3: did someone ask for quiet?"""
+"""Stage 4: did someone ask for quiet?"""
 
 from apps.alerting.enums import Reason
 from apps.alerting.stages.base import Candidate, Decision, OutageFacts, Round, SilenceFacts, passed, stopped
