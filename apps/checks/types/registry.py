@@ -4,6 +4,7 @@ from apps.checks.types.base import CheckType
 from apps.checks.types.grpc import GrpcCheck
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.imap import ImapCheck
+from apps.checks.types.mysql import MysqlCheck
 from apps.checks.types.pop3 import Pop3Check
 from apps.checks.types.postgresql import PostgresqlCheck
 from apps.checks.types.smtp import SmtpCheck
@@ -27,6 +28,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         ImapCheck(),
         Pop3Check(),
         SmtpCheck(),
+        MysqlCheck(),
         PostgresqlCheck(),
     ),
 )
