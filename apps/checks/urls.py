@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.checks import views
+from apps.checks import moving, views
 
 app_name = "checks"
 
@@ -18,6 +18,10 @@ one = [
 all_checks: list[URLPattern | URLResolver] = [
     path("", views.check_list, name="list"),
     path("new/", views.create, name="create"),
+    path("export/", moving.export, name="export"),
+    path("import/", moving.sources, name="import_sources"),
+    path("import/configuration/", moving.configuration, name="configuration"),
+    path("import/<slug:source>/", moving.bring, name="import"),
     path("<uuid:check_id>/", include(one)),
 ]
 urlpatterns = [path("t/<slug:tenant_slug>/checks/", include(all_checks))]

@@ -1,0 +1,277 @@
+"""Making the tenant's checks what a document wants: first a plan, then all of it or nothing."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.domain import checks
+from apps.checks.domain.checks import Timing
+from apps.checks.domain.configuration import (
+    TIMING_FIELDS,
+    Configuration,
+    DocumentErrors,
+    Entry,
+    Standing,
+    configuration_document,
+    read_configuration,
+    settle_config,
+    with_keys,
+)
+from apps.checks.domain.regions import region_codes, selectable_regions
+from apps.checks.domain.settings import config_of
+from apps.checks.domain.tags import MANAGED_BY
+from apps.checks.enums import State
+from apps.checks.models import Check
+from apps.core.kinds import Config, is_secret_setting
+from apps.core.tenancy import current_tenant_id
+
+HIDDEN = "••••"
+
+
+class Action(StrEnum):
+    """What becomes of one check."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    PRUNE = "prune"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field's value before and after, secrets hidden."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What becomes of one check, and why. ``entry`` and ``config`` are missing where it goes, ``standing`` where it comes."""
+
+    action: Action
+    key: str
+    name: str
+    kind: str
+    entry: Entry | None = None
+    config: Config | None = None
+    standing: Standing | None = None
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every step, in the document's order, what goes at the end."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many checks each action meets, zeros included."""
+        found = Counter(step.action for step in self.steps)
+        return {action.value: found[action] for action in Action}
+
+
+# --- Deciding ----------------------------------------------------------------------------------------------------
+
+
+def make_plan(entries: Iterable[Entry], standing: Iterable[Standing], *, prune_label: str = "") -> Plan:
+    """Return what is to be done; raise `DocumentErrors` where a check cannot become what its entry wants.
+
+    Only checks tagged ``managed-by:<prune_label>`` may go, and only where a label is given.
+    """
+    by_key = {check.key: check for check in standing}
+    steps: list[Step] = []
+    errors: dict[str, list[str | Promise]] = {}
+    for entry in entries:
+        try:
+            steps.append(_step(entry, by_key.pop(entry.key, None)))
+        except DocumentErrors as error:
+            errors.update({path: list(texts) for path, texts in error.errors.items()})
+    if errors:
+        raise DocumentErrors(errors)
+    tag = MANAGED_BY + prune_label
+    goners = [check for check in by_key.values() if prune_label and tag in check.tags]
+    steps.extend(
+        Step(action=Action.PRUNE, key=check.key, name=check.name, kind=check.kind, standing=check) for check in goners
+    )
+    return Plan(tuple(steps))
+
+
+def _step(entry: Entry, standing: Standing | None) -> Step:
+    if standing is not None and standing.kind != entry.kind:
+        raise DocumentErrors(
+            {
+                f"{entry.path}.kind": [
+                    _("A check keeps its kind (%(kind)s); give the new one another key.") % {"kind": standing.kind}
+                ]
+            }
+        )
+    config = settle_config(entry, standing.config if standing else None)
+    changes = tuple(_changes(entry, config, standing)) if standing else ()
+    action = Action.CREATE if standing is None else Action.UPDATE if changes else Action.UNCHANGED
+    return Step(
+        action=action,
+        key=entry.key,
+        name=entry.name,
+        kind=entry.kind,
+        entry=entry,
+        config=config,
+        standing=standing,
+        changes=changes,
+    )
+
+
+def _changes(entry: Entry, config: Config, standing: Standing) -> Iterable[Change]:
+    if entry.name != standing.name:
+        yield Change("name", standing.name, entry.name)
+    for field in fields(config):
+        before, after = getattr(standing.config, field.name), getattr(config, field.name)
+        if before != after:
+            is_secret = is_secret_setting(type(config), field.name)
+            shown = (_hidden(before), _hidden(after)) if is_secret else (before, after)
+            yield Change(f"config.{field.name}", *shown)
+    for name in TIMING_FIELDS:
+        before, after = getattr(standing.timing, name), getattr(entry.timing, name)
+        if before != after:
+            yield Change(name, before, after)
+    if entry.tags != standing.tags:
+        yield Change("tags", standing.tags, entry.tags)
+    if entry.is_paused not in (None, standing.is_paused):
+        yield Change("paused", standing.is_paused, entry.is_paused)
+
+
+def _hidden(value: Any) -> Any:
+    """Return the shape of a secret: the names in it may be seen, the values may not."""
+    if isinstance(value, Mapping):
+        return dict.fromkeys(value, HIDDEN)
+    return HIDDEN if value else value
+
+
+# --- Reading and writing rows ------------------------------------------------------------------------------------
+
+
+def standing_checks(*, tag: str = "") -> list[Standing]:
+    """Return the tenant's checks as values, oldest first, every one with a key."""
+    rows = list(Check.objects.select_related("checkstate").order_by("created_at", "id"))
+    keys = with_keys((row.name, row.key) for row in rows)
+    pairs = zip(rows, keys, strict=True)
+    return [_standing(row, key) for row, key in pairs if not tag or tag in row.tags]
+
+
+def _standing(row: Check, key: str) -> Standing:
+    return Standing(
+        id=row.id,
+        key=key,
+        name=row.name,
+        kind=row.kind,
+        config=config_of(row),
+        timing=_timing_of(row),
+        tags=list(row.tags),
+        is_paused=row.checkstate.state == State.PAUSED,
+    )
+
+
+def _timing_of(row: Check) -> Timing:
+    given = {name: getattr(row, name) for name in TIMING_FIELDS}
+    return Timing(**{**given, "regions": tuple(given["regions"])})
+
+
+def regions_by_code() -> dict[str, int]:
+    """Return the regions that a document may name: those that probe now, and those that checks have already."""
+    used = {number for numbers in Check.objects.values_list("regions", flat=True) for number in numbers}
+    kept = {code: number for number, code in region_codes().items() if number in used}
+    return {**kept, **{region.code: region.id for region in selectable_regions()}}
+
+
+def export_checks(*, tag: str = "") -> dict[str, Any]:
+    """Return the document that describes the tenant's checks, or those with a tag."""
+    return configuration_document(standing_checks(tag=tag), region_codes=region_codes())
+
+
+@transaction.atomic
+def apply_document(document: Any, *, prune_label: str = "", is_dry_run: bool = False) -> Plan:
+    """Make the checks what the document wants, all or nothing, and return what was (or would be) done."""
+    wanted = read_configuration(document, regions=regions_by_code())
+    if prune_label and prune_label != wanted.managed_by:
+        raise DocumentErrors(
+            {
+                "managedBy": [
+                    _("Write “managedBy: %(label)s” at the top, so that only checks of this document can be pruned.")
+                    % {"label": prune_label}
+                ]
+            }
+        )
+    return apply_configuration(wanted, prune_label=prune_label, is_dry_run=is_dry_run)
+
+
+@transaction.atomic
+def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_run: bool = False) -> Plan:
+    """The same for a document that was read already."""
+    if not is_dry_run:
+        _wait_for_turn()
+    plan = make_plan(wanted.entries, standing_checks(), prune_label=prune_label)
+    if not is_dry_run:
+        rows = {row.id: row for row in Check.objects.filter(id__in=[s.standing.id for s in plan.steps if s.standing])}
+        for step in plan.steps:
+            _take(step, rows)
+    return plan
+
+
+def _wait_for_turn() -> None:
+    """Rival: another document applied to the same tenant, which would plan against checks that we are about to change."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"configuration:{current_tenant_id()}"]
+        )
+
+
+def _take(step: Step, rows: Mapping[UUID, Check]) -> None:
+    if step.standing is None:
+        _create(step)
+        return
+    check = rows.get(step.standing.id)
+    if check is None:  # deleted by hand since we looked: the next run makes it anew
+        return
+    if step.action == Action.PRUNE:
+        checks.delete_check(check)
+        return
+    if step.action == Action.UPDATE:
+        _update(step, check)
+    elif check.key != step.key:  # found by its name: from now on it keeps this key
+        Check.objects.filter(id=check.id).update(key=step.key)
+
+
+def _create(step: Step) -> None:
+    assert step.entry and step.config  # noqa: S101, PT018 - only what goes has none
+    check = checks.create_check(
+        name=step.name,
+        kind=step.kind,
+        config=step.config,
+        timing=step.entry.timing,
+        tags=step.entry.tags,
+        key=step.key,
+    )
+    if step.entry.is_paused:
+        checks.pause_check(check)
+
+
+def _update(step: Step, check: Check) -> None:
+    assert step.entry and step.config and step.standing  # noqa: S101, PT018 - an update has all three
+    if any(change.field != "paused" for change in step.changes):
+        entry = step.entry
+        checks.update_check(
+            check, name=entry.name, config=step.config, timing=entry.timing, tags=entry.tags, key=step.key
+        )
+    if step.entry.is_paused is True and not step.standing.is_paused:
+        checks.pause_check(check)
+    elif step.entry.is_paused is False and step.standing.is_paused:
+        checks.resume_check(check)

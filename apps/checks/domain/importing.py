@@ -1,0 +1,62 @@
+"""Bringing checks over from other products: an export becomes a configuration document and a report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.domain.applying import Plan, apply_document, regions_by_code, standing_checks
+from apps.checks.domain.configuration import API_VERSION, MAX_CHECKS, DocumentErrors, read_entries, settle_config
+from apps.checks.importers.base import Loss
+from apps.checks.importers.registry import IMPORTERS
+
+MAX_BYTES = 33_554_432  # databases hold history too
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What an export becomes: a document of the new checks, the plan for it, and what does not come along."""
+
+    document: Mapping[str, Any]
+    plan: Plan
+    losses: list[Loss]
+
+
+@transaction.atomic
+def import_checks(*, source: str, raw: bytes, is_dry_run: bool) -> Import:
+    """Create the checks of an export; those that are here already stay as they are.
+
+    Raises `UnknownKind` for a source that does not exist, `SourceError` for an export that cannot be read.
+    """
+    found = IMPORTERS.get(source).read(raw)
+    losses = list(found.losses)
+    known, regions = {check.key for check in standing_checks()}, regions_by_code()
+    new: list[Mapping[str, Any]] = []
+    for check in found.checks:
+        name = str(check["name"])
+        reason: str | Promise | None = (
+            _("It is here already; it stays as it is.") if check["key"] in known else _refusal(check, regions)
+        )
+        if reason is None and len(new) >= MAX_CHECKS:
+            reason = _("More than 2000 checks at once; import the rest afterwards.")
+        if reason is None:
+            new.append(check)
+        else:
+            losses.append(Loss(str(check["key"]), name, reason, is_whole=True))
+    document = {"apiVersion": API_VERSION, "checks": new}
+    return Import(document, apply_document(document, is_dry_run=is_dry_run), losses)
+
+
+def _refusal(check: Mapping[str, Any], regions: Mapping[str, int]) -> str | None:
+    """Return why a check cannot be made, or None."""
+    errors: dict[str, list[str | Promise]] = {}
+    entries = read_entries([check], errors, regions=regions)
+    try:
+        for entry in entries:
+            settle_config(entry, None)
+    except DocumentErrors as error:
+        errors.update({path: list(texts) for path, texts in error.errors.items()})
+    return next((f"{path.removeprefix('checks[0].')}: {texts[0]}" for path, texts in errors.items()), None)

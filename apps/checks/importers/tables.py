@@ -1,0 +1,84 @@
+"""Exports that are tables: CSV with a header, or a JSON list of objects; both become rows with normalised names."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.importers.base import SourceError
+from apps.core.documents import DocumentError, read_document
+
+MAX_ROWS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line or object; names are lower-case letters and digits only, so that "URL/IP" is ``urlip``."""
+
+    where: str
+    values: Mapping[str, Any]
+
+    def get(self, *names: str) -> Any:
+        """Return the first of these values that is there; None otherwise."""
+        return next((self.values[name] for name in names if self.values.get(name) not in (None, "")), None)
+
+    def text(self, *names: str) -> str:
+        value = self.get(*names)
+        return "" if value is None or isinstance(value, Mapping | list) else str(value).strip()
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def read_rows(raw: bytes, *, lists: tuple[str, ...]) -> list[Row]:
+    """Return the rows of a CSV or JSON export; in JSON they are the list under one of these names, or the whole document."""
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", errors="replace")
+    rows = list(_json_rows(raw, lists) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text))
+    if not rows:
+        raise SourceError(_("There is no row in this file."))
+    if len(rows) > MAX_ROWS:
+        raise SourceError(_("There are more than 5000 rows; divide the file."))
+    return rows
+
+
+def _csv_rows(text: str) -> Iterator[Row]:
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        names = [normal(name) for name in next(reader, [])]
+        if len(names) < 2:
+            raise SourceError(_("The first line must name the columns, separated by commas."))
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield Row(f"line {reader.line_num}", dict(zip(names, cells, strict=False)))
+    except csv.Error as error:
+        raise SourceError(
+            _("Line %(line)s is not CSV: %(reason)s.") % {"line": reader.line_num, "reason": error}
+        ) from error
+
+
+def _json_rows(raw: bytes, lists: tuple[str, ...]) -> Iterator[Row]:
+    try:
+        document = read_document(raw)
+    except DocumentError as error:
+        raise SourceError(str(error)) from error
+    path, found = "", document
+    if isinstance(document, Mapping):
+        path = next((name for name in lists if isinstance(document.get(name), list)), "")
+        found = document.get(path)
+    if not isinstance(found, list):
+        raise SourceError(_("Expected a list under one of: %(names)s.") % {"names": ", ".join(lists)})
+    for place, value in enumerate(found):
+        if isinstance(value, Mapping):
+            inner = value.get("attributes")
+            flat = {**value, **inner} if isinstance(inner, Mapping) else value
+            yield Row(f"{path}[{place}]", {normal(name): part for name, part in flat.items()})

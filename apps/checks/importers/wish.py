@@ -1,0 +1,197 @@
+"""A monitor of another product in neutral words, and its way into an entry of a configuration document.
+
+Kinds and settings are looked up in the check types, so that an importer may wish for what exists only later: until then
+the report says that it does not come over.
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.importers.base import Found, Loss
+from apps.checks.types.registry import CHECK_TYPES
+from apps.core.kinds import Config, ConfigErrors, Text, parse_config
+
+NO_SETTINGS: Mapping[str, Any] = {}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w)")
+SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+LIMITS = {
+    "interval_seconds": (10, 86_400),
+    "timeout_seconds": (1, 60),
+    "retries": (0, 10),
+    "retry_interval_seconds": (1, 3_600),
+}
+MAX_NAME = 150
+MAX_TAG = 40
+MAX_TAGS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a monitor wants. ``settings`` are named as ours; a value of None, empty or False is no wish.
+
+    ``kind`` may not exist yet. Times are seconds; what is None takes our default.
+    """
+
+    where: str
+    name: str
+    source_id: str = ""
+    kind: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: NO_SETTINGS)
+    interval_seconds: float | None = None
+    timeout_seconds: float | None = None
+    retries: int | None = None
+    retry_interval_seconds: float | None = None
+    degraded_ms: int | None = None
+    tags: tuple[str, ...] = ()
+    is_paused: bool = False
+
+
+class Gathering:
+    """Collects wishes and losses; ``prefix`` begins the keys of what has an id at its source."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._checks: dict[str, Mapping[str, Any]] = {}
+        self._losses: list[Loss] = []
+
+    def lose(self, where: str, name: str, reason: Text, *, is_whole: bool = False) -> None:
+        self._losses.append(Loss(where, name, reason, is_whole))
+
+    def add(self, wish: Wish) -> None:
+        """Take a wish as far as it can be carried."""
+        if wish.kind not in CHECK_TYPES:
+            self.lose(
+                wish.where,
+                wish.name,
+                _("There is no check of kind “%(kind)s” here.") % {"kind": wish.kind},
+                is_whole=True,
+            )
+            return
+        config = self._fitted(wish, CHECK_TYPES.get(wish.kind).Config)
+        if config is None:
+            return
+        key = self._key(wish)
+        entry: dict[str, Any] = {
+            "key": key,
+            "name": wish.name[:MAX_NAME] or key,
+            "kind": wish.kind,
+            "config": config,
+            **dict(self._timing(wish)),
+        }
+        if tags := self._tags(wish):
+            entry["tags"] = tags
+        if wish.is_paused:
+            entry["paused"] = True
+        self._checks[key] = entry
+
+    def found(self) -> Found:
+        return Found(list(self._checks.values()), self._losses)
+
+    def _key(self, wish: Wish) -> str:
+        wanted = (
+            slugify(f"{self._prefix}-{wish.source_id}" if wish.source_id else wish.name)[:90].strip("-_") or "check"
+        )
+        key, number = wanted, 1
+        while key in self._checks:
+            number += 1
+            key = f"{wanted}-{number}"
+        return key
+
+    def _fitted(self, wish: Wish, config: type[Config]) -> Mapping[str, Any] | None:
+        """Return the settings that the kind takes; what it refuses is reported, and left out where it may be."""
+        known = {entry.name for entry in fields(config)}
+        given = {name: value for name, value in wish.settings.items() if value not in (None, "", {}, [])}
+        for name in [name for name in given if name not in known]:
+            if given.pop(name) is not False:
+                self.lose(wish.where, wish.name, _("Nothing here does “%(setting)s”.") % {"setting": name})
+        while True:
+            try:
+                parse_config(config, given)
+            except ConfigErrors as error:
+                refused = {name: texts for name, texts in error.errors.items() if name in given}
+                missing = next((f"{name}: {texts[0]}" for name, texts in error.errors.items() if name not in given), "")
+                if missing or not refused:
+                    self.lose(wish.where, wish.name, missing or str(error), is_whole=True)
+                    return None
+                for name, texts in refused.items():
+                    del given[name]
+                    self.lose(wish.where, wish.name, f"{name}: {texts[0]}")
+            else:
+                return given
+
+    def _timing(self, wish: Wish) -> Iterator[tuple[str, int]]:
+        for name, (low, high) in LIMITS.items():
+            given = getattr(wish, name)
+            if given is None:
+                continue
+            value = min(max(round(given), low), high)
+            if value != given:
+                self.lose(
+                    wish.where,
+                    wish.name,
+                    _("%(field)s %(given)s becomes %(value)s.")
+                    % {"field": name, "given": f"{given:g}", "value": value},
+                )
+            yield name, value
+        if wish.degraded_ms:
+            yield "degraded_ms", min(max(wish.degraded_ms, 1), 60_000)
+
+    def _tags(self, wish: Wish) -> list[str]:
+        tags = list(dict.fromkeys(tag.strip().lower()[:MAX_TAG] for tag in wish.tags if tag.strip()))
+        if len(tags) > MAX_TAGS:
+            self.lose(wish.where, wish.name, _("Only 20 of its tags come along."))
+        return tags[:MAX_TAGS]
+
+
+def has_setting(kind: str, name: str) -> bool:
+    """Tell whether a kind exists and knows that setting."""
+    return kind in CHECK_TYPES and any(entry.name == name for entry in fields(CHECK_TYPES.get(kind).Config))
+
+
+def seconds(value: Any) -> float | None:
+    """Return a duration such as 60, "60", "1m30s" or "500ms" in seconds; None for anything else."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    text = str(value).strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
+        return None
+    return sum(float(number) * SECONDS[unit] for number, unit in parts)
+
+
+def integer(value: Any) -> int | None:
+    """Return a whole number, also out of a text; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else int(str(value).strip())
+    except ValueError:
+        return None
+
+
+def is_true(value: Any) -> bool:
+    """Read a flag as exports write it."""
+    return value is True or str(value).strip().lower() in ("1", "true", "yes", "on", "t", "y")
+
+
+def basic_auth(username: Any, password: Any) -> dict[str, str]:
+    """Return the header of basic authentication, or nothing without a user."""
+    if not username:
+        return {}
+    pair = base64.b64encode(f"{username}:{password or ''}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
+
+
+def text_pairs(value: Any) -> dict[str, str]:
+    """Return a mapping of texts; values that are none are written as such."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {str(name): str(part) for name, part in value.items() if not isinstance(part, Mapping | list)}

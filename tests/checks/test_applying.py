@@ -1,0 +1,309 @@
+"""Documents applied to real rows: over the API, and through the pages."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.checks.domain.settings import config_of
+from apps.checks.enums import State
+from apps.checks.models import Check, CheckState
+from apps.core.documents import read_document
+from apps.core.tenancy import tenant_scope
+from apps.tenants.enums import Role
+from apps.tenants.models import Tenant
+from tests.factories.api import make_api
+
+pytestmark = pytest.mark.django_db
+
+YAML = b"""
+apiVersion: obsera/v1
+managedBy: shop-repo
+checks:
+  - key: shop
+    name: Shop
+    kind: http
+    interval_seconds: 30
+    config:
+      url: https://shop.example/health
+      headers: {Authorization: Bearer topsecret}
+  - key: database
+    name: Database
+    kind: tcp
+    config: {host: db.example, port: 5432}
+    paused: true
+"""
+KUMA = {
+    "version": "1.23.16",
+    "monitorList": [
+        {"id": 1, "name": "Shop", "type": "http", "url": "https://shop.example/", "interval": 60},
+        {"id": 2, "name": "Steam", "type": "steam", "hostname": "play.example", "port": 27015, "interval": 60},
+    ],
+}
+
+
+class Program:
+    """Sends documents as they are."""
+
+    def __init__(self, tenant: Tenant, role: Role = Role.EDITOR) -> None:
+        self._client = Client(raise_request_exception=False)
+        self._headers = {"Authorization": f"Bearer {make_api(tenant, role).key}"}
+
+    def post(self, path: str, body: bytes) -> tuple[int, Any]:
+        answer = self._client.generic(
+            "POST", f"/api/v1/checks/{path}", body, content_type="application/yaml", headers=self._headers
+        )
+        return answer.status_code, json.loads(answer.content)
+
+    def export(self, query: str = "") -> bytes:
+        answer = self._client.get(f"/api/v1/checks/export/{query}", headers=self._headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/yaml; charset=utf-8")
+        return answer.content
+
+
+@pytest.fixture
+def program(acme: Tenant) -> Program:
+    return Program(acme)
+
+
+def names(tenant: Tenant) -> list[str]:
+    with tenant_scope(tenant.id):
+        return list(Check.objects.order_by("name").values_list("name", flat=True))
+
+
+def test_apply_makes_what_the_document_says_and_a_second_time_nothing(program: Program, acme: Tenant) -> None:
+    first = program.post("apply", YAML)
+    second = program.post("apply", YAML)
+
+    assert (first[0], first[1]["counts"]) == (200, {"create": 2, "update": 0, "unchanged": 0, "prune": 0})
+    assert second[1]["counts"] == {"create": 0, "update": 0, "unchanged": 2, "prune": 0}
+    with tenant_scope(acme.id):
+        shop, database = Check.objects.get(key="shop"), Check.objects.get(key="database")
+        assert (shop.name, shop.interval_seconds, shop.tags) == ("Shop", 30, ["managed-by:shop-repo"])
+        assert config_of(shop).headers == {"Authorization": "Bearer topsecret"}
+        assert CheckState.objects.get(watched=database).state == State.PAUSED
+
+
+def test_dry_run_says_the_same_and_does_nothing(program: Program, acme: Tenant) -> None:
+    status, said = program.post("apply?dry_run=1", YAML)
+
+    assert (status, said["dry_run"], said["counts"]["create"]) == (200, True, 2)
+    assert [step["action"] for step in said["steps"]] == ["create", "create"]
+    assert names(acme) == []
+
+
+def test_exported_document_keeps_secrets_and_wants_nothing(program: Program, acme: Tenant) -> None:
+    program.post("apply", YAML)
+
+    exported = program.export()
+    status, said = program.post("apply", exported)
+
+    assert b"topsecret" not in exported
+    assert read_document(exported)["checks"][0]["config"]["headers"] == {
+        "Authorization": "${SECRET:SHOP_HEADERS_AUTHORIZATION}"
+    }
+    assert (status, said["counts"]["unchanged"]) == (200, 2)
+    with tenant_scope(acme.id):
+        assert config_of(Check.objects.get(key="shop")).headers == {"Authorization": "Bearer topsecret"}
+    assert [check["key"] for check in read_document(program.export("?tag=nothing"))["checks"]] == []
+
+
+def test_prune_deletes_what_left_the_document_and_nothing_else(program: Program, acme: Tenant) -> None:
+    program.post("apply", YAML)
+    program.post("apply", YAML.replace(b"shop-repo", b"other-repo").replace(b"key: ", b"key: other-"))
+    made = {"name": "By hand", "kind": "http", "config": {"url": "https://hand.example/"}}
+    assert make_api(acme).post("/api/v1/checks/", made).status_code == 201
+    shorter = YAML[: YAML.index(b"  - key: database")]
+
+    kept = program.post("apply", shorter)
+    status, said = program.post("apply?prune=shop-repo", shorter)
+
+    assert kept[1]["counts"]["prune"] == 0
+    assert (status, [(step["action"], step["key"]) for step in said["steps"]]) == (
+        200,
+        [("unchanged", "shop"), ("prune", "database")],
+    )
+    assert names(acme) == ["By hand", "Database", "Shop", "Shop"]
+
+
+def test_change_shows_fields_and_keeps_the_row(program: Program, acme: Tenant) -> None:
+    program.post("apply", YAML)
+    with tenant_scope(acme.id):
+        before = Check.objects.get(key="shop")
+
+    _status, said = program.post(
+        "apply", YAML.replace(b"name: Shop\n", b"name: Shop EU\n").replace(b"topsecret", b"newsecret")
+    )
+
+    assert said["steps"][0]["changes"] == [
+        {"field": "name", "before": "Shop", "after": "Shop EU"},
+        {"field": "config.headers", "before": {"Authorization": "••••"}, "after": {"Authorization": "••••"}},
+    ]
+    with tenant_scope(acme.id):
+        after = Check.objects.get(key="shop")
+        assert (after.id, after.version) == (before.id, before.version + 1)
+        assert config_of(after).headers == {"Authorization": "Bearer newsecret"}
+
+
+def test_check_made_by_hand_is_found_by_its_name_and_keeps_the_key(program: Program, acme: Tenant) -> None:
+    made = {"name": "Shop", "kind": "http", "config": {"url": "https://shop.example/health"}}
+    row = make_api(acme).post("/api/v1/checks/", made).json()
+
+    _status, said = program.post("apply", program.export())
+
+    assert [(step["action"], step["key"]) for step in said["steps"]] == [("unchanged", "shop")]
+    with tenant_scope(acme.id):
+        assert str(Check.objects.get(key="shop").id) == row["id"]
+
+
+def test_all_or_nothing(program: Program, acme: Tenant) -> None:
+    status, problem = program.post("apply", YAML.replace(b"port: 5432", b"port: 99999"))
+
+    assert (status, list(problem["errors"])) == (400, ["checks[1].config.port"])
+    assert names(acme) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "place"),
+    [
+        ("?dryrun=1", YAML, "dryrun"),
+        ("?dry_run=maybe", YAML, "dry_run"),
+        ("?prune=other", YAML, "managedBy"),
+        ("", b"a: [", "__all__"),
+        ("", b"checks: []\nchecks: []", "checks"),
+        ("", b"a: &a [*a]", "a[0]"),
+        ("", b"", "__all__"),
+    ],
+)
+def test_wrong_request_names_its_place_and_applies_nothing(
+    program: Program, acme: Tenant, query: str, body: bytes, place: str
+) -> None:
+    status, problem = program.post(f"apply{query}", body)
+
+    assert (status, list(problem["errors"])) == (400, [place])
+    assert names(acme) == []
+
+
+def test_too_large_body_is_refused(program: Program) -> None:
+    assert program.post("apply", b"x" * 3_000_000)[0] == 400
+
+
+def test_stranger_and_viewer_change_nothing(acme: Tenant, globex: Tenant) -> None:
+    Program(globex).post("apply", YAML)
+
+    assert Program(acme, Role.VIEWER).post("apply", YAML)[0] == 403
+    assert read_document(Program(acme, Role.VIEWER).export())["checks"] == []
+    assert Program(acme).post("apply?prune=shop-repo", YAML)[1]["counts"]["create"] == 2
+    assert names(globex) == ["Database", "Shop"]
+
+
+def test_import_creates_once_and_reports(program: Program, acme: Tenant) -> None:
+    body = json.dumps(KUMA).encode()
+
+    dry = program.post("import/uptime-kuma?dry_run=1", body)
+    assert names(acme) == []
+    first, second = program.post("import/uptime-kuma", body), program.post("import/uptime-kuma", body)
+
+    assert (dry[0], dry[1]["counts"]["create"], first[1]["counts"]["create"]) == (200, 1, 1)
+    assert [(loss["name"], loss["is_whole"]) for loss in first[1]["losses"]] == [("Steam", True), ("", False)]
+    assert second[1]["counts"]["create"] == 0
+    assert second[1]["losses"][-1] == {
+        "where": "kuma-1",
+        "name": "Shop",
+        "reason": "It is here already; it stays as it is.",
+        "is_whole": True,
+    }
+    assert names(acme) == ["Shop"]
+
+
+def test_import_of_an_unknown_source_and_of_nonsense(program: Program) -> None:
+    assert program.post("import/telepathy", b"{}")[0] == 404
+    status, problem = program.post("import/gatus", b"{}")
+    assert (status, list(problem["errors"])) == (400, ["__all__"])
+
+
+# --- Pages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def signed_in(client: Client, owner: User) -> Client:
+    client.force_login(owner)
+    return client
+
+
+def test_page_shows_the_import_before_it_happens(signed_in: Client, acme: Tenant) -> None:
+    address = reverse("checks:import", args=[acme.slug, "uptime-kuma"])
+    backup = SimpleUploadedFile("backup.json", json.dumps(KUMA).encode())
+
+    shown = signed_in.post(address, {"upload": backup})
+    before = names(acme)
+    preview = shown.context["preview"]
+    done = signed_in.post(address, {"sealed": preview.sealed})
+
+    assert (shown.status_code, before) == (200, [])
+    assert "Nothing here is like its type “steam”." in shown.content.decode()
+    assert [(step.action.value, step.key) for step in preview.plan.steps] == [("create", "kuma-1")]
+    assert done.headers["Location"] == reverse("checks:list", args=[acme.slug])
+    assert names(acme) == ["Shop"]
+
+
+def test_page_applies_a_pasted_document(signed_in: Client, acme: Tenant) -> None:
+    address = reverse("checks:configuration", args=[acme.slug])
+
+    shown = signed_in.post(address, {"text": YAML.decode()})
+    signed_in.post(address, {"sealed": shown.context["preview"].sealed})
+
+    assert "topsecret" not in shown.content.decode().replace(YAML.decode(), "")
+    assert names(acme) == ["Database", "Shop"]
+
+
+def test_sealed_preview_opens_in_its_own_tenant_only(signed_in: Client, acme: Tenant, globex: Tenant) -> None:
+    address = reverse("checks:configuration", args=[acme.slug])
+    sealed = signed_in.post(address, {"text": YAML.decode()}).context["preview"].sealed
+    with tenant_scope(globex.id):
+        gustav = User.objects.get(email="gustav@globex.example")
+
+    signed_in.force_login(gustav)
+    answer = signed_in.post(reverse("checks:configuration", args=[globex.slug]), {"sealed": sealed})
+
+    assert answer.headers["Location"] == reverse("checks:configuration", args=[globex.slug])
+    assert names(globex) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "Choose a file"),
+        ({"text": "a: ["}, "not valid YAML"),
+        ({"text": "apiVersion: obsera/v1\nchecks: [{name: x, kind: y}]"}, "checks[0].kind"),
+        ({"text": YAML.decode(), "prune": "other"}, "managedBy"),
+    ],
+)
+def test_page_says_what_is_wrong(signed_in: Client, acme: Tenant, given: dict[str, str], words: str) -> None:
+    shown = signed_in.post(reverse("checks:configuration", args=[acme.slug]), given)
+
+    assert shown.status_code == 422
+    assert words in str(shown.context["form"].errors)
+    assert names(acme) == []
+
+
+def test_export_is_a_file(signed_in: Client, acme: Tenant) -> None:
+    Program(acme).post("apply", YAML)
+
+    answer = signed_in.get(reverse("checks:export", args=[acme.slug]))
+
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{acme.slug}-checks.yaml"'
+    assert [check["key"] for check in read_document(answer.content)["checks"]] == ["shop", "database"]
+
+
+def test_every_source_has_its_page(signed_in: Client, acme: Tenant) -> None:
+    shown = signed_in.get(reverse("checks:import_sources", args=[acme.slug]))
+
+    for source in shown.context["sources"]:
+        address = reverse("checks:import", args=[acme.slug, source.kind])
+        assert address in shown.content.decode()
+        assert signed_in.get(address).status_code == 200
