@@ -7,6 +7,7 @@ from apps.checks.types.imap import ImapCheck
 from apps.checks.types.mysql import MysqlCheck
 from apps.checks.types.pop3 import Pop3Check
 from apps.checks.types.postgresql import PostgresqlCheck
+from apps.checks.types.redis import RedisCheck
 from apps.checks.types.smtp import SmtpCheck
 from apps.checks.types.statuspage import StatuspageCheck
 from apps.checks.types.tcp import TcpCheck
@@ -30,5 +31,6 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         SmtpCheck(),
         MysqlCheck(),
         PostgresqlCheck(),
+        RedisCheck(),
     ),
 )
