@@ -1,6 +1,7 @@
 """All check types. A new one is a file beside this one and a line here."""
 
 from apps.checks.types.base import CheckType
+from apps.checks.types.dns import DnsCheck
 from apps.checks.types.grpc import GrpcCheck
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.imap import ImapCheck
@@ -23,6 +24,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         HttpCheck(),
         StatuspageCheck(),
         WebsocketCheck(),
+        DnsCheck(),
         TcpCheck(),
         TlsCheck(),
         UdpCheck(),
