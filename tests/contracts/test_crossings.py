@@ -14,6 +14,8 @@ ALLOWED = {
     "alerting/domain/reminding.py": "one sweep serves every tenant's silences and reminders",
     "checks/domain/flips.py": "a batch's flips belong to many tenants",
     "checks/domain/judging.py": "a batch's checks belong to many tenants",
+    "checks/domain/heartbeat_sweep.py": "one sweep serves every tenant's heartbeats",
+    "checks/domain/pings.py": "a batch of pings is for many tenants",
     "checks/domain/results.py": "a prober's batch holds results of many tenants",
     "checks/domain/turns.py": "probers serve every tenant",
     "checks/domain/partitions.py": "partitions hold the results of every tenant",

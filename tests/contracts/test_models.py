@@ -21,6 +21,7 @@ WITHOUT_TENANT = {
     "accounts.User_user_permissions": "Django's own table; the product uses no per-person permissions",
     "checks.Region": "a place that probes start from serves many tenants, and bears no tenant's name",
     "checks.SickSpell": "when a region's own control targets failed",
+    "checks.PingDoor": "the installation's own sign of life",
     "events.ScheduledJob": "what recurs for the whole installation",
     "tenants.Tenant": "the root that every tenant's row points to",
 }

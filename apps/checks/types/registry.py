@@ -2,7 +2,9 @@
 
 from apps.checks.types.base import CheckType
 from apps.checks.types.dns import DnsCheck
+from apps.checks.types.drift import DriftCheck
 from apps.checks.types.grpc import GrpcCheck
+from apps.checks.types.heartbeat import HeartbeatCheck
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.imap import ImapCheck
 from apps.checks.types.mysql import MysqlCheck
@@ -20,6 +22,7 @@ from apps.core.registry import Registry
 CHECK_TYPES: Registry[CheckType] = Registry(
     "check types",
     (
+        DriftCheck(),
         GrpcCheck(),
         HttpCheck(),
         StatuspageCheck(),
@@ -34,5 +37,6 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         MysqlCheck(),
         PostgresqlCheck(),
         RedisCheck(),
+        HeartbeatCheck(),
     ),
 )

@@ -1,0 +1,109 @@
+"""Noticing what did not come: heartbeats whose deadline has passed are down since that deadline.
+
+Silence says nothing of a job while this installation itself could not be reached. So the ping doors give a sign of life;
+while they give none, nobody is judged, and when they are back, what could not come in is forgiven.
+"""
+
+from datetime import datetime, timedelta
+from typing import cast
+
+from django.db import connection, transaction
+
+from apps.checks.domain.flips import Change, flip, lock_states, record_flips
+from apps.checks.domain.heartbeat_rules import is_overrun
+from apps.checks.domain.heartbeats import beat_of
+from apps.checks.domain.settings import config_of
+from apps.checks.enums import State
+from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
+from apps.checks.types.heartbeat import HeartbeatConfig
+from apps.core import clock
+from apps.core.postgres.hints import prefer_keys
+from apps.core.tenancy import system_scope
+
+BATCH = 500
+DOOR = "http"
+# So often the doors give their sign of life; silence for longer than the other is a gap in which reports may be lost.
+SIGN_EVERY = timedelta(seconds=5)
+SILENCE = timedelta(seconds=30)
+
+# Rivals: other sweeps, pings, people. The state is locked before the heartbeat, as everywhere.
+LATE = f"""
+SELECT beat.check_id FROM checks_heartbeat AS beat
+JOIN checks_checkstate AS standing ON standing.check_id = beat.check_id
+WHERE beat.deadline_at <= %s AND standing.state NOT IN ('{State.DOWN}', '{State.MAINTENANCE}')
+ORDER BY beat.check_id LIMIT {BATCH} FOR UPDATE OF standing SKIP LOCKED FOR UPDATE OF beat SKIP LOCKED
+"""  # noqa: S608 - constants of this app alone
+# A report that was expected while the doors were closed may have been lost: the job gets the time back. What was late
+# before stays late, and what is expected later is not touched.
+FORGIVE = """
+UPDATE checks_heartbeat AS beat SET deadline_at = beat.deadline_at + make_interval(secs => %(gap)s), is_doubtful = true
+FROM checks_check AS watched
+WHERE watched.id = beat.check_id AND beat.deadline_at > %(before)s
+  AND beat.deadline_at - make_interval(secs => (watched.config->>'grace_seconds')::int) <= %(now)s
+"""
+
+
+def sweep_heartbeats() -> list[Flip]:
+    """Flip every heartbeat whose deadline has passed, a batch at a time; nobody while the ping doors are silent."""
+    flips: list[Flip] = []
+    while batch := _sweep_batch(clock.now()):
+        flips += batch
+    return flips
+
+
+@transaction.atomic
+def _sweep_batch(now: datetime) -> list[Flip]:
+    with system_scope("one sweep serves every tenant's heartbeats"):
+        if not PingDoor.objects.filter(name=DOOR, seen_at__gte=now - SILENCE).exists():
+            return []
+        with connection.cursor() as cursor:
+            prefer_keys(cursor)
+            cursor.execute(LATE, [now])
+            late = [row[0] for row in cursor.fetchall()]
+        if not late:
+            return []
+        states = lock_states(late)
+        heartbeats = Heartbeat.unscoped.select_related("watched").filter(pk__in=late).order_by("pk")
+        changed = [(states[one.pk], _missed(one, states[one.pk], now)) for one in heartbeats]
+        Heartbeat.unscoped.bulk_update(list(heartbeats), ["deadline_at"])
+        return record_flips(changed)
+
+
+def _missed(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> Flip:
+    """Return the flip of a heartbeat whose deadline passed, and set its next one.
+
+    If its report may have been lost on its way to us, nothing is known of the job until the report after that.
+    """
+    config = cast("HeartbeatConfig", config_of(heartbeat.watched))
+    limit = cast("datetime", heartbeat.deadline_at)
+    if heartbeat.is_doubtful and standing.state != State.UNKNOWN:
+        following = config.rhythm.following(now)
+        heartbeat.deadline_at = following + config.grace if following else None
+        return flip(standing, Change(after=State.UNKNOWN, at=limit, error_code="heartbeat_unheard"))
+    heartbeat.deadline_at = None
+    is_hanging = is_overrun(beat_of(heartbeat, standing.state), config, limit)
+    return flip(
+        standing,
+        Change(after=State.DOWN, at=limit, error_code="heartbeat_overrun" if is_hanging else "heartbeat_missed"),
+    )
+
+
+@transaction.atomic
+def give_sign_of_life() -> timedelta | None:
+    """Say that the ping doors are open; return the gap if they were not, after forgiving what it may have cost.
+
+    Rivals: the doors of other processes; the row's lock lets only the first one see the gap.
+    """
+    with system_scope("the ping doors are open for every tenant"):
+        now = clock.now()
+        seen = PingDoor.objects.select_for_update().filter(name=DOOR).first()
+        if seen is None:
+            PingDoor.objects.bulk_create([PingDoor(name=DOOR, seen_at=now)], ignore_conflicts=True)
+            return None
+        before, gap = seen.seen_at, now - seen.seen_at
+        PingDoor.objects.filter(name=DOOR).update(seen_at=now)
+        if gap <= SILENCE:
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute(FORGIVE, {"gap": gap.total_seconds(), "before": before, "now": now})
+        return gap

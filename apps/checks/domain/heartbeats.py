@@ -1,0 +1,129 @@
+"""Heartbeats as people handle them: made, changed, paused, resumed, moved in with their old addresses."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from django.db import transaction
+from django.utils.text import slugify
+
+from apps.checks.domain.heartbeat_rules import Beat, deadline, expected_at, phase
+from apps.checks.domain.settings import config_of
+from apps.checks.enums import State
+from apps.checks.models import Check, CheckState, Heartbeat, Ping, PingKey
+from apps.checks.types.heartbeat import HeartbeatConfig
+from apps.core import clock
+from apps.core.ids import new_token
+from apps.core.tenancy import current_tenant_id
+
+SLUG_LENGTH = 100
+NOTHING_KNOWN = {"last_start_at": None, "last_start_run": None, "deadline_at": None, "is_doubtful": False}
+
+
+def beat_of(heartbeat: Heartbeat, state: str) -> Beat:
+    """Return a stored heartbeat as the rules take it."""
+    return Beat(
+        state=State(state),
+        last_ping_at=heartbeat.last_ping_at,
+        last_start_at=heartbeat.last_start_at,
+        last_start_run=heartbeat.last_start_run,
+        last_duration=heartbeat.last_duration,
+    )
+
+
+class HeartbeatSource:
+    """Where a heartbeat's state comes from: its pings, and their absence."""
+
+    def begin(self, check: Check) -> None:
+        Heartbeat.objects.create(watched=check, slug=_slug_of(check))
+        ping_key()
+
+    def settings_changed(self, check: Check) -> None:
+        """Expect the next report by the new settings; what they made late is late from now on, not in the past."""
+        standing = CheckState.objects.select_for_update().get(watched=check)  # before the heartbeat, as pings lock them
+        heartbeat = Heartbeat.objects.select_for_update().get(watched=check)
+        limit = deadline(beat_of(heartbeat, standing.state), cast("HeartbeatConfig", config_of(check)))
+        heartbeat.deadline_at = None if limit is None else max(limit, clock.now())
+        if check.key:
+            heartbeat.slug = _slug_of(check)
+        heartbeat.save(update_fields=["deadline_at", "slug"])
+
+    def pause(self, check: Check) -> None:
+        Heartbeat.objects.filter(watched=check).update(**NOTHING_KNOWN)
+
+    def resume(self, check: Check) -> None:
+        """Wait for the next report, however long it takes."""
+        Heartbeat.objects.filter(watched=check).update(last_ping_at=None, **NOTHING_KNOWN)
+
+
+def _slug_of(check: Check) -> str:
+    return check.key or slugify(check.name)[:SLUG_LENGTH]
+
+
+@transaction.atomic
+def ping_key() -> str:
+    """Return what stands before the slug in this tenant's ping addresses; the first call makes it."""
+    # Rival: a second heartbeat made at the same moment; one key per tenant is unique.
+    fresh = PingKey(tenant_id=current_tenant_id(), key=new_token("")[:22])
+    PingKey.objects.bulk_create([fresh], ignore_conflicts=True)
+    return str(PingKey.objects.get().key)
+
+
+def find_by_slug(slug: str) -> Check | None:
+    """Return the tenant's first heartbeat of that name, holding off rivals that would make one until the commit."""
+    PingKey.objects.select_for_update().get()
+    found = Heartbeat.objects.select_related("watched").filter(slug=slug).first()
+    return found.watched if found else None
+
+
+@transaction.atomic
+def adopt_address(check: Check, *, token: str = "", slug: str = "") -> None:
+    """Let a heartbeat that moved in keep its address: the end of its ping or push URL, or its slug."""
+    given = {name: value for name, value in (("token", token), ("slug", slug)) if value}
+    Heartbeat.objects.filter(watched=check).update(**given)
+
+
+# --- Reading ------------------------------------------------------------------------------------------------------------
+
+NEXT_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatFacts:
+    """A heartbeat as its page and the API show it."""
+
+    heartbeat: Heartbeat
+    config: HeartbeatConfig
+    phase: str
+    expected_at: datetime | None
+    upcoming: list[datetime]
+
+
+def heartbeat_facts(check: Check) -> HeartbeatFacts:
+    """Return what is known of a heartbeat, and when its next reports are expected."""
+    heartbeat = Heartbeat.objects.get(watched=check)
+    config, now = cast("HeartbeatConfig", config_of(check)), clock.now()
+    beat = beat_of(heartbeat, check.checkstate.state)
+    return HeartbeatFacts(
+        heartbeat, config, phase(beat, config, now), expected_at(beat, config), _upcoming(config, now)
+    )
+
+
+def _upcoming(config: HeartbeatConfig, after: datetime) -> list[datetime]:
+    """Return the next instants of a schedule that goes by the calendar."""
+    found: list[datetime] = []
+    at: datetime | None = after
+    while len(found) < NEXT_SHOWN and at is not None:
+        at = config.rhythm.following(at)
+        if at is not None:
+            found.append(at)
+    return found
+
+
+def latest_pings(check: Check, limit: int = 20) -> list[Ping]:
+    """Return the newest pings without their texts."""
+    return list(Ping.objects.filter(watched=check).defer("body").order_by("-number")[:limit])
+
+
+def find_ping(check: Check, number: int) -> Ping | None:
+    return Ping.objects.filter(watched=check, number=number).first()

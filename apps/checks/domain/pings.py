@@ -1,0 +1,283 @@
+"""Storing pings: whatever came in within a few milliseconds goes into one transaction.
+
+One statement locks the heartbeats that are meant, the rules judge each ping in its order, one COPY and one statement keep
+the pings and move the heartbeats. When `store_pings` returns, it is committed: only then may a job be told so.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from itertools import groupby
+from typing import Any, cast
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from apps.checks.domain.flips import Change, flip, lock_states, record_flips
+from apps.checks.domain.heartbeat_rules import VERDICTS, Beat, Heard, Report, deadline, hear
+from apps.checks.domain.settings import opened_config
+from apps.checks.domain.turns import settings_of
+from apps.checks.enums import State
+from apps.checks.types.heartbeat import HeartbeatConfig, Signal
+from apps.core.postgres.hints import prefer_keys
+from apps.core.tenancy import system_scope
+
+SETTINGS_KEPT = 50_000
+# A heartbeat whose row somebody holds, and a database that hangs, must not hold up everyone's pings.
+BOUNDS = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '8s'"
+
+
+@dataclass(frozen=True, slots=True)
+class BySlug:
+    """An address made of a tenant's ping key and a heartbeat's slug."""
+
+    ping_key: str
+    slug: str
+
+
+Address = str | BySlug  # a token, or the other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPing:
+    """A ping as it came in. ``duration`` is what the sender says itself."""
+
+    address: Address
+    report: Report
+    duration: timedelta | None = None
+    method: str = ""
+    source_ip: str | None = None
+    agent: str = ""
+    body: bytes = b""
+
+
+class Fate(Enum):
+    """What became of a ping."""
+
+    STORED = auto()
+    NOT_FOUND = auto()
+    AMBIGUOUS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a batch did: each ping's fate, and the checks that were heard of, by tenant."""
+
+    fates: list[Fate]
+    changed: dict[UUID, set[UUID]]
+
+
+RESOLVE = """
+SELECT key.key, beat.slug, min(beat.token), count(*)
+FROM unnest(%s::text[], %s::text[]) AS asked(key, slug)
+JOIN checks_pingkey AS key ON key.key = asked.key
+JOIN checks_heartbeat AS beat ON beat.tenant_id = key.tenant_id AND beat.slug = asked.slug
+GROUP BY key.key, beat.slug
+"""
+# The state before the heartbeat, in the order of ids: as people's changes and the sweep lock them.
+FIND = """
+SELECT beat.token, beat.check_id, beat.tenant_id, watched.version, standing.state, beat.pings, beat.last_ping_at,
+       beat.last_start_at, beat.last_start_run, beat.last_duration, beat.deadline_at, beat.is_doubtful
+FROM checks_heartbeat AS beat
+JOIN checks_checkstate AS standing ON standing.check_id = beat.check_id
+JOIN checks_check AS watched ON watched.id = beat.check_id
+WHERE beat.token = ANY(%s)
+ORDER BY beat.check_id FOR UPDATE OF standing FOR UPDATE OF beat
+"""
+STAGING = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_ping (
+    check_id uuid, tenant_id uuid, number int8, at timestamptz, signal text, exit_status int2, run_id uuid,
+    duration interval, method text, source_ip text, agent text, body_bytes int4, body bytea,
+    last_ping_at timestamptz, last_start_at timestamptz, last_start_run uuid, last_duration interval, deadline_at timestamptz,
+    is_doubtful boolean
+) ON COMMIT DELETE ROWS;
+DELETE FROM staged_ping
+"""  # the DELETE: a caller may have a transaction around several batches
+STAGING_TYPES = (
+    *("uuid", "uuid", "int8", "timestamptz", "text", "int2", "uuid", "interval", "text", "text", "text", "int4"),
+    *("bytea", "timestamptz", "timestamptz", "uuid", "interval", "timestamptz", "bool"),
+)
+COPY = "COPY staged_ping FROM STDIN (FORMAT BINARY)"
+KEEP = """
+WITH kept AS (
+    INSERT INTO checks_ping (check_id, tenant_id, number, at, signal, exit_status, run_id, duration, method, source_ip,
+                             agent, body_bytes, body)
+    SELECT check_id, tenant_id, number, at, signal, exit_status, run_id, duration, method, source_ip::inet, agent,
+           body_bytes, body
+    FROM staged_ping
+)
+UPDATE checks_heartbeat AS beat
+SET pings = last.number, last_ping_at = last.last_ping_at, last_start_at = last.last_start_at,
+    last_start_run = last.last_start_run, last_duration = last.last_duration, deadline_at = last.deadline_at,
+    is_doubtful = last.is_doubtful
+FROM (SELECT DISTINCT ON (check_id) * FROM staged_ping ORDER BY check_id, number DESC) AS last
+WHERE beat.check_id = last.check_id
+"""
+
+
+@dataclass(slots=True)
+class _Found:
+    """A heartbeat while its pings of one batch are judged."""
+
+    check_id: UUID
+    tenant_id: UUID
+    config: HeartbeatConfig
+    beat: Beat
+    pings: int
+    deadline_at: datetime | None
+    is_doubtful: bool
+
+
+class PingStore:
+    """Stores batches, and keeps the settings of the heartbeats that it met."""
+
+    def __init__(self) -> None:
+        self._settings: dict[UUID, tuple[int, HeartbeatConfig]] = {}
+
+    def store(self, pings: Sequence[NewPing]) -> Stored:
+        """Store a batch in one transaction, in its order; what has no heartbeat is passed over."""
+        rows: list[tuple[Any, ...]] = []
+        changes: list[tuple[UUID, Change]] = []
+        with system_scope("a batch of pings is for many tenants"), transaction.atomic():
+            with connection.cursor() as cursor:
+                prefer_keys(cursor, BOUNDS, STAGING)
+                tokens, fates = _resolved(cursor, pings)
+                found = self._find(cursor, tokens)
+                for place, (ping, token) in enumerate(zip(pings, tokens, strict=True)):
+                    if token is None:
+                        continue
+                    if token not in found:
+                        fates[place] = Fate.NOT_FOUND
+                        continue
+                    heard, change = _judged(found[token], ping)
+                    rows.append(_row(found[token], ping, heard))
+                    if change:
+                        changes.append((found[token].check_id, change))
+                if rows:
+                    with cursor.copy(COPY) as copy:
+                        copy.set_types(STAGING_TYPES)
+                        for row in rows:
+                            copy.write_row(row)
+                    cursor.execute(KEEP)
+            _record(changes)
+        changed: dict[UUID, set[UUID]] = {}
+        for row in rows:
+            changed.setdefault(row[1], set()).add(row[0])
+        return Stored(fates, changed)
+
+    def _find(self, cursor: Any, tokens: Iterable[str | None]) -> dict[str, _Found]:
+        cursor.execute(FIND, [sorted({token for token in tokens if token is not None})])
+        rows = cursor.fetchall()
+        self._learn_settings({row[1]: row[3] for row in rows})
+        return {
+            row[0]: _Found(
+                check_id=row[1],
+                tenant_id=row[2],
+                config=self._settings[row[1]][1],
+                beat=Beat(
+                    state=State(row[4]),
+                    last_ping_at=row[6],
+                    last_start_at=row[7],
+                    last_start_run=row[8],
+                    last_duration=row[9],
+                ),
+                pings=row[5],
+                deadline_at=row[10],
+                is_doubtful=row[11],
+            )
+            for row in rows
+        }
+
+    def _learn_settings(self, versions: dict[UUID, int]) -> None:
+        """Fetch the settings of heartbeats that are new to us or were changed."""
+        if len(self._settings) > SETTINGS_KEPT:
+            self._settings.clear()
+        unknown = [check_id for check_id, version in versions.items() if self._known_version(check_id) != version]
+        for check_id, (version, settings) in (settings_of(unknown) if unknown else {}).items():
+            config = opened_config(check_id, settings.kind, settings.public, settings.sealed)
+            self._settings[check_id] = (version, cast("HeartbeatConfig", config))
+
+    def _known_version(self, check_id: UUID) -> int:
+        return self._settings[check_id][0] if check_id in self._settings else 0
+
+
+def _resolved(cursor: Any, pings: Sequence[NewPing]) -> tuple[list[str | None], list[Fate]]:
+    """Return each ping's token, and what became of those that have none."""
+    slugs = {ping.address for ping in pings if isinstance(ping.address, BySlug)}
+    known: dict[BySlug, tuple[str, int]] = {}
+    if slugs:
+        cursor.execute(RESOLVE, [[one.ping_key for one in slugs], [one.slug for one in slugs]])
+        known = {BySlug(key, slug): (token, count) for key, slug, token, count in cursor.fetchall()}
+    tokens: list[str | None] = []
+    fates: list[Fate] = []
+    for ping in pings:
+        token, count = (ping.address, 1) if isinstance(ping.address, str) else known.get(ping.address, (None, 0))
+        tokens.append(token if count == 1 else None)
+        fates.append(Fate.STORED if count == 1 else Fate.AMBIGUOUS if count else Fate.NOT_FOUND)
+    return tokens, fates
+
+
+def _judged(found: _Found, ping: NewPing) -> tuple[Heard, Change | None]:
+    """Let the rules judge a ping, and move the heartbeat on."""
+    before = found.beat.state
+    heard = hear(found.beat, ping.report, found.config)
+    if ping.duration is not None and heard.signal in VERDICTS:
+        heard = Heard(replace(heard.beat, last_duration=ping.duration), heard.signal, ping.duration)
+    found.beat, found.pings = heard.beat, found.pings + 1
+    _expect(found, heard.signal)
+    if heard.beat.state == before:
+        return heard, None
+    return heard, _change(heard.beat.state, ping.report)
+
+
+def _expect(found: _Found, signal: Signal) -> None:
+    """Set the next deadline. Where a report may have been lost on its way to us, only one that ends a run clears that."""
+    if signal not in VERDICTS and signal != Signal.START:
+        return
+    limit = deadline(found.beat, found.config)
+    if signal in VERDICTS:
+        found.deadline_at, found.is_doubtful = limit, False
+    elif found.is_doubtful and limit is not None and found.deadline_at is not None:
+        found.deadline_at = max(limit, found.deadline_at)
+    else:
+        found.deadline_at = limit
+
+
+def _change(after: State, report: Report) -> Change:
+    if after != State.DOWN:
+        return Change(after=after, at=report.at)
+    if report.exit_status:
+        values = {"status": report.exit_status}
+        return Change(after=after, at=report.at, error_code="heartbeat_exit_status", error_values=values)
+    return Change(after=after, at=report.at, error_code="heartbeat_failed")
+
+
+def _row(found: _Found, ping: NewPing, heard: Heard) -> tuple[Any, ...]:
+    report, beat = ping.report, heard.beat
+    return (
+        *(found.check_id, found.tenant_id, found.pings, report.at, heard.signal.value, report.exit_status),
+        *(report.run_id, heard.duration, ping.method, ping.source_ip, ping.agent, len(ping.body), ping.body or None),
+        *(beat.last_ping_at, beat.last_start_at, beat.last_start_run, beat.last_duration),
+        *(found.deadline_at, found.is_doubtful),
+    )
+
+
+def _record(changes: list[tuple[UUID, Change]]) -> None:
+    """Write the flips of a batch; several of one check stay in their order."""
+    if not changes:
+        return
+    states = lock_states({check_id for check_id, _change in changes})
+    by_check = groupby(sorted(changes, key=lambda pair: states[pair[0]].pk), key=lambda pair: pair[0])
+    record_flips(
+        [(states[check_id], flip(states[check_id], change)) for check_id, some in by_check for _id, change in some]
+    )
+
+
+@transaction.atomic
+def find_tenant(ping_key: str) -> UUID | None:
+    """Return whose ping key it is."""
+    with system_scope("a ping key says itself which tenant it opens"), connection.cursor() as cursor:
+        cursor.execute("SELECT tenant_id FROM checks_pingkey WHERE key = %s", [ping_key])
+        row = cursor.fetchone()
+        return row[0] if row else None

@@ -1,0 +1,179 @@
+"""The sweep: silence is down since the deadline, but for silence that is ours."""
+
+from datetime import datetime, timedelta
+
+import pytest
+import time_machine
+
+from apps.checks.domain.checks import pause_check
+from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
+from apps.checks.domain.pings import PingStore
+from apps.checks.enums import State
+from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
+from apps.checks.types.heartbeat import Signal
+from apps.core import clock
+from apps.core.tenancy import tenant_scope
+from apps.tenants.models import Tenant
+from tests.checks.test_pings import NOW, heartbeat, ping, scope, state_of, token_of
+
+__all__ = ["scope"]
+pytestmark = pytest.mark.django_db
+
+
+def minute(count: float) -> datetime:
+    return NOW + timedelta(minutes=count)
+
+
+def sweep_at(count: float) -> list[tuple[str, datetime, str]]:
+    """Sweep as of that minute, with the doors open, and return what flipped."""
+    with time_machine.travel(minute(count), tick=False):
+        PingDoor.objects.update_or_create(name="http", defaults={"seen_at": clock.now()})
+        sweep_heartbeats()
+    return flips()
+
+
+def flips() -> list[tuple[str, datetime, str]]:
+    found = Flip.objects.order_by("sequence")[1:]  # the first one is up
+    return [(flip.after, flip.at, flip.error_code) for flip in found]
+
+
+@pytest.fixture
+def token(scope: Tenant) -> str:
+    """A heartbeat that reported once, at minute 0; its deadline is minute 70."""
+    with time_machine.travel(NOW - timedelta(minutes=1), tick=False):
+        found = token_of(heartbeat())
+    PingStore().store([ping(found)])
+    return found
+
+
+def test_flip_bears_the_deadline_not_the_moment_it_was_noticed(token: str) -> None:
+    assert sweep_at(69.9) == []
+    assert sweep_at(95) == [("down", minute(70), "heartbeat_missed")]
+    assert sweep_at(200) == [("down", minute(70), "heartbeat_missed")]
+    assert Heartbeat.objects.get().deadline_at is None
+
+
+def test_report_brings_it_back(token: str) -> None:
+    sweep_at(71)
+
+    PingStore().store([ping(token, minutes=80)])
+
+    assert flips() == [("down", minute(70), "heartbeat_missed"), ("up", minute(80), "")]
+    assert Heartbeat.objects.get().deadline_at == minute(150)
+
+
+def test_run_that_hangs_says_so(token: str) -> None:
+    PingStore().store([ping(token, Signal.START, minutes=10)])
+
+    assert sweep_at(30) == [("down", minute(20), "heartbeat_overrun")]
+
+
+def test_paused_and_maintained_heartbeats_are_left_alone(token: str) -> None:
+    CheckState.objects.update(state=State.MAINTENANCE)
+    assert sweep_at(75) == []
+
+    CheckState.objects.update(state=State.UP)
+    pause_check(heartbeat_check())
+    assert [after for after, _at, _code in sweep_at(76)] == ["paused"]
+
+
+def heartbeat_check():
+    return Heartbeat.objects.select_related("watched").get().watched
+
+
+def test_every_tenants_heartbeats_are_swept_and_told_apart(token: str, globex: Tenant) -> None:
+    with tenant_scope(globex.id):
+        theirs = token_of(heartbeat("Theirs"))
+        PingStore().store([ping(theirs, minutes=60)])
+
+    sweep_at(75)
+
+    assert [after for after, _at, _code in flips()] == ["down"]
+    with tenant_scope(globex.id):
+        assert [flip.after for flip in Flip.objects.all()] == ["up"]
+
+
+# --- Our own outages ----------------------------------------------------------------------------------------------------
+
+
+def open_doors_at(count: float) -> timedelta | None:
+    with time_machine.travel(minute(count), tick=False):
+        return give_sign_of_life()
+
+
+def only_sweep_at(count: float) -> list[tuple[str, datetime, str]]:
+    with time_machine.travel(minute(count), tick=False):
+        sweep_heartbeats()
+    return flips()
+
+
+def test_scheduler_that_slept_reports_nothing_that_came(token: str) -> None:
+    """The sweep was away from minute 1 to 300; the doors were open, and the job reported."""
+    for at in range(0, 300, 30):
+        PingStore().store([ping(token, minutes=at)])
+    open_doors_at(300)
+
+    assert only_sweep_at(300) == []
+
+
+def test_nobody_is_judged_while_the_doors_are_silent(token: str) -> None:
+    open_doors_at(65)
+
+    assert only_sweep_at(72) == []
+    assert only_sweep_at(500) == []
+
+
+def test_what_could_not_come_in_is_not_held_against_the_job(token: str) -> None:
+    """The doors were closed from minute 55 to 75, when the report of minute 60 was expected."""
+    open_doors_at(55)
+    assert open_doors_at(75) == timedelta(minutes=20)
+
+    assert only_sweep_at(75) == []
+    assert Heartbeat.objects.get().deadline_at == minute(90)  # 70 and the gap
+    PingStore().store([ping(token, minutes=85)])
+
+    assert flips() == []
+    assert (Heartbeat.objects.get().deadline_at, Heartbeat.objects.get().is_doubtful) == (minute(155), False)
+
+
+def test_report_that_may_be_lost_leaves_it_unknown_and_the_next_one_counts(token: str) -> None:
+    open_doors_at(55)
+    open_doors_at(75)
+
+    assert sweep_at(91) == [("unknown", minute(90), "heartbeat_unheard")]
+    assert Heartbeat.objects.get().deadline_at == minute(91 + 70)
+    assert sweep_at(162)[1:] == [("down", minute(161), "heartbeat_missed")]
+
+
+def test_start_heard_after_the_gap_does_not_take_back_what_was_forgiven(token: str) -> None:
+    open_doors_at(55)
+    open_doors_at(85)
+
+    PingStore().store([ping(token, Signal.START, minutes=86), ping(token, Signal.LOG, minutes=86)])
+
+    assert (Heartbeat.objects.get().deadline_at, Heartbeat.objects.get().is_doubtful) == (minute(100), True)
+
+
+def test_gap_changes_nothing_for_what_was_late_before_or_is_expected_later(token: str, scope: Tenant) -> None:
+    later = token_of(heartbeat("Later"))
+    PingStore().store([ping(later, minutes=60)])
+    open_doors_at(71)  # the first one's deadline has passed, unseen
+    open_doors_at(100)
+
+    assert set(Heartbeat.objects.values_list("deadline_at", "is_doubtful")) == {
+        (minute(70), False),
+        (minute(130), False),
+    }
+    assert only_sweep_at(100)[-1][:2] == ("down", minute(70))
+    assert state_of(heartbeat_of(later)) == State.UP
+
+
+def heartbeat_of(token: str):
+    return Heartbeat.objects.select_related("watched").get(token=token).watched
+
+
+def test_short_silence_is_no_gap(token: str) -> None:
+    open_doors_at(60)
+
+    assert open_doors_at(60.4) is None
+    assert Heartbeat.objects.get().deadline_at == minute(70)
