@@ -31,6 +31,8 @@ class KindForm(forms.Form, Generic[C]):
         self.parsed_config: C | None = None
         shown = dump_config(stored) if stored else {}
         for name, field in config_form_fields(config_class).items():
+            if field.widget.is_hidden:
+                continue
             if name in shown:
                 is_secret = is_secret_setting(config_class, name)
                 field.initial = None if is_secret else shown[name]

@@ -34,6 +34,7 @@ class Widget(StrEnum):
     EMAIL = "email"
     SECRET = "secret"  # noqa: S105 - a widget's name
     CODE = "code"
+    HIDDEN = "hidden"  # not in forms at all: the product itself fills it in, or the API
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ WIDGETS: dict[Widget, Callable[[], forms.Widget]] = {
     Widget.EMAIL: forms.EmailInput,
     Widget.SECRET: lambda: forms.PasswordInput(attrs={"autocomplete": "off"}),
     Widget.CODE: lambda: _code_area(10),
+    Widget.HIDDEN: forms.HiddenInput,
 }
 STRUCTURED_FIELDS: tuple[tuple[Any, type[StructuredField], Callable[[], forms.Widget]], ...] = (
     (dict[str, str], PairsField, lambda: forms.Textarea(attrs={"rows": 3})),
