@@ -21,6 +21,7 @@ SEARCH_SECONDS = 0.1  # of processor time: a hundred times what a plain pattern 
 COUNT = re.compile(r"([)}+*?]?)\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
 # Comments and free spacing would hide from the rule above what a count belongs to.
 FREE_SPACING = re.compile(r"\(\?(?:#|[a-zA-Z0-9]*x)")
+GLOB_SIGN = re.compile(r"(\*+)|(\?)|\[(\^?[^\]]+)\]|\\(.)|(.)", re.DOTALL)
 
 
 class PatternTooSlow(Exception):
@@ -68,6 +69,56 @@ def bounded_search(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) 
         return compile_pattern(pattern).search(text, timeout=seconds)
     except TimeoutError as error:
         raise PatternTooSlow from error
+
+
+def matches_glob(glob: str, text: str, *, seconds: float = SEARCH_SECONDS) -> bool:
+    """Match a whole text with ``*``, ``?`` and ``[a-z]``; a malformed glob matches nothing. Raises `PatternTooSlow`."""
+    compiled = _compile_glob(glob)
+    if compiled is None:
+        return False
+    head, tail, tail_length = compiled
+    end = len(text) - tail_length
+    try:
+        return (
+            end >= 0
+            and head.match(text, endpos=end, timeout=seconds) is not None
+            and tail.match(text, pos=end, timeout=seconds) is not None
+        )
+    except TimeoutError as error:
+        raise PatternTooSlow from error
+
+
+@lru_cache(maxsize=512)
+def _compile_glob(glob: str) -> tuple[regex.Pattern[str], regex.Pattern[str], int] | None:
+    """Return what a text must begin with, what it must end with, and how many letters that end has.
+
+    Between two stars the first place that fits is as good as any other, so nothing need ever be tried again.
+    """
+    chunks: list[list[str]] = [[]]
+    for star, *signs in GLOB_SIGN.findall(glob):
+        if star:
+            chunks.append([])
+        else:
+            chunks[-1].append(_glob_sign(*signs))
+    first, *inner, last = map("".join, [[""], *chunks] if len(chunks) == 1 else chunks)
+    head = rf"(?s)\A{first}" + "".join(f"(?>.*?{chunk})" for chunk in inner) + (r"\z" if len(chunks) == 1 else "")
+    try:
+        return (
+            regex.compile(head, cache_pattern=False),
+            regex.compile(rf"(?s){last}\z", cache_pattern=False),
+            len(chunks[-1]),
+        )
+    except regex.error:
+        return None
+
+
+def _glob_sign(any_one: str, letters: str, escaped: str, other: str) -> str:
+    if any_one:
+        return "."
+    if letters:
+        signs = letters.removeprefix("^").replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
+        return f"[{'^' if letters[0] == '^' else ''}{signs}]"
+    return regex.escape(escaped or other)
 
 
 def _repeats(pattern: str) -> int:

@@ -1,0 +1,312 @@
+"""Conditions in Gatus' language, such as ``[BODY].status == UP``: read, judged, and shown with the values that were seen.
+
+The language is Gatus' own (https://gatus.io/docs, "Conditions"), its quirks included, so that conditions can move here as
+they are: operators stand between single spaces; ``==`` and ``!=`` compare whole numbers as numbers and all else as text;
+``<`` and its kin take durations as milliseconds, cut fractions off and count what is no number as 0; a place of the body
+that is not there is the text of the place itself, marked ``(INVALID)``, which equals nothing.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.types.patterns import PatternTooSlow, matches_glob
+
+MAX_LENGTH = 500
+MAX_SHOWN = 160
+MAX_PATTERN_VALUE = 25  # a body beside a pattern is cut to this, as the pattern says what matters
+INVALID = "(INVALID)"
+BODY = "[BODY]"
+PLACEHOLDER = re.compile(r"\[([A-Z_]+)\]", re.IGNORECASE)
+WILDCARD = re.compile(r"(\[BODY\][^\s]*?)\[\*\]", re.IGNORECASE)
+MAX_ENTRIES = 200
+NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9][0-9_]*|0)")
+DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+UNITS_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
+KEY = re.compile(r"[^.\[\]]+|\[\d+\]")
+FUNCTIONS = ("len(", "has(")
+HEADER = "[HEADER]."
+EXPIRATIONS = ("[CERTIFICATE_EXPIRATION]", "[DOMAIN_EXPIRATION]")
+
+ORDERS: Mapping[str, Callable[[int, int], bool]] = {
+    "<=": lambda left, right: left <= right,
+    ">=": lambda left, right: left >= right,
+    ">": lambda left, right: left > right,
+    "<": lambda left, right: left < right,
+}
+OPERATORS = ("==", "!=", *ORDERS)  # the first of these that occurs divides the condition
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One condition or assertion and whether it holds; ``text`` shows what was seen where it does not."""
+
+    text: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a probe saw. ``values`` are the placeholders' texts by upper-case name without brackets.
+
+    ``document`` reads the body as JSON; it raises `LookupError` where the body is none. Headers' names are lower case.
+    """
+
+    values: Mapping[str, str]
+    body: str = ""
+    document: Callable[[], Any] = dict
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_conditions(conditions: Iterable[str], known: frozenset[str]) -> None:
+    """Raise `ValidationError` naming the first condition that cannot be read, or asks for what is not ``known``."""
+    for condition in conditions:
+        _check(condition, known)
+
+
+def _check(condition: str, known: frozenset[str]) -> None:
+    shown = {"condition": condition[:80]}
+    if len(condition) > MAX_LENGTH:
+        raise ValidationError(
+            _("“%(condition)s…” is too long: %(max)s characters are the most."),
+            code="too_long",
+            params={**shown, "max": MAX_LENGTH},
+        )
+    divided = _divided(condition)
+    if divided is None:
+        raise ValidationError(
+            _("“%(condition)s” has no comparison: write == != < <= > or >= with a space on either side."),
+            code="no_operator",
+            params=shown,
+        )
+    operator = divided[1]
+    if "age(" in condition:
+        raise ValidationError(
+            _("“%(condition)s”: age() is not supported; watch for a fresh time with a heartbeat."),
+            code="function",
+            params=shown,
+        )
+    for name in {name.upper() for name in PLACEHOLDER.findall(_outside_functions(condition))} - known:
+        if name == "DOMAIN_EXPIRATION":
+            raise ValidationError(_("Use a check of the kind “domain” to watch when a domain ends."), code="domain")
+        raise ValidationError(
+            _("“[%(name)s]” cannot be asked here; these can: %(known)s."),
+            code="unknown_placeholder",
+            params={"name": name, "known": ", ".join(f"[{name}]" for name in sorted(known))},
+        )
+    if operator in ORDERS and ("pat(" in condition or "any(" in condition):
+        raise ValidationError(
+            _("“%(condition)s”: pat() and any() can be compared with == and != only."), code="function", params=shown
+        )
+
+
+def judge_condition(condition: str, seen: Seen) -> Judged:
+    """Judge one condition (checked before)."""
+    if wildcard := WILDCARD.search(condition):
+        return _judge_each(condition, wildcard, seen)
+    left, operator, right = _divided(condition) or (condition, "==", "")
+    parts, values = (left, right), [_resolved(left, seen), _resolved(right, seen)]
+    if operator in ORDERS:
+        numbers = [_number(value) for value in values]
+        ok = ORDERS[operator](numbers[0], numbers[1])
+        values = [_shown_number(*each) for each in zip(parts, values, numbers, strict=True)]
+    else:
+        try:
+            ok = _is_equal(values[0], values[1]) == (operator == "==")
+        except PatternTooSlow:
+            return Judged(_cut(f"{condition} (took too long)"), False)
+    return Judged(_cut(condition if ok else _with_values(parts, operator, values)), ok)
+
+
+def _judge_each(condition: str, wildcard: re.Match[str], seen: Seen) -> Judged:
+    """Judge a condition for each entry of a list; the first that fails is shown, and a list without entries fails."""
+    try:
+        entries = _value_at(wildcard[1][len(BODY) :], seen)
+    except LookupError:
+        entries = None
+    if not isinstance(entries, list) or not entries:
+        return Judged(_cut(f"{condition} (no elements matched)"), False)
+    before, after = condition[: wildcard.end(1)], condition[wildcard.end() :]
+    each = (judge_condition(f"{before}[{place}]{after}", seen) for place in range(min(len(entries), MAX_ENTRIES)))
+    failed = next((judged for judged in each if not judged.ok), None)
+    return failed or Judged(_cut(condition), True)
+
+
+@lru_cache(maxsize=4_096)
+def _divided(condition: str) -> tuple[str, str, str] | None:
+    for operator in OPERATORS:
+        left, found, right = condition.partition(f" {operator} ")
+        if found:
+            return left.strip(), operator, right.partition(f" {operator} ")[0].strip()
+    return None
+
+
+def _outside_functions(condition: str) -> str:
+    """Return the condition without what stands in pat(): a glob's brackets name no placeholder."""
+    return re.sub(r"pat\([^)]*\)", "", condition)
+
+
+def _resolved(part: str, seen: Seen) -> str:
+    """Return the text that one side stands for."""
+    function = next((name for name in FUNCTIONS if part.startswith(name) and part.endswith(")")), "")
+    inner = part.removeprefix(function).removesuffix(")") if function else part
+    upper = inner.upper()
+    try:
+        if upper == BODY and function == "len(":
+            return str(_length(seen))
+        if upper.startswith((f"{BODY}.", f"{BODY}[")):
+            value = _value_at(inner[len(BODY) :], seen)
+            return _wrapped(function, _text(value), _size(value))
+        text = seen.body.strip() if upper == BODY else _plain_value(inner, upper, seen)
+    except LookupError:
+        return "false" if function == "has(" else f"{part} {INVALID}"
+    return part if text is None else _wrapped(function, text, len(text.encode()))
+
+
+def _wrapped(function: str, text: str, size: int) -> str:
+    if function == "len(":
+        return str(size)
+    return text if not function else "true" if text else "false"
+
+
+def _plain_value(inner: str, upper: str, seen: Seen) -> str | None:
+    """Return the text of a placeholder, None where it is none; raise LookupError for a header that did not come."""
+    if upper.startswith(HEADER):
+        return seen.headers[inner[len(HEADER) :].lower()]
+    return seen.values.get(upper[1:-1]) if upper[:1] == "[" and upper[-1:] == "]" else None
+
+
+def _length(seen: Seen) -> int:
+    try:
+        return _size(seen.document())
+    except LookupError:
+        return len(seen.body.strip().encode())
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, list) else len(_text(value).encode())
+
+
+def _value_at(path: str, seen: Seen) -> Any:
+    """Return what stands at a place of the body; raise LookupError where nothing does."""
+    value = seen.document()
+    for key in KEY.findall(path):
+        if key[0] == "[":
+            if not isinstance(value, list):
+                raise LookupError(key)
+            value = value[int(key[1:-1][:9])]
+        else:
+            if not isinstance(value, dict):
+                raise LookupError(key)
+            value = value[key]
+    if value is None:
+        raise LookupError(path)
+    return value
+
+
+def _text(value: Any) -> str:
+    """Write a JSON value as Gatus (that is, Go) shows it; whole numbers are kept whole."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "<nil>"
+    if isinstance(value, list):
+        return f"[{' '.join(_text(part) for part in value[:1_000])}]"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def _is_equal(left: str, right: str) -> bool:
+    for pattern, value in ((left, right), (right, left)):
+        if _is_call("pat(", pattern) and not _is_call("pat(", value):
+            return matches_glob(pattern[4:-1].replace("/", ""), value.replace("/", ""))  # as Gatus does
+    for options, value in ((left, right), (right, left)):
+        if _is_call("any(", options) and not _is_call("any(", value):
+            return value in (option.strip() for option in options[4:-1].split(","))
+    left_number, right_number = _whole(left), _whole(right)
+    if left_number is not None and right_number is not None:
+        return left_number == right_number
+    return left == right
+
+
+def _is_call(function: str, text: str) -> bool:
+    return text.startswith(function) and text.endswith(")")
+
+
+def _whole(text: str) -> int | None:
+    """Read a whole number of 64 bits in any of Go's bases."""
+    if not NUMBER.fullmatch(text) or len(text) > 70:
+        return None
+    digits = text.lower().lstrip("+-")
+    if digits.startswith("0") and digits.isdigit():
+        digits = "0o" + digits
+    try:
+        number = int(digits, 0) * (-1 if text.startswith("-") else 1)
+    except ValueError:
+        return None
+    return number if -(2**63) <= number < 2**63 else None
+
+
+def _number(text: str) -> int:
+    """Return what an order compares: milliseconds of a duration, a number without its fraction, or 0."""
+    if (duration := _milliseconds(text)) is not None:
+        return duration
+    if (whole := _whole(text)) is not None:
+        return whole
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _milliseconds(text: str) -> int | None:
+    unsigned = text.lstrip("+-")
+    parts = DURATION_PART.findall(unsigned)
+    if not parts or len(text) > 60 or "".join(number + unit for number, unit in parts) != unsigned:
+        return None
+    total = sum(float(number) * UNITS_MS[unit] for number, unit in parts)
+    return int(-total if text.startswith("-") else total)
+
+
+def _shown_number(part: str, value: str, number: int) -> str:
+    """Return how a compared number is shown: times to an end, and durations, in hours, minutes and seconds."""
+    if value.endswith(INVALID):
+        return value
+    if part.upper() in EXPIRATIONS:
+        return _duration(number)
+    return part if _milliseconds(part) is not None else str(number)
+
+
+def _duration(milliseconds: int) -> str:
+    hours, rest = divmod(abs(milliseconds) // 1_000, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [(hours, "h"), (minutes, "m"), (seconds, "s")]
+    shown = "".join(f"{number}{unit}" for number, unit in parts if number)
+    return f"{'-' if milliseconds < 0 and shown else ''}{shown or '0s'}"
+
+
+def _with_values(parts: tuple[str, str], operator: str, values: list[str]) -> str:
+    """Show what was seen beside each side that stands for something."""
+    shown = []
+    for part, other, value in ((parts[0], parts[1], values[0]), (parts[1], parts[0], values[1])):
+        seen = value
+        if _is_call("pat(", other) and len(value) > MAX_PATTERN_VALUE:
+            seen = f"{value[:MAX_PATTERN_VALUE]}...(truncated)"
+        if part == value or value == f"{part} {INVALID}":
+            shown.append(value)
+        else:
+            shown.append(f"{part} ({seen[:MAX_SHOWN]})")
+    return f"{shown[0]} {operator} {shown[1]}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
