@@ -7,6 +7,7 @@ from apps.checks.types.grpc import GrpcCheck
 from apps.checks.types.heartbeat import HeartbeatCheck
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.imap import ImapCheck
+from apps.checks.types.mqtt import MqttCheck
 from apps.checks.types.mysql import MysqlCheck
 from apps.checks.types.pop3 import Pop3Check
 from apps.checks.types.postgresql import PostgresqlCheck
@@ -37,6 +38,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         MysqlCheck(),
         PostgresqlCheck(),
         RedisCheck(),
+        MqttCheck(),
         HeartbeatCheck(),
     ),
 )
