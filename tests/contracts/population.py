@@ -5,6 +5,7 @@ from datetime import timedelta
 from apps.alerting.domain.silences import create_silence
 from apps.core import clock
 from apps.events.domain.outbox import deliver_pending
+from apps.incidents.domain.maintenance import start_now
 from apps.notifications.channels.webhook import WebhookChannel
 from apps.notifications.domain.channels import Draft, create_channel
 from apps.statuspages.models import StatusPage
@@ -29,5 +30,6 @@ def populate(tenant: Tenant) -> None:
     make_rule()
     create_silence(ends_at=clock.now() + timedelta(hours=1), actor=None, tags=["theirs"])
     make_outage(make_check("theirs"))
+    start_now(make_check("their disks"), actor=None, time_zone="UTC")
     deliver_pending()  # the tenant's own first page, rule and channel; the alert of the outage and its deliveries
     assert StatusPage.objects.exists()

@@ -15,7 +15,7 @@ from apps.core import clock
 from apps.core.refusals import Refusal
 from apps.incidents.domain.maintenance_edges import apply_edges_now
 from apps.incidents.domain.plans import PLANNED, WindowSettings, plan_of, take_up
-from apps.incidents.domain.windows import upcoming
+from apps.incidents.domain.windows import Occurrence, upcoming
 from apps.incidents.enums import Repeat
 from apps.incidents.models import MAX_DURATION, MIN_DURATION, MaintenanceWindow, WindowCheck
 
@@ -125,6 +125,11 @@ def delete_window(window: MaintenanceWindow) -> None:
     """Forget a window; what it covers is judged again at once."""
     window.delete()
     apply_edges_now()
+
+
+def next_of(window: MaintenanceWindow, *, count: int = 1) -> list[Occurrence]:
+    """Return a window's next occurrences, one that runs now included."""
+    return upcoming(plan_of(window), since=clock.now(), count=count)
 
 
 def find_windows() -> QuerySet[MaintenanceWindow]:
