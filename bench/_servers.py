@@ -24,6 +24,12 @@ class _Server:
             protocol_version = "HTTP/1.1"
             timeout = 15
 
+            def do_HEAD(self) -> None:
+                status, body = server.answer(self.path)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+
             def do_GET(self) -> None:
                 status, body = server.answer(self.path)
                 self._send(status, body)

@@ -5,10 +5,13 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
 from django.db import close_old_connections
 
 from apps.checks.domain.partitions import turn_over_partitions
 from apps.checks.domain.prober import run_prober
+from apps.checks.domain.prober_work import DatabaseWork
+from apps.checks.domain.regions import region_of_code
 from apps.checks.domain.turns import has_overdue_turns
 from apps.events.hints import hint
 
@@ -32,13 +35,14 @@ def _wake_a_prober(sender: Any, **_details: Any) -> None:
 @shared_task(name=RUN_TASK)
 def run() -> None:
     """Probe until the worker is told to stop: the one task of a worker with the solo pool."""
-    run_prober(_stop)
+    region = region_of_code(settings.PROBE_REGION)
+    run_prober(DatabaseWork(region.id), _stop, controls=settings.PROBE_CONTROLS)
 
 
 @shared_task(name="checks.sweep_turns")
 def sweep_turns() -> None:
     """Wake a prober where turns wait too long: its start hint was lost."""
-    if has_overdue_turns():
+    if has_overdue_turns(region_id=region_of_code(settings.PROBE_REGION).id):
         hint(RUN_TASK, queue=QUEUE, expires_seconds=5)
 
 

@@ -44,6 +44,11 @@ IS_HTTPS = PUBLIC_URL.startswith("https://")
 ALLOW_PRIVATE_TARGETS = env.flag("ALLOW_PRIVATE_TARGETS", default=True)
 # How long results are kept.
 RESULT_RETENTION_DAYS = env.integer("RESULT_RETENTION_DAYS", 400, low=2, high=4_000)
+# The code of the region that this installation's own probers are in.
+PROBE_REGION = env.text("PROBE_REGION", "main")
+# Addresses that answer whenever that region's network is well (URLs or host names); when more than half of them fail,
+# failures seen there count as unknown and page nobody. Empty: the region is always held to be well.
+PROBE_CONTROLS = env.words("PROBE_CONTROLS")
 # Who owns the first tenant of a new installation, and operates it.
 FIRST_EMAIL = env.text("FIRST_EMAIL", "owner@obsera.localhost")
 # The bearer token that /metrics asks for; empty lets only this machine read it.

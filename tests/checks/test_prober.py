@@ -2,18 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from django.db import connection
 
 from apps.checks.domain.checks import Timing, create_check, delete_check, pause_check, update_check
 from apps.checks.domain.prober import run_prober
+from apps.checks.domain.prober_work import DatabaseWork
+from apps.checks.domain.regions import mark_sick
 from apps.checks.domain.turns import claim_turns
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Check, CheckState, Flip, Result, Turn
+from apps.checks.models import MAIN_REGION, Check, CheckState, Flip, Region, Result, SickSpell, Turn
 from apps.checks.types.registry import CHECK_TYPES
+from apps.core import clock
 from apps.core.kinds import parse_config
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
@@ -25,10 +29,10 @@ TIMING = Timing(interval_seconds=10, timeout_seconds=2, retries=0)
 
 
 @contextmanager
-def probing() -> Iterator[None]:
+def probing(controls: Sequence[str] = ()) -> Iterator[None]:
     """A prober at work in a thread of its own."""
     stop = threading.Event()
-    thread = threading.Thread(target=run_prober, args=[stop])
+    thread = threading.Thread(target=run_prober, args=[DatabaseWork(MAIN_REGION), stop], kwargs={"controls": controls})
     thread.start()
     try:
         yield
@@ -117,7 +121,7 @@ def test_changed_settings_are_used_at_the_next_turn(scope: Tenant, target: FlipT
         Turn.objects.update(due_at=Turn.objects.get().due_at, claimable_at=Turn.objects.get().due_at)
         wait_for(lambda: CheckState.objects.get().state == State.UP, 15)
 
-    assert [flip.after for flip in Flip.objects.order_by("id")] == ["down", "up"]
+    assert [flip.after for flip in Flip.objects.order_by("sequence")] == ["down", "up"]
 
 
 def test_check_paused_or_deleted_meanwhile_does_no_harm(scope: Tenant, target: FlipTarget) -> None:
@@ -168,3 +172,42 @@ def test_results_wait_while_the_database_is_away(scope: Tenant, target: FlipTarg
         wait_for(Result.objects.exists)
 
     assert Result.objects.count() == 1
+
+
+class TestControls:
+    """A region whose own network is gone says nothing of its checks."""
+
+    def test_failure_in_a_sick_region_is_unknown_and_pages_nobody(self, scope: Tenant, target: FlipTarget) -> None:
+        http_check(target, "/a", replace(TIMING, retry_interval_seconds=1))
+        with FlipTarget() as control:
+            gone = control.url
+
+        with probing([gone]):
+            wait_for(lambda: CheckState.objects.get().state == State.UP)
+            target.break_path("/a")
+            Turn.objects.update(due_at=clock.now(), claimable_at=clock.now())
+            wait_for(lambda: CheckState.objects.get().state == State.UNKNOWN)
+            wait_for(lambda: Region.objects.get(id=MAIN_REGION).sick_since_at)
+
+        assert [flip.after for flip in Flip.objects.order_by("sequence")] == ["up", "unknown"]
+        assert set(Result.objects.exclude(error_code="").values_list("verdict", "error_code")) == {
+            (Verdict.UNKNOWN, "region_sick")
+        }
+        spell = SickSpell.objects.get()
+        assert (spell.ended_at, [text.partition(": ")[0] for text in spell.failed_controls]) == (None, [gone])
+
+    def test_region_is_well_again_as_soon_as_its_controls_answer(self, scope: Tenant, target: FlipTarget) -> None:
+        mark_sick(MAIN_REGION, ["before"])
+
+        with FlipTarget() as control, probing([control.url]):
+            wait_for(lambda: Region.objects.get(id=MAIN_REGION).sick_since_at is None)
+
+        assert SickSpell.objects.get().ended_at is not None
+
+    def test_failure_counts_while_the_controls_answer(self, scope: Tenant, target: FlipTarget) -> None:
+        target.break_path("/a")
+        http_check(target, "/a")
+
+        with FlipTarget() as control, probing([control.url]):
+            wait_for(lambda: CheckState.objects.get().state == State.DOWN)
+            assert control.hits > 0

@@ -79,6 +79,10 @@ class ProbeLoop:
 
     async def _run(self, job: ProbeJob) -> None:
         started_at = clock.now()
+        self._on_outcome(job.token, await self.probe_once(job), started_at)
+
+    async def probe_once(self, job: ProbeJob) -> Outcome:
+        """Run a probe beside the line of jobs and return what it saw; raises nothing."""
         network = LoopNetwork(self._resolver, timeout_seconds=job.timeout_seconds, allow_private=job.allow_private)
         context = ProbeContext(
             timeout_seconds=job.timeout_seconds,
@@ -88,14 +92,13 @@ class ProbeLoop:
             reads_certificate=job.reads_certificate,
         )
         try:
-            outcome = await CHECK_TYPES.get(job.kind).probe(job.config, context)
+            return await CHECK_TYPES.get(job.kind).probe(job.config, context)
         except Exception:
             # A fault of a check type must cost its own probes only.
             logger.exception("a probe of kind %s broke", job.kind)
-            outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="own_fault", error_values={"detail": "probe"})
+            return Outcome(verdict=Verdict.UNKNOWN, error_code="own_fault", error_values={"detail": "probe"})
         finally:
             network.close()
-        self._on_outcome(job.token, outcome, started_at)
 
 
 def _descriptor_room() -> int:

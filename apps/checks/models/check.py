@@ -1,6 +1,7 @@
 """A check: what people edit."""
 
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -93,8 +94,8 @@ class Check(TenantModel):
     @property
     def latest_turn(self) -> "Turn | None":
         """Return the region's turn with the newest result; reads ``turns``, so prefetch them for lists."""
-        measured = [turn for turn in self.turns.all() if turn.last_result_at]
-        return max(measured, key=lambda turn: turn.last_result_at, default=None)
+        measured = [(turn.last_result_at, turn) for turn in self.turns.all() if turn.last_result_at]
+        return max(measured, key=itemgetter(0))[1] if measured else None
 
     @property
     def last_result_at(self) -> datetime | None:

@@ -47,6 +47,18 @@ MESSAGES: Mapping[str, Message] = {
         _("The client certificate and its key cannot be used (%(detail)s)."),
         _("Give both as PEM, the key without a password, and see that they belong together."),
     ),
+    "client_certificate_refused": (
+        _("The client certificate could not be used (%(detail)s)."),
+        _("Give a certificate and the key that belongs to it."),
+    ),
+    "proxy_failed": (
+        _("The proxy %(proxy)s could not be used (%(detail)s)."),
+        _("Check that it runs, its address and its kind."),
+    ),
+    "proxy_refused": (
+        _("The proxy %(proxy)s refused to connect (status %(status)s)."),
+        _("Check its user name and password, and which targets it lets through."),
+    ),
     "timeout": (_("The server did not answer in time."), _("Check its load, or allow the check more time.")),
     "transfer_timeout": (
         _("The answer began but did not end in time."),
@@ -95,9 +107,20 @@ MESSAGES: Mapping[str, Message] = {
         _("The server does not offer encryption."),
         _("Switch TLS on at the server, or change the check's encryption."),
     ),
+    "icmp_not_allowed": (
+        _("The machine that checks may not send pings."),
+        _(
+            "Its operator can let it: give the process the capability NET_RAW, or put its group into the sysctl "
+            "net.ipv4.ping_group_range. Or check a TCP port instead."
+        ),
+    ),
     "own_fault": (
         _("This could not be measured (%(detail)s)."),
         _("The fault is on our side; nothing is needed from you."),
+    ),
+    "region_sick": (
+        _("This could not be measured: the place it was probed from had no network itself."),
+        _("Nothing is needed from you; it counts as unknown, not as downtime."),
     ),
     "settings_unreadable": (_("The check's settings could not be read."), _("Save the check again.")),
 }
