@@ -1,22 +1,20 @@
 """The way out below HTTP: resolve, judge every address, then connect to the first that answers."""
 
 import asyncio
-import errno
 import socket
 from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any
 
+from apps.checks.engine.icmp import EchoSeries, open_echo_socket
 from apps.checks.engine.resolver import HostResolver, NameNotFound
-from apps.checks.engine.stream import LoopDatagrams, LoopStream, connect_failure, ms_since, plus
-from apps.checks.types.base import Phases, ProbeFailure, TlsSettings
+from apps.checks.engine.stream import LoopDatagrams, LoopStream, connect_failure, ms_since, plus, socket_failure
+from apps.checks.types.base import Phases, Pings, ProbeFailure, TlsSettings
 from apps.core.http.guard import forbidden_reason
 from apps.core.http.urls import BadUrl, check_host
 
 STAGGER_SECONDS = 0.25  # RFC 8305's advice for when the next address is tried beside a slow one
 MAX_ADDRESSES = 6  # that are tried of one name
-# This machine's limits: they say nothing of the target.
-OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class LoopNetwork:
@@ -82,6 +80,18 @@ class LoopNetwork:
             return LoopDatagrams(link, self.phases, deadline=self._deadline, dns_ms=dns_ms)
         raise failure or ProbeFailure("connect_failed", {"detail": "no address"})
 
+    async def ping(self, host: str, *, count: int, interval_seconds: float, wait_seconds: float, size: int) -> Pings:
+        """Ping the first usable address of ``host``."""
+        addresses, _dns_ms = await self.resolve(host)
+        ip = addresses[0]
+        series = EchoSeries(open_echo_socket(ip, self._guard), deadline=self._deadline)
+        self._sockets.append(series.link)
+        self.phases.remote_ip = ip
+        trips = await series.run(count, interval_seconds, wait_seconds, size)
+        first = next((trip for trip in trips if trip is not None), None)
+        self.phases.first_byte_ms = first
+        return Pings(ip, trips)
+
     async def _look_up(self, name: str) -> tuple[tuple[str, ...], float]:
         began = perf_counter()
         try:
@@ -142,17 +152,18 @@ class LoopNetwork:
 
     def _socket(self, ip: str, kind: int) -> socket.socket:
         """Return a socket for ``ip``, unless the guard refuses it. This is the last look before anything is sent."""
-        reason = forbidden_reason(ip, allow_private=self._allow_private)
-        if reason is not None:
-            raise ProbeFailure("address_forbidden", {"address": ip, "reason": reason})
+        self._guard(ip)
         try:
             link = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind)
         except OSError as error:
-            if error.errno in OWN_ERRORS:
-                raise ProbeFailure("own_fault", {"detail": error.strerror or "socket"}, is_ours=True) from error
-            raise connect_failure(error) from error
+            raise socket_failure(error) from error
         link.setblocking(False)
         if kind == socket.SOCK_STREAM:
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sockets.append(link)
         return link
+
+    def _guard(self, ip: str) -> None:
+        reason = forbidden_reason(ip, allow_private=self._allow_private)
+        if reason is not None:
+            raise ProbeFailure("address_forbidden", {"address": ip, "reason": reason})

@@ -1,6 +1,7 @@
 """Connections of a probe: bytes and datagrams, each bounded in time and size."""
 
 import asyncio
+import errno
 import socket
 from contextlib import suppress
 from time import perf_counter
@@ -12,6 +13,8 @@ from apps.core.http.failures import CONNECT_CODES, UNPRINTABLE
 
 MAX_RECEIVED = MEBIBYTE  # from one connection: an endless answer ends here
 CHUNK = 65_536
+# This machine's limits: they say nothing of the target.
+OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 READS_IN_A_ROW = 16  # without a turn for others: reading what is there already does not wait
 
 
@@ -29,6 +32,13 @@ def connect_failure(error: OSError) -> ProbeFailure:
     """Name why no connection came about."""
     detail = UNPRINTABLE.sub(" ", error.strerror or type(error).__name__)[:200]
     return ProbeFailure(CONNECT_CODES.get(error.errno or 0, "connect_failed"), {"detail": detail})
+
+
+def socket_failure(error: OSError) -> ProbeFailure:
+    """Name why no socket could be opened."""
+    if error.errno in OWN_ERRORS:
+        return ProbeFailure("own_fault", {"detail": error.strerror or "socket"}, is_ours=True)
+    return connect_failure(error)
 
 
 class Connection:

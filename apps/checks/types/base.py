@@ -160,6 +160,14 @@ class Datagrams(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pings:
+    """What came of a series of echo requests: milliseconds each in the order sent, None for a lost one."""
+
+    remote_ip: str
+    round_trips_ms: tuple[float | None, ...]
+
+
 class Network(Protocol):
     """One probe's way out below HTTP. Names are looked up through the engine's resolver and every address passes the
     guard before anything is sent to it; raises `ProbeFailure` with the shared codes of `messages`. What a probe leaves
@@ -174,6 +182,11 @@ class Network(Protocol):
     async def open(self, host: str, port: int, *, tls: TlsSettings | None = None) -> Stream: ...
 
     async def open_datagrams(self, host: str, port: int) -> Datagrams: ...
+
+    async def ping(self, host: str, *, count: int, interval_seconds: float, wait_seconds: float, size: int) -> Pings:
+        """Send ICMP echo requests with ``size`` bytes and wait so long for the last; ``icmp_not_allowed``, a fault of
+        ours, where this machine may not."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

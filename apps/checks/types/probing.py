@@ -23,12 +23,13 @@ class Findings:
     """What a talk found out. It counts where the talk ends in a failure too; see `Outcome` for the meaning.
 
     ``cert_expires_at`` is filled in from the connection where a talk does not set it. ``warning`` is a code and its
-    values that make a good outcome a degraded one.
+    values that make a good outcome a degraded one. ``total_ms`` is given where the talk's length is not what is measured.
     """
 
     details: dict[str, Any] = field(default_factory=dict)
     status_code: int | None = None
     cert_expires_at: datetime | None = None
+    total_ms: float | None = None
     warning: tuple[str, Mapping[str, str | int]] | None = None
 
 
@@ -79,8 +80,8 @@ def _outcome(
         connect_ms=phases.connect_ms,
         tls_ms=phases.tls_ms,
         first_byte_ms=phases.first_byte_ms,
-        transfer_ms=_rest(phases, total_ms),
-        total_ms=total_ms,
+        transfer_ms=_rest(phases, total_ms) if findings.total_ms is None else None,
+        total_ms=total_ms if findings.total_ms is None else findings.total_ms,
         status_code=findings.status_code,
         remote_ip=phases.remote_ip,
         body_bytes=phases.received_bytes or None,

@@ -6,6 +6,7 @@ from apps.checks.types.drift import DriftCheck
 from apps.checks.types.grpc import GrpcCheck
 from apps.checks.types.heartbeat import HeartbeatCheck
 from apps.checks.types.http import HttpCheck
+from apps.checks.types.icmp import IcmpCheck
 from apps.checks.types.imap import ImapCheck
 from apps.checks.types.mqtt import MqttCheck
 from apps.checks.types.mysql import MysqlCheck
@@ -29,6 +30,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         StatuspageCheck(),
         WebsocketCheck(),
         DnsCheck(),
+        IcmpCheck(),
         TcpCheck(),
         TlsCheck(),
         UdpCheck(),
