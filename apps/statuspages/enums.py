@@ -34,6 +34,7 @@ class Indicator(TextChoices):
     """How the page is as a whole."""
 
     NONE = "none", _("All systems operational")
+    MAINTENANCE = "maintenance", _("Maintenance under way")
     MINOR = "minor", _("Degraded performance")
     MAJOR = "major", _("Partial outage")
     CRITICAL = "critical", _("Major outage")

@@ -17,6 +17,19 @@ anyone: Routes = [
     path("api/v2/status.json", public.status, name="status"),
     path("api/v2/components.json", public.components, name="components"),
     path("api/v2/incidents.json", public.incidents, name="incidents"),
+    path("api/v2/scheduled-maintenances.json", public.maintenances, {"which": "all"}, name="maintenances"),
+    path(
+        "api/v2/scheduled-maintenances/active.json",
+        public.maintenances,
+        {"which": "active"},
+        name="active_maintenances",
+    ),
+    path(
+        "api/v2/scheduled-maintenances/upcoming.json",
+        public.maintenances,
+        {"which": "upcoming"},
+        name="upcoming_maintenances",
+    ),
 ]
 component = [
     path("", editor.component_edit, name="component_edit"),

@@ -35,7 +35,7 @@ def test_every_state_has_a_status_and_every_status_a_sign() -> None:
         ([], BLANK, Indicator.NONE),
         ([BLANK], BLANK, Indicator.NONE),
         ([OK, BLANK], OK, Indicator.NONE),
-        ([OK, CARE], CARE, Indicator.NONE),
+        ([OK, CARE], CARE, Indicator.MAINTENANCE),
         ([OK, CARE, SLOW], SLOW, Indicator.MINOR),
         ([SLOW, SLOW], SLOW, Indicator.MINOR),
         ([OK, OUT], PARTIAL, Indicator.MAJOR),

@@ -1,10 +1,11 @@
 """Planning maintenance: making, changing, ending and deleting windows."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Prefetch, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Prefetch, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -13,7 +14,7 @@ from apps.checks.models import Check
 from apps.checks.types.schedules import BadSchedule, check_cron, check_zone
 from apps.core import clock
 from apps.core.refusals import Refusal
-from apps.incidents.domain.maintenance_edges import apply_edges_now
+from apps.incidents.domain.maintenance_edges import COVERS, apply_edges_now
 from apps.incidents.domain.plans import PLANNED, WindowSettings, plan_of, take_up
 from apps.incidents.domain.windows import Occurrence, upcoming
 from apps.incidents.enums import Repeat
@@ -139,18 +140,19 @@ def find_windows() -> QuerySet[MaintenanceWindow]:
     return found.order_by("running_until_at", "next_edge_at", "-created_at", "id")
 
 
-def windows_of(checks: Iterable[Check]) -> dict[MaintenanceWindow, list[Check]]:
-    """Return the windows that run or are to come and which of the checks each covers."""
-    listed = list(checks)
-    live = MaintenanceWindow.objects.filter(Q(next_edge_at__isnull=False) | Q(running_until_at__gt=clock.now()))
-    covered = {}
-    for window in live.prefetch_related("window_checks").order_by("next_edge_at", "id"):
-        named = {row.watched_id for row in window.window_checks.all()}
-        own = [
-            check
-            for check in listed
-            if window.covers_all or check.id in named or not set(window.tags).isdisjoint(check.tags)
-        ]
-        if own:
-            covered[window] = own
-    return covered
+PUBLIC = f"""
+SELECT plan.id, array_agg(watched.id)
+FROM incidents_maintenancewindow AS plan JOIN checks_check AS watched ON {COVERS}
+WHERE plan.is_public AND watched.id = ANY(%(check_ids)s)
+  AND (plan.next_edge_at IS NOT NULL OR plan.running_until_at > %(now)s)
+GROUP BY plan.id
+"""  # noqa: S608 - constants alone
+
+
+def public_windows_of(check_ids: Collection[UUID]) -> dict[MaintenanceWindow, list[UUID]]:
+    """Return the public windows that run or are to come, and which of the checks each covers."""
+    with connection.cursor() as cursor:
+        cursor.execute(PUBLIC, {"check_ids": list(check_ids), "now": clock.now()})
+        covered: dict[UUID, list[UUID]] = dict(cursor.fetchall())
+    windows = MaintenanceWindow.objects.in_bulk(covered) if covered else {}
+    return {window: covered[window_id] for window_id, window in windows.items()}

@@ -15,6 +15,7 @@ from apps.statuspages.domain.queries import flips_since, latest_outages, outages
 from apps.statuspages.domain.spans import day_bounds
 from apps.statuspages.domain.statuses import component_status, group_status, page_indicator
 from apps.statuspages.domain.uptime import Day, Uptime, days_of, uptime_of
+from apps.statuspages.domain.works import PlannedWork, works_on
 from apps.statuspages.enums import ComponentStatus, Indicator
 from apps.statuspages.models import StatusPage
 
@@ -110,6 +111,7 @@ class Board:
     last_day: date
     components: Sequence[ShownComponent]
     outages: Sequence[ShownOutage]
+    works: Sequence[PlannedWork] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -159,7 +161,7 @@ class Board:
 
 
 def board_of(page: StatusPage, now: datetime) -> Board:
-    """Draw up a page with three questions to the database, however many components it has."""
+    """Draw up a page with four questions to the database (five where work is planned), however many components it has."""
     zone = ZoneInfo(page.tenant.time_zone)
     last_day = now.astimezone(zone).date()
     bounds = day_bounds(last_day, DAYS, zone)
@@ -175,7 +177,8 @@ def board_of(page: StatusPage, now: datetime) -> Board:
         own, own_flips = by_check[component.check_id], flips[component.check_id]
         history = history_of(component, own, own_flips, since=since, now=now)
         shown.append(ShownComponent(component, days_of(history, bounds)))
-    return Board(page, now, last_day, shown, shown_outages(components, outages, flips))
+    works = works_on(components, now)
+    return Board(page, now, last_day, shown, shown_outages(components, outages, flips), works)
 
 
 def outages_of(page: StatusPage, *, limit: int) -> list[ShownOutage]:

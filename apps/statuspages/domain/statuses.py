@@ -42,6 +42,7 @@ INDICATORS = {
     ComponentStatus.MAJOR_OUTAGE: Indicator.CRITICAL,
     ComponentStatus.PARTIAL_OUTAGE: Indicator.MAJOR,
     ComponentStatus.DEGRADED: Indicator.MINOR,
+    ComponentStatus.MAINTENANCE: Indicator.MAINTENANCE,
 }
 
 

@@ -9,6 +9,7 @@ from apps.statuspages.formats.sentences import headline
 
 COLOURS = {
     Indicator.NONE: "#0f7a44",
+    Indicator.MAINTENANCE: "#6b3fa0",
     Indicator.MINOR: "#8a5600",
     Indicator.MAJOR: "#c2212e",
     Indicator.CRITICAL: "#a3121f",

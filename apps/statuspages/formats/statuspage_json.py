@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from apps.statuspages.domain.board import Board, Group, ShownComponent, ShownOutage
 from apps.statuspages.domain.facts import Moment
 from apps.statuspages.domain.statuses import component_status
+from apps.statuspages.domain.works import PlannedWork
 from apps.statuspages.enums import ComponentStatus, Indicator
 from apps.statuspages.formats.addresses import outage_url, public_url
 from apps.statuspages.formats.sentences import moment_text
@@ -26,7 +27,7 @@ def summary(board: Board) -> Json:
         "page": page_part(board.page, board.now),
         "components": components_part(board),
         "incidents": [incident(board.page, outage) for outage in board.current],
-        "scheduled_maintenances": [],
+        "scheduled_maintenances": [maintenance(board.page, work) for work in board.works],
         "status": status_part(board),
     }
 
@@ -41,6 +42,13 @@ def components(board: Board) -> Json:
 
 def incidents(page: StatusPage, outages: Iterable[ShownOutage], now: datetime) -> Json:
     return {"page": page_part(page, now), "incidents": [incident(page, outage) for outage in outages]}
+
+
+def maintenances(board: Board, works: Iterable[PlannedWork]) -> Json:
+    return {
+        "page": page_part(board.page, board.now),
+        "scheduled_maintenances": [maintenance(board.page, work) for work in works],
+    }
 
 
 def page_part(page: StatusPage, now: datetime) -> Json:
@@ -124,6 +132,42 @@ def incident(page: StatusPage, outage: ShownOutage) -> Json:
         "page_id": str(page.id),
         "incident_updates": list(reversed(_updates(page, outage))),
         "components": [{"id": str(outage.component.id), "name": outage.component.name}],
+    }
+
+
+def maintenance(page: StatusPage, work: PlannedWork) -> Json:
+    """Return planned work as a scheduled maintenance with one update: its announcement."""
+    status = "in_progress" if work.is_running else "scheduled"
+    announced = _instant(work.updated_at, page)
+    update = {
+        "id": str(uuid5(work.id, status)),
+        "status": status,
+        "body": work.text or work.title,
+        "incident_id": str(work.id),
+        "created_at": announced,
+        "updated_at": announced,
+        "display_at": announced,
+        "affected_components": [],
+        "deliver_notifications": False,
+        "custom_tweet": None,
+        "tweet_id": None,
+    }
+    return {
+        "id": str(work.id),
+        "name": work.title,
+        "status": status,
+        "created_at": _instant(work.created_at, page),
+        "updated_at": announced,
+        "monitoring_at": None,
+        "resolved_at": None,
+        "impact": "maintenance",
+        "shortlink": public_url(page),
+        "started_at": _instant(work.starts_at, page),
+        "page_id": str(page.id),
+        "incident_updates": [update],
+        "components": [{"id": str(shown.id), "name": shown.name} for shown in work.components],
+        "scheduled_for": _instant(work.starts_at, page),
+        "scheduled_until": _instant(work.ends_at, page),
     }
 
 

@@ -71,6 +71,18 @@ def components(request: HttpRequest, page: StatusPage) -> HttpResponse:
 
 
 @public_page
+def maintenances(request: HttpRequest, page: StatusPage, which: str) -> HttpResponse:
+    """Planned work: ``all`` of it, what is ``active``, what is ``upcoming``."""
+
+    def make() -> Any:
+        board = _board(page)
+        wanted = [work for work in board.works if which == "all" or work.is_running == (which == "active")]
+        return statuspage_json.maintenances(board, wanted)
+
+    return _json(request, page, f"maintenances:{which}", make)
+
+
+@public_page
 def incidents(request: HttpRequest, page: StatusPage) -> HttpResponse:
     def make() -> Any:
         return statuspage_json.incidents(page, outages_of(page, limit=INCIDENTS), clock.now())
