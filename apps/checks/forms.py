@@ -9,24 +9,19 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.regions import regions_to_choose
+from apps.checks.domain.tags import clean_tags
 from apps.checks.enums import FalsePagePeriod
 from apps.checks.models import MAIN_REGION, MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, Check
 from apps.checks.types.base import CheckType
 from apps.core.kind_forms import PREFIX, KindForm
 from apps.core.kinds import Config
 
-MAX_TAGS = 20
 INTERVALS = (10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 21_600, 86_400)
 
 
 def parse_tags(text: str) -> list[str]:
     """Return the distinct tags of a comma-separated text, in their order."""
-    tags = list(dict.fromkeys(tag.strip().lower() for tag in text.split(",") if tag.strip()))
-    if len(tags) > MAX_TAGS:
-        raise ValidationError(_("At most 20 tags."))
-    if any(len(tag) > 40 for tag in tags):
-        raise ValidationError(_("A tag has at most 40 characters."))
-    return tags
+    return clean_tags(text.split(","))
 
 
 class FieldGroup:

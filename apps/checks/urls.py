@@ -2,7 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.checks import moving, views
+from apps.checks import moving, views, views_drift
+from apps.checks.probe_door import probe
 
 app_name = "checks"
 
@@ -13,6 +14,7 @@ one = [
     path("pause/", views.pause, name="pause"),
     path("resume/", views.resume, name="resume"),
     path("run/", views.run_now, name="run_now"),
+    path("approve-baseline/", views_drift.approve, name="approve_baseline"),
     path("delete/", views.delete, name="delete"),
 ]
 all_checks: list[URLPattern | URLResolver] = [
@@ -24,4 +26,7 @@ all_checks: list[URLPattern | URLResolver] = [
     path("import/<slug:source>/", moving.bring, name="import"),
     path("<uuid:check_id>/", include(one)),
 ]
-urlpatterns = [path("t/<slug:tenant_slug>/checks/", include(all_checks))]
+urlpatterns = [
+    path("t/<slug:tenant_slug>/checks/", include(all_checks)),
+    path("probe", probe, name="probe"),
+]

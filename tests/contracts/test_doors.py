@@ -14,7 +14,7 @@ from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
 from tests.factories import make_member, make_user
 
-DOORS = {"tenant", "public", "account", "staff"}
+DOORS = {"tenant", "public", "account", "staff", "key"}
 THIRD_PARTY = {
     "allauth.": "signing in and one's own account; each view guards itself",
     "django.views.i18n": "the language switch",
@@ -137,6 +137,13 @@ def test_owner_meets_no_fault_of_ours(address: Address, acme: Tenant) -> None:
 def test_customers_do_not_see_the_staffs_pages(address: Address, owner: Any) -> None:
     assert client_of(owner).get(address.path).status_code == 404
     assert client_of(make_user("op@obsera.example", is_staff=True)).get(address.path).status_code < 400
+
+
+@pytest.mark.django_db
+@by_name("key")
+def test_only_a_key_opens_the_doors_of_programs(address: Address, owner: Any) -> None:
+    assert judged(Client(raise_request_exception=False), address) == {401}
+    assert judged(client_of(owner), address) == {401}
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
-from apps.checks.forms import MAX_TAGS
+from apps.checks.domain.tags import MAX_TAGS
 from apps.checks.models import MAIN_REGION, Check, Result
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.api.serializers import StrictModelSerializer

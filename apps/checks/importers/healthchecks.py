@@ -41,7 +41,10 @@ class Healthchecks:
 
 
 def _gather(row: Row, gathering: Gathering) -> None:
-    name = row.text("name") or row.text("slug") or row.where
+    name = row.text("name") or row.text("slug") or _uuid(row)
+    if not name:
+        gathering.lose(row.where, "", _("It has neither a name nor an id."), is_whole=True)
+        return
     for field, text in BEHIND.items():
         if row.get(field):
             gathering.lose(row.where, name, text)
