@@ -112,6 +112,7 @@ def _detail_context(check: Check, period: str) -> dict[str, Any]:
     return {
         "check": check,
         "kind": type_of(check),
+        "kind_panels": (f"checks/kinds/{check.kind}.html", "checks/kinds/_none.html"),
         "results": queries.latest_results(check.id),
         "flips": queries.latest_flips(check, 10),
         "day": queries.availability(check.id, since=now - timedelta(days=1)),

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from apps.checks.api.serializers import CheckSerializer, ResultSerializer
 from apps.checks.domain import checks
+from apps.checks.domain.baselines import approve_baseline
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.settings import config_of
 from apps.checks.models import Check, Result
@@ -36,6 +37,7 @@ class CheckViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantViewS
     permissions: ClassVar[dict[str, Permission]] = {
         **dict.fromkeys(("list", "retrieve", "results"), VIEW_CHECKS),
         **dict.fromkeys(("create", "update", "partial_update", "destroy", "pause", "resume", "run"), EDIT_CHECKS),
+        "approve_baseline": EDIT_CHECKS,
     }
 
     def get_queryset(self) -> QuerySet[Check]:
@@ -88,6 +90,13 @@ class CheckViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantViewS
     def run(self, request: Request, pk: Any = None) -> Response:
         """Bring the next turn forward to now."""
         checks.check_now(self.get_object())
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses=CheckSerializer)
+    @action(detail=True, methods=["post"], url_path="approve-baseline")
+    def approve_baseline(self, request: Request, pk: Any = None) -> Response:
+        """Make what the latest results observed the baseline (409 where there is nothing to approve)."""
+        approve_baseline(self.get_object())
         return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(responses=ResultSerializer(many=True))
