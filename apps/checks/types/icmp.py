@@ -74,7 +74,7 @@ class IcmpCheck:
     facts: ClassVar[Mapping[str, Fact]] = {
         "sent": Fact(_("Packets sent")),
         "received": Fact(_("Packets received")),
-        "loss_percent": Fact(_("Loss"), _("%")),
+        "loss_percent": Fact(_("Loss"), "%"),
         "min_ms": Fact(_("Fastest"), _("ms")),
         "average_ms": Fact(_("Average"), _("ms")),
         "max_ms": Fact(_("Slowest"), _("ms")),
