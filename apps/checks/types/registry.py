@@ -1,5 +1,6 @@
 """All check types. A new one is a file beside this one and a line here."""
 
+from apps.checks.types.amqp import AmqpCheck
 from apps.checks.types.base import CheckType
 from apps.checks.types.dns import DnsCheck
 from apps.checks.types.drift import DriftCheck
@@ -42,6 +43,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         MysqlCheck(),
         PostgresqlCheck(),
         RedisCheck(),
+        AmqpCheck(),
         MqttCheck(),
         HeartbeatCheck(),
     ),
