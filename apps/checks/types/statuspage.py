@@ -76,12 +76,10 @@ class StatuspageConfig(BaseConfig):
         placeholder="https://status.example.com",
         check=_check_url_field,
     )
-    components: str = setting(
-        "",
+    components: list[str] = setting(  # noqa: RUF009 - it makes a field
+        list,
         label=_("Only these components"),
         help=_("One name a line, as on the page. Empty: the page as a whole."),
-        widget=Widget.AREA,
-        max_length=2_000,
     )
     down_at: str = setting(
         "major",
@@ -100,10 +98,6 @@ class StatuspageConfig(BaseConfig):
         help=_("Fail when the certificate is expired, unknown or for another name."),
     )
 
-    def clean(self) -> None:
-        if not self.down_at:
-            raise ValidationError({"down_at": _("This cannot be empty.")})
-
     @cached_property
     def address(self) -> ParsedUrl:
         """Return where the JSON is: beside the page, unless the address names a JSON file itself."""
@@ -119,10 +113,6 @@ class StatuspageConfig(BaseConfig):
             header_lines=(b"Accept: application/json",),
             verify_tls=self.verify_tls,
         )
-
-    @cached_property
-    def wanted(self) -> tuple[str, ...]:
-        return tuple(line.strip() for line in self.components.splitlines() if line.strip())
 
 
 class StatuspageCheck:
@@ -166,7 +156,9 @@ class StatuspageCheck:
     }
 
     def sample(self) -> StatuspageConfig:
-        return StatuspageConfig(url="https://status.example.com", components="API\nWebhooks", counts_maintenance=True)
+        return StatuspageConfig(
+            url="https://status.example.com", components=["API", "Webhooks"], counts_maintenance=True
+        )
 
     def target(self, config: BaseConfig) -> str:
         return cast("StatuspageConfig", config).url.partition("?")[0].partition("#")[0]
@@ -232,14 +224,14 @@ def _short(text: object) -> str:
 
 def judge(news: PageNews, wanted: StatuspageConfig) -> tuple[Verdict, str, Values]:
     """Return the verdict on the page, or on the worst of the components asked for."""
-    if not wanted.wanted:
+    if not wanted.components:
         verdict = _verdict(news.indicator, wanted, has_maintenance=bool(news.maintenances))
         if verdict == Verdict.SUCCESS:
             return verdict, "", NO_VALUES
         if verdict == Verdict.UNKNOWN:
             return Verdict.FAILURE, "statuspage_foreign", {"detail": news.indicator}
         return verdict, "statuspage_trouble", {"description": news.description, "indicator": news.indicator}
-    judged = [_judge_component(name, news, wanted) for name in wanted.wanted]
+    judged = [_judge_component(name, news, wanted) for name in wanted.components]
     return min(judged, key=lambda one: SEVERITY[one[0]])
 
 

@@ -126,24 +126,29 @@ async def test_details_tell_what_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("components", "verdict", "code", "values"),
     [
-        ("API", Verdict.SUCCESS, "", {}),
-        ("api\n\n", Verdict.SUCCESS, "", {}),
-        ("Docs", Verdict.SUCCESS, "", {}),
+        (["API"], Verdict.SUCCESS, "", {}),
+        (["api"], Verdict.SUCCESS, "", {}),
+        (["Docs"], Verdict.SUCCESS, "", {}),
         (
-            "Webhooks",
+            ["Webhooks"],
             Verdict.DEGRADED,
             "statuspage_component",
             {"component": "Webhooks", "status": "degraded_performance"},
         ),
-        ("API\nSearch", Verdict.DEGRADED, "statuspage_component", {"component": "Search", "status": "partial_outage"}),
-        ("Search\nGit", Verdict.FAILURE, "statuspage_component", {"component": "Git", "status": "major_outage"}),
-        ("Twice", Verdict.FAILURE, "statuspage_component", {"component": "Twice", "status": "major_outage"}),
-        ("Odd", Verdict.UNKNOWN, "statuspage_unmeasured", {"component": "Odd"}),
-        ("API\nGone", Verdict.FAILURE, "statuspage_component_missing", {"component": "Gone"}),
+        (
+            ["API", "Search"],
+            Verdict.DEGRADED,
+            "statuspage_component",
+            {"component": "Search", "status": "partial_outage"},
+        ),
+        (["Search", "Git"], Verdict.FAILURE, "statuspage_component", {"component": "Git", "status": "major_outage"}),
+        (["Twice"], Verdict.FAILURE, "statuspage_component", {"component": "Twice", "status": "major_outage"}),
+        (["Odd"], Verdict.UNKNOWN, "statuspage_unmeasured", {"component": "Odd"}),
+        (["API", "Gone"], Verdict.FAILURE, "statuspage_component_missing", {"component": "Gone"}),
     ],
 )
 async def test_named_components_alone_decide(
-    components: str, verdict: Verdict, code: str, values: dict[str, str]
+    components: list[str], verdict: Verdict, code: str, values: dict[str, str]
 ) -> None:
     body = document(status={"indicator": "critical", "description": "All is lost"}, components=COMPONENTS)
 
@@ -160,7 +165,7 @@ async def test_maintenance_counts_where_wished() -> None:
         (await told(running)).verdict,
         (await told(running, counts_maintenance=True)).verdict,
         (await told(planned, counts_maintenance=True)).verdict,
-        (await told(document(components=COMPONENTS), components="Docs", counts_maintenance=True)).verdict,
+        (await told(document(components=COMPONENTS), components=["Docs"], counts_maintenance=True)).verdict,
     ]
 
     assert verdicts == [Verdict.SUCCESS, Verdict.DEGRADED, Verdict.SUCCESS, Verdict.DEGRADED]
@@ -195,7 +200,7 @@ async def test_strange_entries_are_passed_over() -> None:
         scheduled_maintenances=["text"],
     )
 
-    outcome = await told(body, components="API")
+    outcome = await told(body, components=["API"])
 
     assert outcome.verdict == Verdict.SUCCESS
     assert outcome.details["description"] == "x" * 79 + "…"
@@ -270,7 +275,7 @@ def test_our_own_pages_are_understood(
     body = client.get(reverse("statuspages:summary", args=["acme"])).content
 
     whole = asyncio.run(told(body))
-    component = asyncio.run(told(body, components="Public API"))
+    component = asyncio.run(told(body, components=["Public API"]))
 
     assert (whole.verdict, whole.details["indicator"]) == (verdict, indicator)
     assert component.verdict == verdict
