@@ -11,6 +11,7 @@ from apps.checks.types.icmp import IcmpCheck
 from apps.checks.types.imap import ImapCheck
 from apps.checks.types.mqtt import MqttCheck
 from apps.checks.types.mysql import MysqlCheck
+from apps.checks.types.nats import NatsCheck
 from apps.checks.types.ntp import NtpCheck
 from apps.checks.types.pop3 import Pop3Check
 from apps.checks.types.postgresql import PostgresqlCheck
@@ -45,6 +46,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         RedisCheck(),
         AmqpCheck(),
         MqttCheck(),
+        NatsCheck(),
         HeartbeatCheck(),
     ),
 )

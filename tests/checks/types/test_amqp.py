@@ -14,6 +14,8 @@ from tests.checks.types.asking import ask, flooding, reciting
 from tests.peers.rabbitmq import PASSWORD, USER, RabbitMq, rabbitmq
 from tests.peers.web import serving
 
+pytestmark = pytest.mark.xdist_group("rabbitmq")  # one server is enough
+
 
 @pytest.fixture(scope="session")
 def broker(authority: trustme.CA) -> Iterator[RabbitMq]:

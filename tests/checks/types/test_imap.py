@@ -11,6 +11,8 @@ from tests.checks.types.asking import ask, flooding
 from tests.peers.dovecot import PASSWORD, USER, Dovecot
 from tests.peers.web import Handler, saying, serving
 
+pytestmark = pytest.mark.xdist_group("dovecot")  # one server is enough
+
 LOGIN = {"username": USER, "password": PASSWORD}
 
 

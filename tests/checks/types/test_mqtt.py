@@ -13,6 +13,8 @@ from tests.checks.types.asking import ask, flooding, reciting
 from tests.peers.mosquitto import PASSWORD, USER, Mosquitto, mosquitto
 from tests.peers.web import serving
 
+pytestmark = pytest.mark.xdist_group("mosquitto")  # one server is enough
+
 VERSIONS = ["3.1.1", "5"]
 
 

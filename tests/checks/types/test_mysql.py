@@ -15,6 +15,8 @@ from tests.peers.mariadb import PASSWORD, MariaDb, mariadb
 from tests.peers.mysql import OK, MySql8, greeting, packet
 from tests.peers.web import serving
 
+pytestmark = pytest.mark.xdist_group("mariadb")  # one server is enough
+
 
 @pytest.fixture(scope="session")
 def maria(authority: trustme.CA) -> Iterator[MariaDb]:

@@ -7,6 +7,8 @@ from tests.checks.types.asking import ask, flooding, reciting
 from tests.peers.dovecot import PASSWORD, USER, Dovecot
 from tests.peers.web import serving
 
+pytestmark = pytest.mark.xdist_group("dovecot")  # one server is enough
+
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("security", ["starttls", "tls"])

@@ -16,6 +16,8 @@ from tests.peers.debian import skip
 from tests.peers.postgres import PASSWORD, USERS, Database, debian_binaries, postgres
 from tests.peers.web import serving
 
+pytestmark = pytest.mark.xdist_group("postgres")  # one server is enough
+
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[Database]:

@@ -13,6 +13,8 @@ from tests.peers.tls_front import tls_front
 from tests.peers.valkey import PASSWORD, Pair, valkey_pair
 from tests.peers.web import serving
 
+pytestmark = pytest.mark.xdist_group("valkey")  # one server is enough
+
 
 @pytest.fixture(scope="session")
 def pair() -> Iterator[Pair]:
