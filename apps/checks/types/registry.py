@@ -17,6 +17,7 @@ from apps.checks.types.pop3 import Pop3Check
 from apps.checks.types.postgresql import PostgresqlCheck
 from apps.checks.types.redis import RedisCheck
 from apps.checks.types.smtp import SmtpCheck
+from apps.checks.types.ssh import SshCheck
 from apps.checks.types.statuspage import StatuspageCheck
 from apps.checks.types.tcp import TcpCheck
 from apps.checks.types.tls import TlsCheck
@@ -35,6 +36,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         DnsCheck(),
         IcmpCheck(),
         NtpCheck(),
+        SshCheck(),
         TcpCheck(),
         TlsCheck(),
         UdpCheck(),
