@@ -39,7 +39,7 @@ class CurlDriver:
 
     async def send(self, request: OutboundRequest, limits: Limits) -> Reply:
         """Run one transfer to its end."""
-        transfer = self._idle.pop() if self._idle else Transfer()
+        transfer = self._idle.pop() if self._idle and request.extras is None else Transfer()
         transfer.prepare(request, limits)
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._running[transfer.curl] = transfer, future
@@ -125,7 +125,7 @@ class CurlDriver:
             if not future.done():
                 future.set_exception(error)
             return
-        if len(self._idle) < IDLE_KEPT:
+        if transfer.is_reusable and len(self._idle) < IDLE_KEPT:
             self._idle.append(transfer)
         else:
             transfer.close()

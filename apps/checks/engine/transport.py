@@ -9,6 +9,7 @@ from apps.checks.engine.resolver import HostResolver, NameNotFound
 from apps.checks.types.base import Exchange, ProbeContext
 from apps.core.http.curl import Limits, OutboundRequest, Reply, pin
 from apps.core.http.failures import Failure
+from apps.core.http.guard import forbidden_reason
 from apps.core.http.urls import ParsedUrl
 
 
@@ -22,24 +23,34 @@ class LoopTransport:
     async def exchange(
         self, request: OutboundRequest, address: ParsedUrl, *, context: ProbeContext, timeout_seconds: float
     ) -> Exchange:
-        """Send ``request``; the time for the lookup counts as time of the request."""
+        """Send ``request``; the time for the lookup counts as time of the request.
+
+        Where a proxy is used, it is the proxy that is looked up and connected to. The target's name is then the proxy's
+        to look up; a target written as an address is still judged here, since that costs nothing.
+        """
         limits = Limits(
             timeout_seconds=timeout_seconds,
             allow_private=context.allow_private,
             reads_certificate=context.reads_certificate,
         )
-        if address.literal_ip is not None:
-            return Exchange(await self._driver.send(request, limits), 0)
         began = monotonic()
+        proxy = request.extras.proxy if request.extras is not None else None
+        host, port, literal_ip = address.host, address.port, address.literal_ip
+        if proxy is not None:
+            if literal_ip and (reason := forbidden_reason(literal_ip, allow_private=context.allow_private)):
+                return _unresolved(Failure("address_forbidden", {"address": literal_ip, "reason": reason}), began)
+            host, port, literal_ip = proxy.host, proxy.port, proxy.literal_ip
+        if literal_ip is not None:
+            return Exchange(await self._driver.send(request, limits), 0)
         try:
             async with asyncio.timeout(timeout_seconds):
-                answer = await self._resolver.resolve(address.host)
+                answer = await self._resolver.resolve(host)
         except TimeoutError:
-            return _unresolved(Failure("dns_timeout", {"host": address.host}), began)
+            return _unresolved(Failure("dns_timeout", {"host": host}), began)
         except NameNotFound as error:
-            return _unresolved(Failure("dns_failure", {"host": address.host, "detail": str(error)[:200]}), began)
+            return _unresolved(Failure("dns_failure", {"host": host, "detail": str(error)[:200]}), began)
         left = max(0.001, timeout_seconds - (monotonic() - began))
-        pinned = pin(address.host, address.port, answer.addresses)
+        pinned = pin(host, port, answer.addresses)
         return Exchange(
             await self._driver.send(request, replace(limits, timeout_seconds=left, pinned=pinned)), answer.took_us
         )

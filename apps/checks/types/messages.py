@@ -81,7 +81,10 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "keyword_missing": (_("The text “%(keyword)s” is missing."), _("Look at the page, or change the keyword.")),
     "keyword_present": (_("The text “%(keyword)s” is there."), _("Look at the page, or change the keyword.")),
-    "http_version_mismatch": (_("The server answered with HTTP/%(version)s."), _("Switch HTTP/2 on at the server.")),
+    "http_version_mismatch": (
+        _("The server answered with HTTP/%(version)s."),
+        _("Switch the wanted version on at the server, or choose another."),
+    ),
     "too_many_redirects": (_("The server redirected more than %(count)s times."), _("Check it for a redirect loop.")),
     "bad_redirect": (_("The server redirected to an address that cannot be used."), _("Check its redirect.")),
     "bad_url": (_("The address cannot be used."), _("Correct the check's URL.")),

@@ -18,7 +18,7 @@ from typing import Any
 import certifi
 import pycurl
 
-from apps.core.http.failures import Failure, failure_of
+from apps.core.http.failures import Failure, failure_by_proxy, failure_of
 from apps.core.http.guard import forbidden_reason
 
 MEBIBYTE = 1_048_576
@@ -26,6 +26,7 @@ USER_AGENT = "Obsera/0.1"
 # Without the hybrid group that OpenSSL would make a second key for, at a tenth of the handshake's cost. It is not offered
 # for a second round either, since servers that prefer it would then take one and show as slow.
 KEY_GROUPS = "X25519:P-256:P-384:P-521"
+CHAIN_FACTS = frozenset({b"Subject", b"Issuer", b"Expire date"})
 SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -35,18 +36,53 @@ class HttpVersion(StrEnum):
     AUTO = "auto"
     ONE = "1.1"
     TWO = "2"
+    THREE = "3"
 
 
 CURL_VERSIONS = {
     HttpVersion.AUTO: pycurl.CURL_HTTP_VERSION_2TLS,
     HttpVersion.ONE: pycurl.CURL_HTTP_VERSION_1_1,
     HttpVersion.TWO: pycurl.CURL_HTTP_VERSION_2TLS,
+    HttpVersion.THREE: pycurl.CURL_HTTP_VERSION_3ONLY,
 }
 VERSION_NAMES = {
     pycurl.CURL_HTTP_VERSION_1_0: "1.0",
     pycurl.CURL_HTTP_VERSION_1_1: "1.1",
     pycurl.CURL_HTTP_VERSION_2_0: "2",
+    pycurl.CURL_HTTP_VERSION_3: "3",
 }
+FEATURES = {HttpVersion.TWO: pycurl.VERSION_HTTP2, HttpVersion.THREE: pycurl.VERSION_HTTP3}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """What a request goes through: the proxy's address passes the guard, and it alone reaches the target.
+
+    ``scheme`` is ``http`` (asked to CONNECT, for http targets too) or ``socks5`` (which looks the target's name up).
+    """
+
+    scheme: str
+    host: str
+    port: int
+    literal_ip: str | None = None
+    username: str = ""
+    password: str = ""
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'socks5h' if self.scheme == 'socks5' else self.scheme}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What few requests need. It is paid for with a handle of its own, so that plain ones stay cheap and keep nothing."""
+
+    client_certificate: str = ""  # PEM, as is the key
+    client_key: str = ""
+    proxy: Proxy | None = None
+    keeps_headers: bool = False
+    reads_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +96,7 @@ class OutboundRequest:
     verify_tls: bool = True
     http_version: HttpVersion = HttpVersion.AUTO
     max_bytes: int = MEBIBYTE
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +130,14 @@ class Reply:
     sent_us: int
     first_byte_us: int
     total_us: int
+    header_lines: tuple[bytes, ...] = ()
+    chain: tuple[dict[str, str], ...] = ()  # of each certificate its Subject, Issuer …
+
+
+def speaks(version: HttpVersion) -> bool:
+    """Tell whether the libcurl in use was built with this version of HTTP."""
+    wanted = FEATURES.get(version, 0)
+    return bool(pycurl.version_info()[4] & wanted) == bool(wanted)
 
 
 @cache
@@ -114,6 +159,7 @@ class Transfer:
         self._allow_private = False
         self._reads_certificate = False
         self._refused: Failure | None = None
+        self._extras: Extras | None = None
         self._set_constants(keeps_headers)
 
     def _set_constants(self, keeps_headers: bool) -> None:
@@ -152,6 +198,31 @@ class Transfer:
         option(pycurl.SSL_VERIFYHOST, 2 if request.verify_tls else 0)
         option(pycurl.OPT_CERTINFO, self._reads_certificate)
         self._set_method(request.method, request.body)
+        if request.extras is not None:
+            self._set_extras(request.extras)
+
+    @property
+    def is_reusable(self) -> bool:
+        """Tell whether another request may follow: not after extras, so that none of them is ever left over."""
+        return self._extras is None
+
+    def _set_extras(self, extras: Extras) -> None:
+        self._extras = extras
+        option = self.curl.setopt
+        if extras.client_certificate:
+            option(pycurl.SSLCERT_BLOB, extras.client_certificate.encode())
+            option(pycurl.SSLKEY_BLOB, extras.client_key.encode())
+        if extras.keeps_headers:
+            option(pycurl.HEADERFUNCTION, self.header_lines.append)
+        if extras.reads_certificate:
+            self._reads_certificate = True
+            option(pycurl.OPT_CERTINFO, 1)
+        if extras.proxy is not None:
+            option(pycurl.PROXY, extras.proxy.url)
+            option(pycurl.NOPROXY, "")
+            option(pycurl.HTTPPROXYTUNNEL, 1)  # so that a proxy's own answer is never taken for the target's
+            option(pycurl.PROXYUSERNAME, extras.proxy.username)
+            option(pycurl.PROXYPASSWORD, extras.proxy.password)
 
     def _set_list(self, option: int, values: Sequence[bytes | str]) -> None:
         """Set a list option; pycurl takes an empty list for "leave it as it was"."""
@@ -208,6 +279,8 @@ class Transfer:
 
     def _reply(self, number: int, message: str) -> Reply:
         info, raw = self.curl.getinfo, self.curl.getinfo_raw
+        certificates = raw(pycurl.INFO_CERTINFO) if self._reads_certificate else ()
+        extras = self._extras
         return Reply(
             failure=self._failure(number, message) if number else None,
             status=info(pycurl.RESPONSE_CODE),
@@ -217,13 +290,15 @@ class Transfer:
             is_truncated=self._is_truncated,
             content_type=_text(raw(pycurl.CONTENT_TYPE)),
             redirect_url=_text(raw(pycurl.REDIRECT_URL)),
-            cert_expires_at=_expiry(raw(pycurl.INFO_CERTINFO)) if self._reads_certificate else None,
+            cert_expires_at=_expiry(certificates),
             resolved_us=info(pycurl.NAMELOOKUP_TIME_T),
             connected_us=info(pycurl.CONNECT_TIME_T),
             secured_us=info(pycurl.APPCONNECT_TIME_T),
             sent_us=info(pycurl.PRETRANSFER_TIME_T),
             first_byte_us=info(pycurl.STARTTRANSFER_TIME_T),
             total_us=info(pycurl.TOTAL_TIME_T),
+            header_lines=tuple(self.header_lines) if extras and extras.keeps_headers else (),
+            chain=tuple(map(_facts, certificates)) if extras and extras.reads_certificate else (),
         )
 
     def _failure(self, number: int, message: str) -> Failure | None:
@@ -231,7 +306,10 @@ class Transfer:
             return None
         if self._refused is not None and number == pycurl.E_COULDNT_CONNECT:
             return self._refused
-        return failure_of(self.curl, number, message)
+        failure = failure_of(self.curl, number, message)
+        if self._extras is not None and self._extras.proxy is not None:
+            return failure_by_proxy(failure, message, self._extras.proxy.host)
+        return failure
 
     def close(self) -> None:
         self.curl.close()
@@ -253,6 +331,10 @@ def _expiry(chain: Sequence[Any]) -> datetime | None:
         if name == b"Expire date":
             return _instant(value)
     return None
+
+
+def _facts(certificate: Sequence[Any]) -> dict[str, str]:
+    return {name.decode("ascii", "replace"): _text(value)[:300] for name, value in certificate if name in CHAIN_FACTS}
 
 
 @lru_cache(maxsize=4_096)

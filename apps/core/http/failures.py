@@ -13,9 +13,13 @@ PERMANENT_CODES = frozenset({"bad_url", "address_forbidden"})
 E_WEIRD_SERVER_REPLY = 8
 E_HTTP2_STREAM = 92
 E_TOO_LARGE = 100
+E_HTTP3 = 95
+E_PROXY = 97
+E_QUIC = 96
 HEADER_FLOOD = re.compile(
     r"too (?:large|many) response headers|response headers? .*too|header.*too large", re.IGNORECASE
 )
+PROXY_REFUSAL = re.compile(r"CONNECT tunnel failed, response (\d{3})")
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 CONNECT_CODES = {
@@ -53,6 +57,11 @@ ERROR_CODES = {
     E_HTTP2_STREAM: "bad_response",
     pycurl.E_BAD_CONTENT_ENCODING: "bad_response",
     E_TOO_LARGE: "header_flood",
+    E_HTTP3: "bad_response",
+    E_QUIC: "tls_failed",  # QUIC's handshake is TLS's
+    E_PROXY: "proxy_failed",
+    pycurl.E_COULDNT_RESOLVE_PROXY: "proxy_failed",
+    pycurl.E_SSL_CERTPROBLEM: "client_certificate_refused",
 }
 # Faults of ours, or of this machine: the target has not been asked.
 OWN_ERRORS = frozenset({pycurl.E_OUT_OF_MEMORY, pycurl.E_FAILED_INIT, pycurl.E_SSL_CACERT_BADFILE})
@@ -90,6 +99,16 @@ def failure_of(curl: pycurl.Curl, number: int, message: str) -> Failure:
     if number in OWN_ERRORS:
         return Failure("own_fault", {"detail": detail}, is_ours=True)
     return Failure(ERROR_CODES.get(number, "request_failed"), {"detail": detail})
+
+
+def failure_by_proxy(failure: Failure, message: str, proxy: str) -> Failure:
+    """Tell the proxy's faults from the target's: what fails before the tunnel stands is the proxy's."""
+    if refusal := PROXY_REFUSAL.search(message):
+        return Failure("proxy_refused", {"proxy": proxy, "status": int(refusal[1])})
+    if failure.code in CONNECT_CODES.values() or failure.code in ("connect_failed", "proxy_failed"):
+        detail = failure.values.get("detail", failure.code.replace("_", " "))
+        return Failure("proxy_failed", {"proxy": proxy, "detail": detail})
+    return failure
 
 
 def _connect_failure(number: int, detail: str) -> Failure:

@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+import trustme
 
+from apps.checks.types import http_fields
 from apps.checks.types.http import HttpCheck, HttpConfig
+from apps.core.http.curl import HttpVersion
 from apps.core.kinds import ConfigErrors, dump_config, load_config, parse_config, public_config
 
 
@@ -32,10 +35,23 @@ def test_everything_survives_storing() -> None:
         "follow_redirects": False,
         "verify_tls": False,
         "http_version": "2",
+        "auth": "oauth2",
+        "oauth_token_url": "https://login.example.com/token",
+        "oauth_client_id": "prober",
+        "oauth_client_secret": "another-long-secret",
+        "cookies": {"theme": "dark"},
+        "present": ["one", "two"],
+        "header_rules": ["Content-Type: ~ json"],
+        "json_rules": ["$.items[?@.id == 1] count >= 1"],
+        "json_schema": '{"type": "object"}',
+        "certificate_days": 14,
+        "conditions": ["[BODY].status == UP"],
+        "proxy": "socks5://proxy.example.com:1080",
     }
     config = parse_config(HttpConfig, given)
 
-    assert dump_config(config) == given
+    assert {name: value for name, value in dump_config(config).items() if name in given} == given
+    assert dump_config(config) == {**dump_config(HttpConfig(url=given["url"])), **given}
     assert load_config(HttpConfig, dump_config(config)) == config
 
 
@@ -46,8 +62,50 @@ def test_everything_survives_storing() -> None:
         ({"url": "not a url"}, "url"),
         ({"url": "ftp://example.com"}, "url"),
         ({"url": "http://user:pass@example.com"}, "url"),
-        ({"method": "TRACE"}, "method"),
+        ({"method": "CONNECT"}, "method"),
         ({"method": "get"}, "method"),
+        ({"method": "TWO WORDS"}, "method"),
+        ({"method": "X" * 41}, "method"),
+        ({"auth": "digest"}, "auth"),
+        ({"auth": "basic"}, "username"),
+        ({"auth": "basic", "username": "a:b"}, "username"),
+        ({"auth": "basic", "username": "a", "headers": {"authorization": "x"}}, "headers"),
+        ({"auth": "bearer"}, "token"),
+        ({"auth": "bearer", "token": "two\nlines"}, "token"),
+        ({"auth": "oauth2", "oauth_client_id": "a", "oauth_client_secret": "b"}, "oauth_token_url"),
+        ({"oauth_token_url": "ftp://x"}, "oauth_token_url"),
+        ({"cookies": {"bad name": "x"}}, "cookies"),
+        ({"cookies": {"a": "b; c=d"}}, "cookies"),
+        ({"cookies": {"a": "b"}, "headers": {"Cookie": "c=d"}}, "cookies"),
+        ({"present": ["x"] * 31}, "present"),
+        ({"method": "HEAD", "present": ["x"]}, "present"),
+        ({"patterns": ["ok", "("]}, "patterns"),
+        ({"patterns_absent": ["(?:(?:a?){1000}){1000}"]}, "patterns_absent"),
+        ({"header_rules": ["Content-Type"]}, "header_rules"),
+        ({"header_rules": ["Content-Type: is json"]}, "header_rules"),
+        ({"header_rules": ["Content-Type: ~ ("]}, "header_rules"),
+        ({"header_rules": ["Content-Type: absent x"]}, "header_rules"),
+        ({"json_rules": ["items count >= 3"]}, "json_rules"),
+        ({"json_rules": ["$.items"]}, "json_rules"),
+        ({"json_rules": ["$.items count many"]}, "json_rules"),
+        ({"json_rules": ["$.items contains"]}, "json_rules"),
+        ({"json_schema": "{"}, "json_schema"),
+        ({"json_schema": '{"$ref": "https://example.com/s.json"}'}, "json_schema"),
+        ({"min_body_bytes": 9, "max_body_bytes": 8}, "max_body_bytes"),
+        ({"max_response_ms": -1}, "max_response_ms"),
+        ({"certificate_days": 3, "url": "http://example.com"}, "certificate_days"),
+        ({"conditions": ["[STATUS]==200"]}, "conditions"),
+        ({"conditions": ["[DOMAIN_EXPIRATION] > 48h"]}, "conditions"),
+        ({"max_redirects": 0}, "max_redirects"),
+        ({"max_redirects": ""}, "max_redirects"),
+        ({"client_certificate": "x"}, "client_key"),
+        ({"client_certificate": "x", "client_key": "y"}, "client_certificate"),
+        ({"proxy": "proxy.example.com:3128"}, "proxy"),
+        ({"proxy": "https://proxy.example.com:3128"}, "proxy"),
+        ({"proxy": "http://user:pass@proxy.example.com:3128"}, "proxy"),
+        ({"proxy": "http://proxy.example.com/path"}, "proxy"),
+        ({"proxy": "socks5://proxy.example.com"}, "proxy"),
+        ({"proxy": "socks5://proxy.example.com:1080", "http_version": "3"}, "http_version"),
         ({"headers": {"Bad Name": "x"}}, "headers"),
         ({"headers": {"X-A": "b\r\nX-C: d"}}, "headers"),
         ({"headers": {"Content-Length": "3"}}, "headers"),
@@ -61,7 +119,8 @@ def test_everything_survives_storing() -> None:
         ({"method": ""}, "method"),
         ({"http_version": ""}, "http_version"),
         ({"http_version": "2", "url": "http://example.com"}, "http_version"),
-        ({"http_version": "3"}, "http_version"),
+        ({"http_version": "3", "url": "http://example.com"}, "http_version"),
+        ({"http_version": "4"}, "http_version"),
         ({"surprise": 1}, "surprise"),
     ],
 )
@@ -73,6 +132,38 @@ def test_wrong_setting_is_named(given: dict[str, Any], field: str) -> None:
         parse_config(HttpConfig, given)
 
     assert list(caught.value.errors) == [field]
+
+
+@pytest.mark.parametrize("method", ["GET", "PURGE", "PROPFIND", "M-SEARCH", "TRACE", "purge"])
+def test_any_method_of_the_standard_is_taken(method: str) -> None:
+    assert parse_config(HttpConfig, {"url": "https://example.com", "method": method}).request.method == method
+
+
+def test_version_that_libcurl_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_fields, "speaks", lambda version: version != HttpVersion.THREE)
+
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(HttpConfig, {"url": "https://example.com", "http_version": "3"})
+
+    assert list(caught.value.errors) == ["http_version"]
+
+
+def test_certificate_and_key_must_belong_together() -> None:
+    authority = trustme.CA()
+    one, two = authority.issue_cert("one.example"), authority.issue_cert("two.example")
+    given = {"url": "https://example.com", "client_certificate": one.cert_chain_pems[0].bytes().decode()}
+
+    assert parse_config(HttpConfig, {**given, "client_key": one.private_key_pem.bytes().decode()}).client_key
+    for wrong in (two.private_key_pem.bytes().decode(), "nonsense", given["client_certificate"]):
+        with pytest.raises(ConfigErrors) as caught:
+            parse_config(HttpConfig, {**given, "client_key": wrong})
+        assert list(caught.value.errors) == ["client_key"]
+
+
+def test_plain_check_pays_for_nothing_more() -> None:
+    config = HttpConfig(url="https://example.com", keyword="ok")
+
+    assert (config.request.extras, config.assertions, config.token_keeper, config.new_jar()) == (None, (), None, None)
 
 
 def test_header_values_are_secret() -> None:

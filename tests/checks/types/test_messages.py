@@ -7,6 +7,7 @@ import pytest
 from django.utils.translation import override
 
 from apps.checks.engine import loop, transport
+from apps.checks.types import assertions, http_visit, oauth
 from apps.checks.types import http as http_type
 from apps.checks.types.explaining import all_messages, explain
 from apps.checks.types.messages import FORBIDDEN_REASONS
@@ -19,10 +20,12 @@ def _codes_in_use() -> set[str]:
         *failures.CERTIFICATE_CODES.values(),
         *failures.ERROR_CODES.values(),
     }
-    written = re.compile(r'(?:Failure\(|error_code=|problem, values = |return (?:\()?)"([a-z_]+)"')
+    written = re.compile(
+        r'(?:Failure\(|error_code=|problem, values = |return (?:\()?|Visit\(steps, address, |Finding\([^\n]*, )"([a-z_]+)"'
+    )
     return from_tables | {
         code
-        for module in (curl, failures, http_type, loop, transport)
+        for module in (assertions, curl, failures, http_type, http_visit, loop, oauth, transport)
         for code in written.findall(inspect.getsource(module))
     }
 

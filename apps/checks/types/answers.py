@@ -1,0 +1,88 @@
+"""An HTTP answer as assertions look at it: decoded and parsed once, when the first of them asks."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from apps.checks.types.conditions import Seen
+from apps.checks.types.json_queries import BadJson, read_json
+from apps.core import clock
+from apps.core.http.curl import Reply
+
+CONDITION_PLACEHOLDERS = frozenset(
+    {"STATUS", "RESPONSE_TIME", "IP", "BODY", "HEADER", "CONNECTED", "CERTIFICATE_EXPIRATION"}
+)
+
+
+class Answer:
+    """A reply that came, and how long it took with all that led to it."""
+
+    def __init__(self, reply: Reply, elapsed_ms: float) -> None:
+        self.reply = reply
+        self.elapsed_ms = elapsed_ms
+
+    @cached_property
+    def text(self) -> str:
+        """The body in the encoding that the server names, or UTF-8; what cannot be decoded is replaced."""
+        try:
+            return self.reply.body.decode(charset_of(self.reply) or "utf-8", "replace")
+        except (LookupError, ValueError):  # no such encoding, or one that is no text
+            return self.reply.body.decode("utf-8", "replace")
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the last response block, names in lower case; repeated ones are joined by commas."""
+        headers: dict[str, str] = {}
+        for line in self.reply.header_lines:
+            if line.startswith(b"HTTP/"):  # an interim answer, or a proxy's, has a block of its own
+                headers = {}
+                continue
+            name, colon, value = line.decode("utf-8", "replace").strip().partition(":")
+            if colon:
+                name = name.strip().lower()
+                headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+        return headers
+
+    @cached_property
+    def _parsed(self) -> tuple[Any, BadJson | None]:
+        try:
+            return read_json(self.reply.body), None
+        except BadJson as error:
+            return None, error
+
+    @property
+    def document(self) -> Any:
+        """The body as JSON; raises `BadJson`."""
+        value, error = self._parsed
+        if error is not None:
+            raise error
+        return value
+
+    @property
+    def certificate_ms(self) -> int | None:
+        """How long the certificate has left; None where there is none."""
+        ends_at = self.reply.cert_expires_at
+        return int((ends_at - clock.now()).total_seconds() * 1_000) if ends_at is not None else None
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The answer as conditions ask for it."""
+        values = {
+            "STATUS": str(self.reply.status),
+            "RESPONSE_TIME": str(int(self.elapsed_ms)),
+            "IP": self.reply.remote_ip,
+            "CONNECTED": "true",
+            "CERTIFICATE_EXPIRATION": str(self.certificate_ms or 0),
+        }
+        return Seen(values=values, body=self.text, document=self._document_for_conditions, headers=self.headers)
+
+    def _document_for_conditions(self) -> Any:
+        try:
+            return self.document
+        except BadJson as error:
+            raise LookupError(str(error)) from error
+
+
+def charset_of(reply: Reply) -> str:
+    """Return the encoding that the server names, or nothing."""
+    return reply.content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")

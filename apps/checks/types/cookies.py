@@ -1,0 +1,70 @@
+"""Cookies of one probe: sent to the host that they were meant for, kept from answer to answer, gone with the probe."""
+
+from collections.abc import Iterable, Mapping
+
+from apps.core.http.headers import TOKEN, UNPRINTABLE
+from apps.core.http.urls import ParsedUrl
+
+MAX_COOKIES = 50
+MAX_LENGTH = 4_096
+
+
+class CookieJar:
+    """Cookies by host, path and name. A ``Domain`` attribute widens a cookie to hosts below it, never to a bare ending."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, str], tuple[str, bool, bool]] = {}
+
+    def put(self, host: str, cookies: Mapping[str, str]) -> None:
+        """Add cookies for one host."""
+        for name, value in cookies.items():
+            self._kept[host, "/", name] = value, False, False
+
+    def keep(self, header_lines: Iterable[bytes], address: ParsedUrl) -> None:
+        """Take what an answer sets; what is malformed, too much or meant for another host is passed over."""
+        for line in header_lines:
+            name, colon, value = line.partition(b":")
+            if colon and name.strip().lower() == b"set-cookie":
+                self._set(value.decode("utf-8", "replace").strip(), address)
+
+    def line_for(self, address: ParsedUrl) -> tuple[bytes, ...]:
+        """Return the header line for a request, or nothing."""
+        path = address.url.split("://", 1)[1].partition("/")[2].partition("?")[0]
+        chosen = [
+            f"{name}={value}"
+            for (host, place, name), (value, is_secure, is_wide) in self._kept.items()
+            if _is_for(address.host, host, is_wide)
+            and f"/{path}/".startswith(place if place.endswith("/") else f"{place}/")
+            and (not is_secure or address.scheme == "https")
+        ]
+        return (f"Cookie: {'; '.join(chosen)}".encode(),) if chosen else ()
+
+    def _set(self, text: str, address: ParsedUrl) -> None:
+        pair, *rest = text.split(";")
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        attributes = dict(_attribute(part) for part in rest)
+        domain = attributes.get("domain", "").lstrip(".").lower()
+        if not equals or not TOKEN.fullmatch(name) or len(text) > MAX_LENGTH or UNPRINTABLE.search(value):
+            return
+        if domain and not _may_widen(address, domain):
+            return
+        path = attributes.get("path", "/")
+        key = domain or address.host, path if path.startswith("/") else "/", name
+        if attributes.get("max-age", "1").lstrip("0") in ("",) or attributes.get("max-age", "").startswith("-"):
+            self._kept.pop(key, None)
+        elif key in self._kept or len(self._kept) < MAX_COOKIES:
+            self._kept[key] = value, "secure" in attributes, bool(domain)
+
+
+def _attribute(part: str) -> tuple[str, str]:
+    name, _equals, value = part.partition("=")
+    return name.strip().lower(), value.strip()
+
+
+def _may_widen(address: ParsedUrl, domain: str) -> bool:
+    """A host may set cookies for itself and for names above it that are more than an ending such as “com”."""
+    return _is_for(address.host, domain, True) and (address.host == domain or "." in domain) and not address.literal_ip
+
+
+def _is_for(host: str, kept_for: str, is_wide: bool) -> bool:
+    return host == kept_for or (is_wide and host.endswith(f".{kept_for}"))

@@ -1,0 +1,155 @@
+"""Visiting a web address: one request and the redirects that follow it, with what goes along and what stays behind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any
+
+from apps.checks.enums import Verdict
+from apps.checks.types.answers import Answer
+from apps.checks.types.base import NO_DETAILS, NO_VALUES, Exchange, Outcome, ProbeContext
+from apps.checks.types.cookies import CookieJar
+from apps.core.http.curl import OutboundRequest, Reply
+from apps.core.http.urls import BadUrl, ParsedUrl, check_url
+
+METHODS_WITHOUT_BODY = ("GET", "HEAD")
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS_KEEPING_METHOD = frozenset({307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Redirecting:
+    """Whether, how often and whereto redirects are followed."""
+
+    is_followed: bool = True
+    most: int = 10
+    same_host_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What was exchanged, and the problem that ended it early (an empty code where the last reply is to be judged)."""
+
+    steps: list[Exchange]
+    address: ParsedUrl
+    code: str = ""
+    values: Mapping[str, str | int] = field(default_factory=lambda: NO_VALUES)
+    is_ours: bool = False
+
+    @property
+    def reply(self) -> Reply:
+        return self.steps[-1].reply
+
+    def answer(self) -> Answer:
+        """Return the last reply for assertions."""
+        elapsed_us = sum(step.dns_us + step.reply.total_us for step in self.steps)
+        return Answer(self.reply, elapsed_us / 1_000)
+
+
+async def visit(
+    request: OutboundRequest,
+    address: ParsedUrl,
+    redirecting: Redirecting,
+    *,
+    context: ProbeContext,
+    deadline: float,
+    jar: CookieJar | None = None,
+) -> Visit:
+    """Send ``request`` and follow redirects until an answer, a failure or the ``deadline`` (of `monotonic`).
+
+    Own headers, credentials and client certificates stay with the origin that they were meant for; with a ``jar``,
+    cookies go where they belong (the request must keep its headers for that).
+    """
+    steps: list[Exchange] = []
+    while True:
+        seconds = max(0.001, deadline - monotonic())
+        sent = request if jar is None else replace(request, header_lines=request.header_lines + jar.line_for(address))
+        step = await context.http.exchange(sent, address, context=context, timeout_seconds=seconds)
+        reply = step.reply
+        steps.append(step)
+        if reply.failure is not None:
+            return Visit(steps, address, reply.failure.code, reply.failure.values, reply.failure.is_ours)
+        if jar is not None:
+            jar.keep(reply.header_lines, address)
+        if not redirecting.is_followed or reply.status not in REDIRECTS or not reply.redirect_url:
+            return Visit(steps, address)
+        if len(steps) > redirecting.most:
+            return Visit(steps, address, "too_many_redirects", {"count": redirecting.most})
+        try:
+            onward = check_url(reply.redirect_url)
+        except BadUrl as error:
+            return Visit(steps, address, "bad_redirect", {"reason": error.code})
+        if redirecting.same_host_only and onward.host != address.host:
+            return Visit(steps, address, "redirect_elsewhere", {"host": onward.host})
+        request, address = _onward(request, reply.status, address, onward), onward
+
+
+def _onward(request: OutboundRequest, status: int, here: ParsedUrl, there: ParsedUrl) -> OutboundRequest:
+    """Return the request to the next place: what is secret stays with the origin that it was meant for."""
+    lines, extras = request.header_lines, request.extras
+    if here.origin != there.origin:
+        lines = ()
+        extras = replace(extras, client_certificate="", client_key="") if extras is not None else None
+    if status in REDIRECTS_KEEPING_METHOD or request.method in METHODS_WITHOUT_BODY:
+        lines = lines if request.body is None or lines else (b"Expect:",)
+        return replace(request, url=there.url, header_lines=lines, extras=extras)
+    return replace(request, url=there.url, header_lines=lines, extras=extras, method="GET", body=None)
+
+
+def outcome_of(
+    steps: list[Exchange],
+    *,
+    code: str = "",
+    values: Mapping[str, str | int] = NO_VALUES,
+    is_ours: bool = False,
+    details: Mapping[str, Any] = NO_DETAILS,
+) -> Outcome:
+    """Sum the phases of all steps; status, address and certificate are those of the last."""
+    last = steps[-1].reply
+    phases = [_phases(step) for step in steps]
+    dns, connect, tls, first_byte, transfer, total = (
+        phases[0] if len(steps) == 1 else map(_sum, zip(*phases, strict=True))
+    )
+    return Outcome(
+        verdict=Verdict.UNKNOWN if is_ours else Verdict.FAILURE if code else Verdict.SUCCESS,
+        error_code=code,
+        error_values=values,
+        dns_ms=dns,
+        connect_ms=connect,
+        tls_ms=tls,
+        first_byte_ms=first_byte,
+        transfer_ms=transfer,
+        total_ms=total,
+        status_code=last.status or None,
+        remote_ip=last.remote_ip or None,
+        body_bytes=len(last.body),
+        is_truncated=last.is_truncated,
+        http_version=last.http_version,
+        cert_expires_at=last.cert_expires_at,
+        redirects=len(steps) - 1,
+        details=details,
+    )
+
+
+def _phases(step: Exchange) -> tuple[float | None, ...]:
+    """Return dns, connect, tls, first byte, transfer and total in milliseconds; None for a phase that was not finished."""
+    reply, dns = step.reply, step.dns_us
+    ready = reply.secured_us or reply.connected_us
+    begun = reply.sent_us or ready
+    return (
+        _ms(dns) if dns else None,
+        _ms(reply.connected_us - reply.resolved_us) if reply.connected_us else None,
+        _ms(reply.secured_us - reply.connected_us) if reply.secured_us else None,
+        _ms(reply.first_byte_us - begun) if reply.status else None,
+        _ms(reply.total_us - reply.first_byte_us) if reply.status else None,
+        _ms(dns + reply.total_us),
+    )
+
+
+def _ms(microseconds: int) -> float:
+    return round(max(0, microseconds) / 1_000, 2)
+
+
+def _sum(values: tuple[float | None, ...]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known), 2) if known else None

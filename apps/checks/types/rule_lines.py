@@ -1,0 +1,173 @@
+"""Assertions as people write them, a line each: ``Content-Type: ~ json`` for a header, ``$.items count >= 3`` for JSON."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.types.json_queries import check_path
+from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
+from apps.core.http.headers import TOKEN
+
+MAX_RULES = 30
+JUDGING_SECONDS = 0.2
+WITHOUT_VALUE = ("exists", "absent")
+TEXT_OPERATORS = ("==", "!=", "~", "!~", "contains", *WITHOUT_VALUE)
+ORDERS = ("<=", ">=", "<", ">")
+JSON_OPERATORS = ("==", "!=", *ORDERS, "~", "!~", "contains", "count", *WITHOUT_VALUE)
+COUNT = re.compile(r"(==|!=|<=|>=|<|>)\s*(\d{1,7})")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """What is looked at (a header's name or a path), how, and against what."""
+
+    subject: str
+    operator: str
+    value: str
+    text: str
+
+
+@lru_cache(maxsize=4_096)
+def parse_header_rule(line: str) -> RuleLine:
+    """Return the rule of ``Name: operator value``, or raise `ValidationError`."""
+    name, colon, rest = line.partition(":")
+    if not colon or not TOKEN.fullmatch(name.strip()):
+        raise ValidationError(
+            _("“%(line)s”: write a header's name, a colon, and what it must be, such as “Content-Type: ~ json”."),
+            code="malformed",
+            params={"line": line[:80]},
+        )
+    return _rule(name.strip().lower(), rest, TEXT_OPERATORS, line)
+
+
+@lru_cache(maxsize=4_096)
+def parse_json_rule(line: str) -> RuleLine:
+    """Return the rule of ``$.path operator value``, or raise `ValidationError`."""
+    path, rest = _divided(line)
+    check_path(path)
+    rule = _rule(path, rest, JSON_OPERATORS, line)
+    if rule.operator == "count" and not COUNT.fullmatch(rule.value):
+        raise ValidationError(
+            _("“%(line)s”: after count comes a comparison with a number, such as “count >= 3”."),
+            code="count",
+            params={"line": line[:80]},
+        )
+    return rule
+
+
+def _divided(line: str) -> tuple[str, str]:
+    """Divide a line at the first space outside of brackets and quotes: filters have operators of their own."""
+    depth, quote = 0, ""
+    for place, sign in enumerate(line):
+        if quote:
+            quote = "" if sign == quote and line[place - 1] != "\\" else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in "[(":
+            depth += 1
+        elif sign in "])":
+            depth -= 1
+        elif sign == " " and depth <= 0:
+            return line[:place], line[place:]
+    return line, ""
+
+
+def _rule(subject: str, rest: str, operators: tuple[str, ...], line: str) -> RuleLine:
+    operator, _space, value = rest.strip().partition(" ")
+    value = value.strip()
+    if operator not in operators:
+        raise ValidationError(
+            _("“%(line)s”: after what is looked at comes one of %(operators)s, with a space on either side."),
+            code="operator",
+            params={"line": line[:80], "operators": " ".join(operators)},
+        )
+    if operator not in ("==", "!=") and (operator in WITHOUT_VALUE) == bool(value):
+        message = (
+            _("“%(line)s”: nothing may follow “%(operator)s”.")
+            if operator in WITHOUT_VALUE
+            else _("“%(line)s”: a value must follow “%(operator)s”.")
+        )
+        raise ValidationError(message, code="value", params={"line": line[:80], "operator": operator})
+    if operator in ("~", "!~"):
+        check_pattern(value)
+    return RuleLine(subject, operator, value, line)
+
+
+def keeps_text(rule: RuleLine, text: str | None) -> bool:
+    """Tell whether a header's value (None where it did not come) keeps a rule; raises `PatternTooSlow`."""
+    if rule.operator in WITHOUT_VALUE:
+        return (text is not None) == (rule.operator == "exists")
+    if text is None:
+        return rule.operator in ("!=", "!~")
+    return _compares_text(rule, text)
+
+
+def _compares_text(rule: RuleLine, text: str) -> bool:
+    if rule.operator in ("~", "!~"):
+        return (bounded_search(rule.value, text) is not None) == (rule.operator == "~")
+    if rule.operator == "contains":
+        return rule.value in text
+    return (text == rule.value) == (rule.operator == "==")
+
+
+def keeps_values(rule: RuleLine, values: list[Any]) -> bool:
+    """Tell whether all values that a path found keep a rule: none found keeps nothing but ``absent`` and ``count``.
+
+    Raises `PatternTooSlow` once its time is used up.
+    """
+    if rule.operator in WITHOUT_VALUE:
+        return bool(values) == (rule.operator == "exists")
+    if rule.operator == "count":
+        comparison = COUNT.fullmatch(rule.value)
+        return comparison is not None and _ordered(len(values), comparison[1], int(comparison[2]))
+    until = perf_counter() + JUDGING_SECONDS
+    for value in values:
+        if not _keeps_value(rule, value):
+            return False
+        if perf_counter() > until:
+            raise PatternTooSlow
+    return bool(values)
+
+
+def _keeps_value(rule: RuleLine, value: Any) -> bool:
+    if rule.operator in ("~", "!~"):
+        return _compares_text(rule, as_text(value))
+    if rule.operator == "contains":
+        if isinstance(value, str):
+            return rule.value in value
+        return isinstance(value, list | dict) and _literal(rule.value) in value
+    return _ordered(value, rule.operator, _literal(rule.value))
+
+
+def _ordered(left: Any, operator: str, right: Any) -> bool:
+    if operator in ("==", "!="):
+        # To Python true is 1; to whoever wrote the rule it is not.
+        same = left == right and isinstance(left, bool) == isinstance(right, bool)
+        return same == (operator == "==")
+    numbers = all(isinstance(side, int | float) and not isinstance(side, bool) for side in (left, right))
+    if not numbers and not (isinstance(left, str) and isinstance(right, str)):
+        return False
+    return bool(
+        {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator]  # an order of JSON's
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _literal(text: str) -> Any:
+    """Read a value as JSON, or take it as the text it is."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def as_text(value: Any) -> str:
+    """Return a JSON value as it is shown."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
