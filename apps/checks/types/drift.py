@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from time import monotonic
 from typing import Any, ClassVar, cast
 
 from cryptography import x509
@@ -18,19 +19,22 @@ from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.types.answers import Answer
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure, TlsSettings
 from apps.checks.types.baselines import GONE, Observed, drift_of, kept, read_baseline
 from apps.checks.types.certificates import UnreadableCertificate, fingerprint, issuer_text, read_chain
-from apps.checks.types.fetching import Fetched, fetch
+from apps.checks.types.http_fields import check_headers_field, check_url_field
+from apps.checks.types.http_visit import Redirecting, Visit, outcome_of, visit
+from apps.checks.types.json_queries import BadJson
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import MAX_LENGTH, PatternTooSlow, bounded_search, check_pattern
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.record_sets import RECORD_TYPES, record_set
 from apps.checks.types.shapes import shape_of
 from apps.checks.types.texts import printable
-from apps.core.http.curl import Extras, OutboundRequest, Reply
-from apps.core.http.headers import TOKEN, BadHeader, header_lines
-from apps.core.http.urls import BadUrl, ParsedUrl, check_url
+from apps.core.http.curl import Extras, OutboundRequest
+from apps.core.http.headers import TOKEN, header_lines
+from apps.core.http.urls import ParsedUrl, check_url
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
@@ -46,20 +50,6 @@ class Certificates(TextChoices):
     NONE = "none", _("Nothing")
     CHAIN = "chain", _("Every key of the chain")
     ISSUERS = "issuers", _("The issuers, not the server's own key")
-
-
-def _check_url_field(url: str) -> None:
-    try:
-        check_url(url)
-    except BadUrl as error:
-        raise ValidationError(str(error), code=error.code) from error
-
-
-def _check_headers_field(headers: Mapping[str, str]) -> None:
-    try:
-        header_lines(headers)
-    except BadHeader as error:
-        raise ValidationError(str(error), code="bad_header") from error
 
 
 def _check_names_field(names: Iterable[str]) -> None:
@@ -101,7 +91,7 @@ class DriftConfig(BaseConfig):
         help=_("The full address, such as https://example.com/api."),
         widget=Widget.URL,
         placeholder="https://example.com/api",
-        check=_check_url_field,
+        check=check_url_field,
     )
     watched_headers: list[str] = setting(  # noqa: RUF009 - it makes a field
         list,
@@ -144,7 +134,7 @@ class DriftConfig(BaseConfig):
         help=_("One “Name: value” a line. Values are stored encrypted."),
         is_secret=True,
         max_length=8_000,
-        check=_check_headers_field,
+        check=check_headers_field,
     )
     verify_tls: bool = setting(
         True,
@@ -253,7 +243,7 @@ class DriftCheck:
 
     async def probe(self, config: BaseConfig, context: ProbeContext) -> Outcome:
         wanted = cast("DriftConfig", config)
-        fetched: list[Fetched] = []
+        visits: list[Visit] = []
 
         async def talk(findings: Findings) -> None:
             found: Observed = {"of": wanted.aspects}
@@ -262,18 +252,21 @@ class DriftCheck:
             if wanted.certificate != Certificates.NONE:
                 found["certificates"] = await _certificates(context, wanted)
             if wanted.asks_http:
-                fetched.append(await fetch(wanted.request, wanted.address, context))
-                found.update(_read(fetched[0], wanted))
+                deadline = monotonic() + context.timeout_seconds
+                visits.append(
+                    await visit(wanted.request, wanted.address, Redirecting(), context=context, deadline=deadline)
+                )
+                found.update(_read(visits[0], wanted))
             judge(found, wanted, findings)
 
         outcome = await run_probe(context, talk)
-        return _with_http(outcome, fetched[0]) if fetched else outcome
+        return _with_http(outcome, visits[0]) if visits else outcome
 
 
-def _with_http(outcome: Outcome, fetched: Fetched) -> Outcome:
+def _with_http(outcome: Outcome, seen: Visit) -> Outcome:
     """Return the outcome with the phases of the request, which are what people know; the total is that of everything."""
-    of_http = fetched.outcome(outcome.verdict, outcome.error_code, outcome.error_values, outcome.details)
-    return replace(of_http, total_ms=outcome.total_ms)
+    of_http = outcome_of(seen.steps, code=outcome.error_code, values=outcome.error_values, details=outcome.details)
+    return replace(of_http, verdict=outcome.verdict, total_ms=outcome.total_ms)
 
 
 async def _certificates(context: ProbeContext, wanted: DriftConfig) -> list[str]:
@@ -306,42 +299,32 @@ def _key_digest(certificate: x509.Certificate) -> str:
     return sha256(key).hexdigest()[:32]
 
 
-def _read(fetched: Fetched, wanted: DriftConfig) -> Observed:
+def _read(seen: Visit, wanted: DriftConfig) -> Observed:
     """Return what of an answer is watched; raises `ProbeFailure` where there is nothing to look at."""
-    if fetched.code:
-        raise ProbeFailure(fetched.code, fetched.values, is_ours=fetched.is_ours)
-    reply = fetched.reply
-    if not 200 <= reply.status < 300:
-        raise ProbeFailure("status_mismatch", {"status": reply.status, "expected": "200-299"})
+    if seen.code:
+        raise ProbeFailure(seen.code, seen.values, is_ours=seen.is_ours)
+    if not 200 <= seen.reply.status < 300:
+        raise ProbeFailure("status_mismatch", {"status": seen.reply.status, "expected": "200-299"})
+    answer = seen.answer()
     found: Observed = {}
     if wanted.watched_headers:
-        found["headers"] = _headers(reply, wanted)
+        names = sorted({name.lower() for name in wanted.watched_headers} & answer.headers.keys())
+        found["headers"] = {name: _brief(answer.headers[name]) for name in names}
     if wanted.watches_body:
-        found["body"] = _body(reply, wanted)
+        found["body"] = _body(answer, wanted)
     if wanted.watches_shape:
         try:
-            found["shape"] = shape_of(json.loads(reply.body))
-        except (ValueError, RecursionError) as error:
+            found["shape"] = shape_of(answer.document)
+        except BadJson as error:
             raise ProbeFailure("drift_not_json") from error
     return found
 
 
-def _headers(reply: Reply, wanted: DriftConfig) -> dict[str, str]:
-    """Return the watched headers that were sent, by their names in lower case; repeated ones are joined."""
-    names = {name.lower() for name in wanted.watched_headers}
-    sent: dict[str, list[str]] = {}
-    for line in reply.header_lines:
-        name, colon, value = line.decode("utf-8", "replace").partition(":")
-        if colon and name.strip().lower() in names:
-            sent.setdefault(name.strip().lower(), []).append(value.strip())
-    return {name: _brief(", ".join(values)) for name, values in sorted(sent.items())}
-
-
-def _body(reply: Reply, wanted: DriftConfig) -> str:
+def _body(answer: Answer, wanted: DriftConfig) -> str:
     if not wanted.body_pattern:
-        return f"sha256 {sha256(reply.body).hexdigest()[:32]}"
+        return f"sha256 {sha256(answer.reply.body).hexdigest()[:32]}"
     try:
-        match = bounded_search(wanted.body_pattern, reply.body.decode("utf-8", "replace"))
+        match = bounded_search(wanted.body_pattern, answer.text)
     except PatternTooSlow as error:
         raise ProbeFailure("drift_pattern_slow") from error
     if match is None:

@@ -28,11 +28,11 @@ from h2.exceptions import ProtocolError
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
 from apps.checks.types.hosts import bare_host, host_setting, place, port_setting
+from apps.checks.types.http_fields import check_headers_field
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.texts import printable
 from apps.core.http.curl import USER_AGENT
-from apps.core.http.headers import BadHeader, header_lines
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
@@ -64,10 +64,7 @@ class Malformed(ValueError):
 
 
 def _check_metadata_field(metadata: Mapping[str, str]) -> None:
-    try:
-        header_lines(metadata)
-    except BadHeader as error:
-        raise ValidationError(str(error), code="bad_header") from error
+    check_headers_field(metadata)
     for name, value in metadata.items():
         if not METADATA_NAME.fullmatch(name) or name.lower().startswith("grpc-") or name.lower() in OWN_NAMES:
             raise ValidationError(

@@ -3,20 +3,21 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from time import monotonic
 from typing import Any, ClassVar, cast
 
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import Verdict
 from apps.checks.types.base import NO_VALUES, Fact, Group, Outcome, ProbeContext
-from apps.checks.types.fetching import fetch
+from apps.checks.types.http_fields import check_url_field
+from apps.checks.types.http_visit import Redirecting, outcome_of, visit
 from apps.checks.types.messages import Message
 from apps.checks.types.texts import printable
 from apps.core.http.curl import OutboundRequest
-from apps.core.http.urls import BadUrl, ParsedUrl, check_url
+from apps.core.http.urls import ParsedUrl, check_url
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
@@ -58,13 +59,6 @@ class PageNews:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def _check_url_field(url: str) -> None:
-    try:
-        check_url(url)
-    except BadUrl as error:
-        raise ValidationError(str(error), code=error.code) from error
-
-
 @dataclass(frozen=True, kw_only=True)
 class StatuspageConfig(BaseConfig):
     """Which page, which of its components, and from when it counts as down."""
@@ -74,7 +68,7 @@ class StatuspageConfig(BaseConfig):
         help=_("The page's address, such as https://www.githubstatus.com, or that of its summary.json."),
         widget=Widget.URL,
         placeholder="https://status.example.com",
-        check=_check_url_field,
+        check=check_url_field,
     )
     components: list[str] = setting(  # noqa: RUF009 - it makes a field
         list,
@@ -165,18 +159,20 @@ class StatuspageCheck:
 
     async def probe(self, config: BaseConfig, context: ProbeContext) -> Outcome:
         wanted = cast("StatuspageConfig", config)
-        fetched = await fetch(wanted.request, wanted.address, context)
-        if fetched.code:
-            return fetched.outcome()
-        if fetched.reply.status != 200:
-            expected: Values = {"status": fetched.reply.status, "expected": "200"}
-            return fetched.outcome(Verdict.FAILURE, "status_mismatch", expected)
+        deadline = monotonic() + context.timeout_seconds
+        seen = await visit(wanted.request, wanted.address, Redirecting(), context=context, deadline=deadline)
+        if seen.code:
+            return outcome_of(seen.steps, code=seen.code, values=seen.values, is_ours=seen.is_ours)
+        if seen.reply.status != 200:
+            expected: Values = {"status": seen.reply.status, "expected": "200"}
+            return outcome_of(seen.steps, code="status_mismatch", values=expected)
         try:
-            news = read_page(fetched.reply.body)
+            news = read_page(seen.reply.body)
         except NotAStatusPage as error:
-            return fetched.outcome(Verdict.FAILURE, "statuspage_foreign", {"detail": str(error)})
+            return outcome_of(seen.steps, code="statuspage_foreign", values={"detail": str(error)})
         verdict, code, values = judge(news, wanted)
-        return fetched.outcome(verdict, code, values, news.details)
+        outcome = outcome_of(seen.steps, code=code, values=values, details=news.details)
+        return replace(outcome, verdict=verdict)
 
 
 def read_page(body: bytes) -> PageNews:

@@ -25,12 +25,13 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
+from apps.checks.types.http_fields import check_headers_field
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import MAX_LENGTH, PatternTooSlow, bounded_search, check_pattern
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.texts import printable
 from apps.core.http.curl import USER_AGENT
-from apps.core.http.headers import TOKEN, BadHeader, header_lines
+from apps.core.http.headers import TOKEN
 from apps.core.http.urls import BadUrl, ParsedUrl, check_url
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
@@ -61,11 +62,8 @@ def _check_url_field(url: str) -> None:
         raise ValidationError(str(error), code=error.code) from error
 
 
-def _check_headers_field(headers: Mapping[str, str]) -> None:
-    try:
-        header_lines(headers)
-    except BadHeader as error:
-        raise ValidationError(str(error), code="bad_header") from error
+def _check_own_headers(headers: Mapping[str, str]) -> None:
+    check_headers_field(headers)
     if any(name.lower().startswith("sec-websocket-") for name in headers):
         raise ValidationError(_("Headers that begin with Sec-WebSocket- belong to the handshake."), code="bad_header")
 
@@ -92,7 +90,7 @@ class WebsocketConfig(BaseConfig):
         help=_("One “Name: value” a line. Values are stored encrypted."),
         is_secret=True,
         max_length=8_000,
-        check=_check_headers_field,
+        check=_check_own_headers,
     )
     subprotocols: str = setting(
         "",

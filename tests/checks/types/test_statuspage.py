@@ -242,7 +242,7 @@ async def test_loop_of_redirects_ends() -> None:
     with serving(saying(answer(302, b"", Location="/again"))) as web:
         outcome = await ask(web.url())
 
-    assert (outcome.error_code, web.connections) == ("too_many_redirects", 6)
+    assert (outcome.error_code, web.connections) == ("too_many_redirects", 11)
 
 
 async def test_private_page_is_refused_without_the_right() -> None:
