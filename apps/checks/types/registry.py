@@ -3,6 +3,7 @@
 from apps.checks.types.amqp import AmqpCheck
 from apps.checks.types.base import CheckType
 from apps.checks.types.dns import DnsCheck
+from apps.checks.types.domain import DomainCheck
 from apps.checks.types.drift import DriftCheck
 from apps.checks.types.grpc import GrpcCheck
 from apps.checks.types.heartbeat import HeartbeatCheck
@@ -34,6 +35,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         StatuspageCheck(),
         WebsocketCheck(),
         DnsCheck(),
+        DomainCheck(),
         IcmpCheck(),
         NtpCheck(),
         SshCheck(),

@@ -1,0 +1,191 @@
+"""What a registry says of a domain, by RDAP (RFC 9082, RFC 9083), found through IANA's bootstrap file (RFC 9224)."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from apps.checks.types.base import ProbeContext
+from apps.checks.types.fetching import Fetched, fetch
+from apps.core.http.curl import OutboundRequest
+from apps.core.http.urls import BadUrl, check_url
+
+BOOTSTRAP_URL = "https://data.iana.org/rdap/dns.json"
+BOOTSTRAP_SECONDS = 86_400
+RECORD_SECONDS = 3_600  # registries count questions, and a domain's end moves once a year
+RECORDS_KEPT = 10_000
+ACCEPT = (b"Accept: application/rdap+json",)
+MAX_TEXT = 200
+MAX_ENTRIES = 20
+NOT_FOUND = 404
+TOO_MANY = 429
+
+Services = Mapping[str, str]  # a top-level domain, or one below it, and the address of its registry's RDAP
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a registry knows of a domain; None or empty for what it does not tell."""
+
+    domain: str
+    registrar: str
+    registered_at: datetime | None
+    expires_at: datetime | None
+    statuses: tuple[str, ...]
+    name_servers: tuple[str, ...]
+
+
+class RegistryFailure(Exception):
+    """There is no registration to judge. ``fetched`` is the last request that was made, if one was."""
+
+    def __init__(self, code: str, values: Mapping[str, str | int], fetched: Fetched | None, *, is_ours: bool) -> None:
+        super().__init__(code)
+        self.code = code
+        self.values = values
+        self.fetched = fetched
+        self.is_ours = is_ours
+
+
+_services: dict[str, tuple[float, Services]] = {}
+_records: dict[tuple[str, str], tuple[float, Registration]] = {}
+
+
+def forget() -> None:
+    """Empty what is kept."""
+    _services.clear()
+    _records.clear()
+
+
+async def look_up(name: str, context: ProbeContext) -> tuple[Registration, Fetched | None]:
+    """Return the registration of ``name``, or of the domain that it lies in; raises `RegistryFailure`.
+
+    What was asked within the hour is answered without a request.
+    """
+    key = (BOOTSTRAP_URL, name)
+    known = _records.get(key)
+    if known is not None and known[0] > monotonic():
+        return known[1], None
+    deadline = monotonic() + context.timeout_seconds
+    services = await _bootstrap(context)
+    base = _service_of(name, services)
+    fetched: Fetched | None = None
+    for candidate in _candidates(name):
+        left = max(0.001, deadline - monotonic())
+        fetched = await _get(f"{base}domain/{candidate}", replace(context, timeout_seconds=left))
+        if fetched.reply.status == NOT_FOUND:
+            continue
+        registration = _registration(candidate, _json_of(fetched), fetched)
+        if len(_records) >= RECORDS_KEPT:
+            _records.clear()
+        _records[key] = monotonic() + RECORD_SECONDS, registration
+        return registration, fetched
+    raise RegistryFailure("domain_unregistered", {"domain": name}, fetched, is_ours=False)
+
+
+async def _bootstrap(context: ProbeContext) -> Services:
+    known = _services.get(BOOTSTRAP_URL)
+    if known is not None and known[0] > monotonic():
+        return known[1]
+    fetched = await _get(BOOTSTRAP_URL, context)
+    services = dict(_read_services(_json_of(fetched)))
+    if not services:
+        raise _unreadable(fetched)
+    _services[BOOTSTRAP_URL] = monotonic() + BOOTSTRAP_SECONDS, services
+    return services
+
+
+def _read_services(document: Any) -> Iterator[tuple[str, str]]:
+    entries = document.get("services") if isinstance(document, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        if not isinstance(entry, list) or len(entry) < 2 or not all(isinstance(part, list) for part in entry[:2]):
+            continue
+        addresses = sorted((text for text in entry[1] if isinstance(text, str)), reverse=True)  # https before http
+        for domain in entry[0]:
+            if addresses and isinstance(domain, str):
+                yield domain.lower(), f"{addresses[0].rstrip('/')}/"
+
+
+def _service_of(name: str, services: Services) -> str:
+    labels = name.split(".")
+    for start in range(1, len(labels)):
+        found = services.get(".".join(labels[start:]))
+        if found:
+            return found
+    raise RegistryFailure("rdap_unsupported", {"domain": labels[-1]}, None, is_ours=True)
+
+
+def _candidates(name: str) -> list[str]:
+    """Return the name and what it may lie in: registries know ``example.co.uk``, not ``www.example.co.uk``."""
+    labels = name.split(".")
+    return [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))][-4:]
+
+
+async def _get(url: str, context: ProbeContext) -> Fetched:
+    try:
+        address = check_url(url)
+    except BadUrl as error:
+        raise RegistryFailure("rdap_unreadable", {"server": url[:MAX_TEXT]}, None, is_ours=True) from error
+    fetched = await fetch(OutboundRequest("GET", address.url, ACCEPT), address, context)
+    if fetched.code:
+        values = {"server": address.host, "detail": fetched.code.replace("_", " ")}
+        raise RegistryFailure("rdap_unreachable", values, fetched, is_ours=True)
+    if fetched.reply.status == TOO_MANY:
+        raise RegistryFailure("rdap_limited", {"server": address.host}, fetched, is_ours=True)
+    return fetched
+
+
+def _json_of(fetched: Fetched) -> Any:
+    try:
+        if fetched.reply.status == 200:
+            return json.loads(fetched.reply.body)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(fetched) from error
+    raise _unreadable(fetched)
+
+
+def _unreadable(fetched: Fetched) -> RegistryFailure:
+    return RegistryFailure("rdap_unreadable", {"server": fetched.reply.remote_ip}, fetched, is_ours=True)
+
+
+def _registration(domain: str, document: Any, fetched: Fetched) -> Registration:
+    if not isinstance(document, dict) or document.get("objectClassName") != "domain":
+        raise _unreadable(fetched)
+    events = {_word(event.get("eventAction")): event.get("eventDate") for event in _dicts(document.get("events"))}
+    servers = (_word(entry.get("ldhName")).rstrip(".") for entry in _dicts(document.get("nameservers")))
+    statuses = document.get("status")
+    return Registration(
+        domain=domain,
+        registrar=next(_registrars(document), ""),
+        registered_at=_instant(events.get("registration")),
+        expires_at=_instant(events.get("expiration")),
+        statuses=tuple(map(_word, statuses[:MAX_ENTRIES])) if isinstance(statuses, list) else (),
+        name_servers=tuple(sorted(server for server in servers if server)),
+    )
+
+
+def _registrars(document: Mapping[str, Any]) -> Iterator[str]:
+    for entity in _dicts(document.get("entities")):
+        roles, card = entity.get("roles"), entity.get("vcardArray")
+        if not isinstance(roles, list) or "registrar" not in roles or not isinstance(card, list) or len(card) < 2:
+            continue
+        for line in card[1] if isinstance(card[1], list) else ():
+            if isinstance(line, list) and len(line) > 3 and line[0] == "fn" and isinstance(line[3], str):
+                yield line[3][:MAX_TEXT]
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)][:MAX_ENTRIES] if isinstance(value, list) else []
+
+
+def _word(value: Any) -> str:
+    return value.lower()[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC) if found else None
+    except (ValueError, OverflowError):
+        return None

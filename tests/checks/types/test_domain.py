@@ -1,0 +1,258 @@
+"""The domain check against a registry on this machine that answers as RFC 9083 has it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from apps.checks.enums import Verdict
+from apps.checks.types import rdap
+from apps.checks.types.domain import DomainConfig
+from apps.core import clock
+from apps.core.kinds import ConfigErrors, parse_config
+from tests.checks.types.asking import ask
+from tests.peers.web import Web, answer, serving
+
+SERVERS = ["ns1.example.net", "NS2.example.net."]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    rdap.forget()
+    yield
+    rdap.forget()
+
+
+def registered(ends: datetime | str | None, **parts: Any) -> dict[str, Any]:
+    events = [{"eventAction": "registration", "eventDate": "2001-02-03T04:05:06Z"}]
+    if ends is not None:
+        events.append({"eventAction": "expiration", "eventDate": ends if isinstance(ends, str) else ends.isoformat()})
+    return {
+        "objectClassName": "domain",
+        "ldhName": "EXAMPLE.TEST",
+        "events": events,
+        "status": ["active", "client transfer prohibited"],
+        "nameservers": [{"objectClassName": "nameserver", "ldhName": name} for name in SERVERS],
+        "entities": [
+            {"roles": ["abuse"], "vcardArray": ["vcard", [["fn", {}, "text", "Abuse"]]]},
+            {
+                "roles": ["registrar"],
+                "vcardArray": ["vcard", [["version", {}, "text", "4.0"], ["fn", {}, "text", "Reg Ltd"]]],
+            },
+        ],
+        **parts,
+    }
+
+
+@contextmanager
+def registry(
+    monkeypatch: pytest.MonkeyPatch, reply: Callable[[str], bytes], *, services: Any = None
+) -> Iterator[tuple[Web, list[str]]]:
+    """Serve IANA's file and a registry for ``.test``; ``reply`` gets the path below its address."""
+    asked: list[str] = []
+
+    def serve(connection: Any, request: bytes) -> None:
+        path = request.split(b" ")[1].decode()
+        asked.append(path)
+        if path == "/dns.json":
+            entries = services or [[["other"], ["http://127.0.0.1:9/"]], [["test", "uk"], [web.url("/rdap")]]]
+            connection.sendall(answer(200, json.dumps({"services": entries}).encode()))
+        else:
+            connection.sendall(reply(path.removeprefix("/rdap/")))
+
+    with serving(serve) as web:
+        monkeypatch.setattr(rdap, "BOOTSTRAP_URL", web.url("/dns.json"))
+        yield web, asked
+
+
+def _always(document: Any) -> Callable[[str], bytes]:
+    return lambda _path: answer(200, json.dumps(document).encode())
+
+
+def _in(days: int) -> datetime:
+    return (clock.now() + timedelta(days=days, hours=1)).replace(microsecond=0)
+
+
+async def test_registration_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = _in(400)
+    with registry(monkeypatch, _always(registered(ends))) as (_web, asked):
+        outcome = await ask("domain", domain="Example.TEST", name_servers="ns2.example.net\nNS1.example.net.")
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
+    assert asked == ["/dns.json", "/rdap/domain/example.test"]
+    assert outcome.details == {
+        "domain": "example.test",
+        "registrar": "Reg Ltd",
+        "status": ["active", "client transfer prohibited"],
+        "name_servers": ["ns1.example.net", "ns2.example.net"],
+        "registered_at": "2001-02-03T04:05:06+00:00",
+        "expires_at": ends.isoformat(),
+        "days_left": 400,
+    }
+    assert (outcome.status_code, outcome.cert_expires_at) == (200, None)
+    assert outcome.first_byte_ms is not None
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "code"),
+    [
+        (31, Verdict.SUCCESS, ""),
+        (29, Verdict.DEGRADED, "domain_ends_soon"),
+        (6, Verdict.FAILURE, "domain_ends_soon"),
+        (-2, Verdict.FAILURE, "domain_expired"),
+    ],
+)
+async def test_days_left_decide(monkeypatch: pytest.MonkeyPatch, days: int, verdict: Verdict, code: str) -> None:
+    ends = _in(days)
+    with registry(monkeypatch, _always(registered(ends))):
+        outcome = await ask("domain", domain="example.test")
+
+    assert (outcome.verdict, outcome.error_code) == (verdict, code)
+    if code == "domain_ends_soon":
+        assert outcome.error_values == {"days": days, "date": f"{ends:%Y-%m-%d}"}
+
+
+async def test_registry_is_asked_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    with registry(monkeypatch, _always(registered(_in(400)))) as (_web, asked):
+        first = await ask("domain", domain="example.test")
+        second = await ask("domain", domain="example.test")
+        await ask("domain", domain="other.test")
+
+    assert (first.verdict, second.verdict, second.details) == (Verdict.SUCCESS, Verdict.SUCCESS, first.details)
+    assert asked == ["/dns.json", "/rdap/domain/example.test", "/rdap/domain/other.test"]
+
+
+async def test_name_inside_a_domain_leads_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reply(path: str) -> bytes:
+        known = path == "domain/example.co.uk"
+        return answer(200, json.dumps(registered(_in(400))).encode()) if known else answer(404, b"{}")
+
+    with registry(monkeypatch, reply) as (_web, asked):
+        outcome = await ask("domain", domain="www.example.co.uk")
+
+    assert (outcome.verdict, outcome.details["domain"]) == (Verdict.SUCCESS, "example.co.uk")
+    assert asked[1:] == ["/rdap/domain/www.example.co.uk", "/rdap/domain/example.co.uk"]
+
+
+@pytest.mark.parametrize(
+    ("document", "config", "verdict", "code", "values"),
+    [
+        (
+            registered("2099-01-01", status=["client hold", "active"]),
+            {},
+            Verdict.FAILURE,
+            "domain_held",
+            {"status": "client hold"},
+        ),
+        (
+            registered("2099-01-01T00:00:00Z"),
+            {"name_servers": "ns1.elsewhere.example"},
+            Verdict.FAILURE,
+            "domain_servers_unmet",
+            {"found": "ns1.example.net, ns2.example.net"},
+        ),
+        (registered(None), {}, Verdict.UNKNOWN, "domain_end_unknown", {}),
+        (registered("some day"), {}, Verdict.UNKNOWN, "domain_end_unknown", {}),
+        (registered(None), {"warn_days": 0, "fail_days": 0}, Verdict.SUCCESS, "", {}),
+    ],
+)
+async def test_registration_is_judged(
+    monkeypatch: pytest.MonkeyPatch,
+    document: dict[str, Any],
+    config: dict[str, Any],
+    verdict: Verdict,
+    code: str,
+    values: dict[str, str],
+) -> None:
+    with registry(monkeypatch, _always(document)):
+        outcome = await ask("domain", domain="example.test", **config)
+
+    assert (outcome.verdict, outcome.error_code, outcome.error_values) == (verdict, code, values)
+
+
+async def test_unregistered_domain_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with registry(monkeypatch, lambda _path: answer(404, b"{}")):
+        outcome = await ask("domain", domain="example.test")
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "domain_unregistered")
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (answer(429), "rdap_limited"),
+        (answer(500), "rdap_unreadable"),
+        (answer(200, b"<html>"), "rdap_unreadable"),
+        (answer(200, b"[" * 100_000), "rdap_unreadable"),
+        (answer(200, b'{"objectClassName": "entity"}'), "rdap_unreadable"),
+        (b"", "rdap_unreachable"),
+    ],
+)
+async def test_registry_s_troubles_say_nothing_of_the_domain(
+    monkeypatch: pytest.MonkeyPatch, reply: bytes, code: str
+) -> None:
+    with registry(monkeypatch, lambda _path: reply):
+        outcome = await ask("domain", domain="example.test")
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, code)
+
+
+async def test_odd_shapes_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = {
+        "objectClassName": "domain",
+        "events": [1, {"eventAction": 5}],
+        "status": "x",
+        "nameservers": {},
+        "entities": [[]],
+    }
+    with registry(monkeypatch, _always({**odd, "entities": [{"roles": ["registrar"], "vcardArray": ["vcard", 5]}]})):
+        outcome = await ask("domain", domain="example.test")
+
+    assert (outcome.error_code, outcome.details["registrar"], outcome.details["status"]) == (
+        "domain_end_unknown",
+        "",
+        [],
+    )
+
+
+async def test_top_level_domain_without_rdap_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with registry(monkeypatch, _always({})):
+        outcome = await ask("domain", domain="example.nowhere")
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "rdap_unsupported")
+    assert outcome.error_values == {"domain": "nowhere"}
+
+
+async def test_registry_s_redirect_is_followed_within_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    with registry(monkeypatch, lambda _path: answer(302, b"", Location="http://169.254.169.254/domain/x")):
+        outcome = await ask("domain", domain="example.test")
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "rdap_unreachable")
+    assert outcome.error_values["detail"] == "address forbidden"
+
+
+async def test_private_registry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with registry(monkeypatch, _always(registered(_in(400)))) as (_web, asked):
+        outcome = await ask("domain", domain="example.test", allow_private=False)
+
+    assert (outcome.error_code, outcome.error_values["detail"]) == ("rdap_unreachable", "address forbidden")
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"domain": "192.0.2.1"}, "domain"),
+        ({"domain": "localhost"}, "domain"),
+        ({"domain": "https://example.com"}, "domain"),
+        ({"domain": "example.com", "warn_days": 3, "fail_days": 4}, "fail_days"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(DomainConfig, given)
+
+    assert list(caught.value.errors) == [field]
