@@ -10,6 +10,7 @@ from apps.checks.types.heartbeat import HeartbeatCheck
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.icmp import IcmpCheck
 from apps.checks.types.imap import ImapCheck
+from apps.checks.types.mongodb import MongodbCheck
 from apps.checks.types.mqtt import MqttCheck
 from apps.checks.types.mysql import MysqlCheck
 from apps.checks.types.nats import NatsCheck
@@ -45,6 +46,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         ImapCheck(),
         Pop3Check(),
         SmtpCheck(),
+        MongodbCheck(),
         MysqlCheck(),
         PostgresqlCheck(),
         RedisCheck(),

@@ -1,0 +1,116 @@
+"""A server that speaks MongoDB's messages by pymongo's own BSON; pymongo's client is the witness that it does so rightly."""
+
+import base64
+import hashlib
+import hmac
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import bson
+
+USER, PASSWORD = "probe", "pässword of ①"
+SALT, ROUNDS = b"sixteen bytes of", 15_000
+LEGACY = 2004  # OP_QUERY, in which older clients greet
+LEGACY_REPLY = 1
+MESSAGE = 2013
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Mongo:
+    """Handles connections of `tests.peers.web.serving`. ``about`` is what it says of itself."""
+
+    about: Document = field(default_factory=lambda: {"isWritablePrimary": True})
+    needs_login: bool = False
+    commands: list[str] = field(default_factory=list)
+
+    def __call__(self, connection: socket.socket, _request: bytes) -> None:
+        talk = _Talk(self)
+        while (head := _exactly(connection, 16)) is not None:
+            size, number, _answered, kind = struct.unpack("<iiii", head)
+            body = _exactly(connection, size - 16)
+            assert body is not None
+            is_old = kind == LEGACY
+            asked = bson.decode(body[body.index(b"\0", 4) + 9 :] if is_old else body[5:])
+            head = struct.pack("<iqii", 8, 0, 0, 1) if is_old else b"\0\0\0\0\0"
+            answer = head + bson.encode(talk.answer(asked))
+            reply_kind = LEGACY_REPLY if is_old else MESSAGE
+            connection.sendall(struct.pack("<iiii", len(answer) + 16, 7, number, reply_kind) + answer)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    data = b""
+    while len(data) < size:
+        part = connection.recv(size - len(data))
+        if not part:
+            return None
+        data += part
+    return data
+
+
+class _Talk:
+    """One connection: whether somebody has logged in."""
+
+    def __init__(self, server: Mongo) -> None:
+        self._server = server
+        self._is_known = not server.needs_login
+        self._login: tuple[str, str] = ("", "")
+
+    def answer(self, asked: Document) -> Document:
+        name = next(iter(asked))
+        self._server.commands.append(name)
+        answers: dict[str, Callable[[Document], Document]] = {
+            "hello": self._hello,
+            "ismaster": self._hello,
+            "isMaster": self._hello,
+            "saslStart": self._start,
+            "saslContinue": self._go_on,
+        }
+        if name in answers:
+            return answers[name](asked)
+        if not self._is_known:
+            return _error(13, "Unauthorized", f"Command {name} requires authentication")
+        if name in ("ping", "endSessions"):
+            return {"ok": 1.0}
+        if name.lower() == "buildinfo":
+            return {"version": "7.0.14", "versionArray": [7, 0, 14, 0], "ok": 1.0}
+        return _error(59, "CommandNotFound", f"no such command: '{name}'")
+
+    def _hello(self, asked: Document) -> Document:
+        mechanisms = {"saslSupportedMechs": ["SCRAM-SHA-256"]} if "saslSupportedMechs" in asked else {}
+        limits = {"maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000}
+        return {**self._server.about, **limits, **mechanisms, "minWireVersion": 0, "maxWireVersion": 21, "ok": 1.0}
+
+    def _start(self, asked: Document) -> Document:
+        if asked["mechanism"] != "SCRAM-SHA-256":
+            return _error(334, "MechanismUnavailable", "Unsupported mechanism")
+        first = bytes(asked["payload"]).decode().removeprefix("n,,")
+        parts = dict(part.split("=", 1) for part in first.split(","))
+        nonce = parts["r"] + "server"
+        challenge = f"r={nonce},s={base64.b64encode(SALT).decode()},i={ROUNDS}"
+        self._login = (first, challenge)
+        if parts["n"] != USER or asked["$db"] != "admin":
+            return _error(18, "AuthenticationFailed", "Authentication failed.")
+        return {"conversationId": 1, "done": False, "payload": challenge.encode(), "ok": 1.0}
+
+    def _go_on(self, asked: Document) -> Document:
+        final, _comma, proof = bytes(asked["payload"]).decode().rpartition(",p=")
+        # SASLprep of the password, as pymongo does it.
+        salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.replace("①", "1").encode(), SALT, ROUNDS)
+        message = ",".join([*self._login, final]).encode()
+        client_key = hmac.digest(salted, b"Client Key", "sha256")
+        signature = hmac.digest(hashlib.sha256(client_key).digest(), message, "sha256")
+        expected = bytes(left ^ right for left, right in zip(client_key, signature, strict=True))
+        if base64.b64decode(proof) != expected:
+            return _error(18, "AuthenticationFailed", "Authentication failed.")
+        own = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
+        self._is_known = True
+        return {"conversationId": 1, "done": True, "payload": b"v=" + base64.b64encode(own), "ok": 1.0}
+
+
+def _error(code: int, name: str, words: str) -> Document:
+    return {"ok": 0.0, "errmsg": words, "code": code, "codeName": name}
