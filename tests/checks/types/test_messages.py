@@ -21,7 +21,7 @@ def _codes_in_use() -> set[str]:
         *failures.ERROR_CODES.values(),
     }
     written = re.compile(
-        r'(?:Failure\(|error_code=|problem, values = |return (?:\()?|Visit\(steps, address, |Finding\([^\n]*, )"([a-z_]+)"'
+        r'(?:Failure\(|error_code=|problem, values = |return (?:\()?|Visit\(steps, address, |Finding\((?:f?"[^"\n]*"|[\w.]+), )"([a-z_]+)"'
     )
     return from_tables | {
         code
