@@ -21,7 +21,7 @@ from bench._peers import blackbox_exporter
 from bench._product import TICKS, Product, running_product
 from bench._target import nginx_target
 
-# Made as `create_check` makes one, but thousands at once.
+# Made as `create_check` makes one, but thousands at once, and up already: thousands of first flips are no steady state.
 SETUP = """
 from apps.checks.domain.checks import Timing, create_check
 from apps.checks.models import Check, CheckState, Turn
@@ -45,11 +45,12 @@ with tenant_scope(tenant.id), transaction.atomic():
         for n in range(1, {checks})
     ]
     Check.objects.bulk_create(made, batch_size=1_000)
-    CheckState.objects.bulk_create([CheckState(watched=check) for check in made], batch_size=1_000)
+    CheckState.objects.bulk_create([CheckState(watched=check, state="up") for check in made], batch_size=1_000)
     due = [start + timedelta(seconds={interval} * n / {checks}) for n in range({checks})]
     Turn.objects.filter(watched=model).update(due_at=due[0], claimable_at=due[0])
     Turn.objects.bulk_create(
-        [Turn(watched=check, region_id=1, due_at=at, claimable_at=at) for check, at in zip(made, due[1:])], batch_size=1_000
+        [Turn(watched=check, region_id=1, due_at=at, claimable_at=at, opinion=1) for check, at in zip(made, due[1:])],
+        batch_size=1_000,
     )
 """
 PARTS = ("probes", "events", "deliveries", "scheduler", "postgres", "redis", "web")

@@ -19,8 +19,15 @@ SCHEDULE_TABLE = (
         every=timedelta(days=1),
         queue="deliveries",
     ),
+    # Says "unknown" where no prober has looked for a while.
+    Job("checks.lose_sight", task="checks.lose_sight", every=timedelta(seconds=30), queue="events"),
+    # Learns from checks' own history how often they fail by chance, and keeps their goals for false pages.
+    Job("checks.learn_patience", task="checks.learn_patience", every=timedelta(hours=1), queue="events"),
+    Job("checks.forget_a_little", task="checks.forget_a_little", every=timedelta(days=1), queue="events"),
     # Makes the coming days' partitions of results, drops the oldest.
     Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
+    # Time alone calms a flapping check.
+    Job("checks.look_for_calm", task="checks.look_for_calm", every=timedelta(seconds=30), queue="events"),
     # Brings checks into maintenance and out of it; what people change is applied at once.
     Job("incidents.apply_maintenance", task="incidents.apply_maintenance", every=timedelta(seconds=5), queue="events"),
     Job("accounts.forget_old_sessions", task="accounts.forget_old_sessions", every=timedelta(days=1), queue="events"),

@@ -8,10 +8,12 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import close_old_connections
 
+from apps.checks.domain.flapping import look_for_calm
+from apps.checks.domain.learning import forget_a_little, learn_patience
 from apps.checks.domain.partitions import turn_over_partitions
 from apps.checks.domain.prober import run_prober
 from apps.checks.domain.prober_work import DatabaseWork
-from apps.checks.domain.regions import region_of_code
+from apps.checks.domain.regions import lose_sight_of_silent_regions, region_of_code
 from apps.checks.domain.turns import has_overdue_turns
 from apps.events.hints import hint
 
@@ -46,8 +48,32 @@ def sweep_turns() -> None:
         hint(RUN_TASK, queue=QUEUE, expires_seconds=5)
 
 
+@shared_task(name="checks.lose_sight")
+def lose_sight() -> None:
+    """Say "unknown" where no prober has looked for a while."""
+    lose_sight_of_silent_regions()
+
+
+@shared_task(name="checks.learn_patience")
+def learn() -> None:
+    """Give checks with a goal for false pages the retries that their history asks for."""
+    learn_patience()
+
+
+@shared_task(name="checks.forget_a_little")
+def forget() -> None:
+    """Let what was learned long ago fade."""
+    forget_a_little()
+
+
 @shared_task(name="checks.turn_over_partitions")
 def turn_over() -> None:
     """Make room for the coming days' results and drop the oldest."""
     turn_over_partitions()
     close_old_connections()
+
+
+@shared_task(name="checks.look_for_calm")
+def calm_down() -> None:
+    """End the flapping of checks that have calmed down."""
+    look_for_calm()

@@ -12,10 +12,13 @@ DECLARATION = re.compile(r"^\s*unscoped(: \S.*)? = UnscopedManager", re.MULTILIN
 ALLOWED = {
     "core/tenancy.py": "defines both words",
     "alerting/domain/reminding.py": "one sweep serves every tenant's silences and reminders",
+    "checks/domain/flapping.py": "one job looks at every tenant's flapping checks",
     "checks/domain/flips.py": "a batch's flips belong to many tenants",
     "checks/domain/judging.py": "a batch's checks belong to many tenants",
     "checks/domain/heartbeat_sweep.py": "one sweep serves every tenant's heartbeats",
     "checks/domain/pings.py": "a batch of pings is for many tenants",
+    "checks/domain/learning.py": "one job learns for every tenant's checks",
+    "checks/domain/regions.py": "regions serve every tenant",
     "checks/domain/results.py": "a prober's batch holds results of many tenants",
     "checks/domain/turns.py": "probers serve every tenant",
     "checks/domain/partitions.py": "partitions hold the results of every tenant",

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from apps.checks.domain.flips import change_state, now_as
 from apps.checks.domain.judging import rejudge
+from apps.checks.domain.learning import keep_goal
 from apps.checks.domain.settings import keep_config
 from apps.checks.domain.turns import follow_regions, start_turns, stop_turns
 from apps.checks.domain.unprobed import source_of
@@ -51,6 +52,7 @@ def create_check(
         source.begin(check)
     else:
         start_turns(check, at=clock.now())
+    keep_goal(check.id)
     return check
 
 
@@ -74,6 +76,7 @@ def update_check(
         return check
     if CheckState.objects.exclude(state=State.PAUSED).filter(watched=check).exists():
         follow_regions(check, at=clock.now())
+        keep_goal(check.id)
         rejudge([check.id])  # fewer confirmations may make it down at once
     # Rival: a prober storing a result; it moves the turn by the new interval, or we move a turn that nobody holds.
     soonest = clock.now() + timedelta(seconds=check.interval_seconds)

@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
+from apps.checks.domain.judging import SILENT_AFTER, rejudge
+from apps.checks.enums import Verdict
 from apps.checks.models import MAIN_REGION, Region, SickSpell
 from apps.core import clock
+from apps.core.tenancy import system_scope
 
 # A region whose prober gave no sign of life for so long cannot be chosen.
 ALIVE_WITHIN = timedelta(minutes=5)
@@ -55,6 +58,29 @@ def region_codes() -> dict[int, str]:
 def mark_seen(region_id: int) -> None:
     """Note that the region's prober lives."""
     Region.objects.filter(id=region_id).update(seen_at=clock.now())
+
+
+LOSE_SIGHT = """
+UPDATE checks_turn AS turn SET opinion = NULL, failures = 0, successes = 0, last_verdict = %(unknown)s,
+    run_since_at = region.seen_at
+FROM checks_region AS region
+WHERE region.id = turn.region_id AND region.seen_at < %(before)s AND turn.opinion IS NOT NULL
+  AND turn.claimable_at IS NOT NULL
+RETURNING turn.check_id
+"""
+
+
+def lose_sight_of_silent_regions() -> int:
+    """Forget what regions say whose prober gave no sign of life for `SILENT_AFTER`: nobody looks, so nobody knows.
+
+    What depended on them becomes unknown since that sign. Return how many checks that were.
+    """
+    with system_scope("regions serve every tenant"), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(LOSE_SIGHT, {"unknown": Verdict.UNKNOWN, "before": clock.now() - SILENT_AFTER})
+            check_ids = {check_id for (check_id,) in cursor.fetchall()}
+        rejudge(check_ids)
+    return len(check_ids)
 
 
 @transaction.atomic

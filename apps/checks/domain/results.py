@@ -83,6 +83,8 @@ WITH fresh AS (
         run_since_at = CASE WHEN was.last_verdict = fresh.verdict THEN was.run_since_at ELSE fresh.started_at END,
         last_verdict = fresh.verdict, last_result_at = fresh.started_at, last_ms = fresh.total_ms,
         last_error = fresh.error_code, last_error_values = fresh.error_values,
+        measured = least(was.measured + became.learned, 1000000000),
+        forgiven = least(was.forgiven + became.forgiven, 1000000000),
         due_at = following.at, claimable_at = following.at
     FROM fresh JOIN checks_check AS watched ON watched.id = fresh.check_id
     JOIN checks_turn AS was ON was.check_id = fresh.check_id AND was.region_id = fresh.region_id
@@ -94,7 +96,11 @@ WITH fresh AS (
                     WHEN fresh.verdict = {Verdict.FAILURE}
                     THEN CASE WHEN was.failures >= watched.retries THEN {Verdict.FAILURE} ELSE was.opinion END
                     WHEN was.opinion = {Verdict.FAILURE} AND was.successes + 1 < watched.recoveries THEN was.opinion
-                    ELSE fresh.verdict END AS opinion
+                    ELSE fresh.verdict END AS opinion,
+               CASE WHEN became_well.is_well THEN 1 + was.failures ELSE 0 END AS learned,
+               CASE WHEN became_well.is_well THEN was.failures ELSE 0 END AS forgiven
+        FROM (SELECT fresh.verdict IN ({Verdict.SUCCESS}, {Verdict.DEGRADED})
+                     AND was.opinion IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) AS is_well) AS became_well
     ) AS became
     CROSS JOIN LATERAL (
         SELECT CASE WHEN CASE WHEN became.opinion = {Verdict.FAILURE} THEN became.successes > 0 ELSE became.failures > 0 END

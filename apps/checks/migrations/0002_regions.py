@@ -27,6 +27,8 @@ ALTER TABLE checks_turn
     ADD COLUMN successes integer NOT NULL DEFAULT 0 CHECK (successes >= 0), ADD COLUMN last_verdict smallint,
     ADD COLUMN run_since_at timestamptz, ADD COLUMN last_result_at timestamptz, ADD COLUMN last_ms real,
     ADD COLUMN last_error varchar(40) NOT NULL DEFAULT '', ADD COLUMN last_error_values jsonb,
+    ADD COLUMN measured integer NOT NULL DEFAULT 0 CHECK (measured >= 0),
+    ADD COLUMN forgiven integer NOT NULL DEFAULT 0 CHECK (forgiven >= 0),
     ADD PRIMARY KEY (check_id, region_id);
 UPDATE checks_turn AS turn SET
     opinion = CASE standing.state WHEN 'up' THEN 1 WHEN 'degraded' THEN 2 WHEN 'down' THEN 0 END,
@@ -37,7 +39,8 @@ UPDATE checks_turn AS turn SET
     last_ms = standing.last_ms, last_error = standing.last_error
 FROM checks_checkstate AS standing WHERE standing.check_id = turn.check_id;
 ALTER TABLE checks_turn ALTER COLUMN region_id DROP DEFAULT, ALTER COLUMN failures DROP DEFAULT,
-    ALTER COLUMN successes DROP DEFAULT, ALTER COLUMN last_error DROP DEFAULT;
+    ALTER COLUMN successes DROP DEFAULT, ALTER COLUMN last_error DROP DEFAULT, ALTER COLUMN measured DROP DEFAULT,
+    ALTER COLUMN forgiven DROP DEFAULT;
 DROP INDEX checks_turn_claimable;
 CREATE INDEX checks_turn_due ON checks_turn (region_id, claimable_at) WHERE claimable_at IS NOT NULL;
 """
@@ -100,6 +103,8 @@ class Migration(migrations.Migration):
                         ('last_ms', apps.checks.models.fields.RealField(null=True)),
                         ('last_error', models.CharField(blank=True, max_length=40)),
                         ('last_error_values', models.JSONField(null=True)),
+                        ('measured', models.PositiveIntegerField(default=0)),
+                        ('forgiven', models.PositiveIntegerField(default=0)),
                     ],
                     options={
                         'base_manager_name': 'objects',

@@ -37,6 +37,9 @@ class Turn(models.Model):
     last_ms = RealField(null=True)
     last_error = models.CharField(max_length=40, blank=True)
     last_error_values = models.JSONField(null=True)
+    # For learning how often results fail by chance: results while it was well, and the failures among them.
+    measured = models.PositiveIntegerField(default=0)
+    forgiven = models.PositiveIntegerField(default=0)
 
     objects = TenantManager["Turn"]()
     unscoped = UnscopedManager["Turn"]()
