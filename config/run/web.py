@@ -20,7 +20,7 @@ def main(descriptors: list[str]) -> None:
     """Serve the product on the inherited listening sockets."""
     configuration = uvicorn.Config(
         "config.asgi:application",
-        lifespan="off",
+        lifespan="on",  # the ping door says when it opens, and stores what waits before it closes
         # A client could write itself any address, unless a proxy of ours is known to stand in front.
         proxy_headers=env.flag("TRUST_PROXY", default=False),
         server_header=False,

@@ -69,11 +69,15 @@ def ping_key() -> str:
     return str(PingKey.objects.get().key)
 
 
-def find_by_slug(slug: str) -> Check | None:
-    """Return the tenant's first heartbeat of that name, holding off rivals that would make one until the commit."""
+@transaction.atomic
+def lock_slugs() -> None:
+    """Hold off others who would make a heartbeat by its slug, until the end of the transaction."""
     PingKey.objects.select_for_update().get()
-    found = Heartbeat.objects.select_related("watched").filter(slug=slug).first()
-    return found.watched if found else None
+
+
+def has_slug(slug: str) -> bool:
+    """Tell whether the tenant has a heartbeat of that slug."""
+    return Heartbeat.objects.filter(slug=slug).exists()
 
 
 @transaction.atomic

@@ -62,9 +62,9 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a batch did: each ping's fate, and the checks that were heard of, by tenant."""
+    """What a batch did: each ping's fate (None: it could not be stored), and the checks heard of, by tenant."""
 
-    fates: list[Fate]
+    fates: list[Fate | None]
     changed: dict[UUID, set[UUID]]
 
 
@@ -202,7 +202,7 @@ class PingStore:
         return self._settings[check_id][0] if check_id in self._settings else 0
 
 
-def _resolved(cursor: Any, pings: Sequence[NewPing]) -> tuple[list[str | None], list[Fate]]:
+def _resolved(cursor: Any, pings: Sequence[NewPing]) -> tuple[list[str | None], list[Fate | None]]:
     """Return each ping's token, and what became of those that have none."""
     slugs = {ping.address for ping in pings if isinstance(ping.address, BySlug)}
     known: dict[BySlug, tuple[str, int]] = {}
@@ -210,7 +210,7 @@ def _resolved(cursor: Any, pings: Sequence[NewPing]) -> tuple[list[str | None], 
         cursor.execute(RESOLVE, [[one.ping_key for one in slugs], [one.slug for one in slugs]])
         known = {BySlug(key, slug): (token, count) for key, slug, token, count in cursor.fetchall()}
     tokens: list[str | None] = []
-    fates: list[Fate] = []
+    fates: list[Fate | None] = []
     for ping in pings:
         token, count = (ping.address, 1) if isinstance(ping.address, str) else known.get(ping.address, (None, 0))
         tokens.append(token if count == 1 else None)

@@ -1,0 +1,17 @@
+"""Heartbeats that make themselves: the first ping to a slug that nobody has."""
+
+from django.db import transaction
+
+from apps.checks.domain.checks import create_check
+from apps.checks.domain.heartbeats import has_slug, lock_slugs
+from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig
+
+
+@transaction.atomic
+def provide_heartbeat(slug: str) -> bool:
+    """Make a heartbeat of that slug with the usual settings unless there is one; return whether it was made."""
+    lock_slugs()  # rival: another first ping, which would make a second heartbeat of the same slug
+    if has_slug(slug):
+        return False
+    create_check(name=slug, kind=HeartbeatCheck.kind, config=HeartbeatConfig())
+    return True
