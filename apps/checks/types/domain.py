@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import Verdict
 from apps.checks.types.base import NO_VALUES, Fact, Group, Outcome, ProbeContext
-from apps.checks.types.fetching import Fetched
 from apps.checks.types.hosts import NetworkConfig
+from apps.checks.types.http_visit import Visit, outcome_of
 from apps.checks.types.messages import Message
 from apps.checks.types.rdap import Registration, RegistryFailure, look_up
 from apps.core import clock
@@ -139,20 +139,20 @@ class DomainCheck:
     async def probe(self, config: BaseConfig, context: ProbeContext) -> Outcome:
         wanted = cast("DomainConfig", config)
         try:
-            registration, fetched = await look_up(wanted.name, context)
+            registration, seen = await look_up(wanted.name, context)
         except RegistryFailure as failure:
             verdict = Verdict.UNKNOWN if failure.is_ours else Verdict.FAILURE
-            return _outcome((verdict, failure.code, failure.values), {}, failure.fetched)
-        return _outcome(_judge(wanted, registration), _facts(registration), fetched)
+            return _outcome((verdict, failure.code, failure.values), {}, failure.seen)
+        return _outcome(_judge(wanted, registration), _facts(registration), seen)
 
 
-def _outcome(judgement: Judgement, details: Mapping[str, Any], fetched: Fetched | None) -> Outcome:
+def _outcome(judgement: Judgement, details: Mapping[str, Any], seen: Visit | None) -> Outcome:
     verdict, code, values = judgement
-    if fetched is None:
+    if seen is None:
         return Outcome(verdict, code, values, total_ms=0.0, details=details)
-    # The request's own failure is told by ours, and the certificate is the registry's: neither is the domain's.
-    seen = replace(fetched, code="").outcome(verdict, code, values, details)
-    return replace(seen, cert_expires_at=None)
+    # The certificate is the registry's, not the domain's.
+    outcome = outcome_of(seen.steps, code=code, values=values, details=details)
+    return replace(outcome, verdict=verdict, cert_expires_at=None)
 
 
 def _facts(registration: Registration) -> dict[str, Any]:

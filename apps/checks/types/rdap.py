@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
 from apps.checks.types.base import ProbeContext
-from apps.checks.types.fetching import Fetched, fetch
+from apps.checks.types.http_visit import Redirecting, Visit, visit
 from apps.core.http.curl import OutboundRequest
 from apps.core.http.urls import BadUrl, check_url
 
@@ -17,6 +17,7 @@ BOOTSTRAP_SECONDS = 86_400
 RECORD_SECONDS = 3_600  # registries count questions, and a domain's end moves once a year
 RECORDS_KEPT = 10_000
 ACCEPT = (b"Accept: application/rdap+json",)
+MAX_REDIRECTS = 5
 MAX_TEXT = 200
 MAX_ENTRIES = 20
 NOT_FOUND = 404
@@ -38,13 +39,13 @@ class Registration:
 
 
 class RegistryFailure(Exception):
-    """There is no registration to judge. ``fetched`` is the last request that was made, if one was."""
+    """There is no registration to judge. ``seen`` is the last request that was made, if one was."""
 
-    def __init__(self, code: str, values: Mapping[str, str | int], fetched: Fetched | None, *, is_ours: bool) -> None:
+    def __init__(self, code: str, values: Mapping[str, str | int], seen: Visit | None, *, is_ours: bool) -> None:
         super().__init__(code)
         self.code = code
         self.values = values
-        self.fetched = fetched
+        self.seen = seen
         self.is_ours = is_ours
 
 
@@ -58,7 +59,7 @@ def forget() -> None:
     _records.clear()
 
 
-async def look_up(name: str, context: ProbeContext) -> tuple[Registration, Fetched | None]:
+async def look_up(name: str, context: ProbeContext) -> tuple[Registration, Visit | None]:
     """Return the registration of ``name``, or of the domain that it lies in; raises `RegistryFailure`.
 
     What was asked within the hour is answered without a request.
@@ -68,30 +69,29 @@ async def look_up(name: str, context: ProbeContext) -> tuple[Registration, Fetch
     if known is not None and known[0] > monotonic():
         return known[1], None
     deadline = monotonic() + context.timeout_seconds
-    services = await _bootstrap(context)
+    services = await _bootstrap(context, deadline)
     base = _service_of(name, services)
-    fetched: Fetched | None = None
+    seen: Visit | None = None
     for candidate in _candidates(name):
-        left = max(0.001, deadline - monotonic())
-        fetched = await _get(f"{base}domain/{candidate}", replace(context, timeout_seconds=left))
-        if fetched.reply.status == NOT_FOUND:
+        seen = await _get(f"{base}domain/{candidate}", context, deadline)
+        if seen.reply.status == NOT_FOUND:
             continue
-        registration = _registration(candidate, _json_of(fetched), fetched)
+        registration = _registration(candidate, _json_of(seen), seen)
         if len(_records) >= RECORDS_KEPT:
             _records.clear()
         _records[key] = monotonic() + RECORD_SECONDS, registration
-        return registration, fetched
-    raise RegistryFailure("domain_unregistered", {"domain": name}, fetched, is_ours=False)
+        return registration, seen
+    raise RegistryFailure("domain_unregistered", {"domain": name}, seen, is_ours=False)
 
 
-async def _bootstrap(context: ProbeContext) -> Services:
+async def _bootstrap(context: ProbeContext, deadline: float) -> Services:
     known = _services.get(BOOTSTRAP_URL)
     if known is not None and known[0] > monotonic():
         return known[1]
-    fetched = await _get(BOOTSTRAP_URL, context)
-    services = dict(_read_services(_json_of(fetched)))
+    seen = await _get(BOOTSTRAP_URL, context, deadline)
+    services = dict(_read_services(_json_of(seen)))
     if not services:
-        raise _unreadable(fetched)
+        raise _unreadable(seen)
     _services[BOOTSTRAP_URL] = monotonic() + BOOTSTRAP_SECONDS, services
     return services
 
@@ -122,36 +122,37 @@ def _candidates(name: str) -> list[str]:
     return [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))][-4:]
 
 
-async def _get(url: str, context: ProbeContext) -> Fetched:
+async def _get(url: str, context: ProbeContext, deadline: float) -> Visit:
     try:
         address = check_url(url)
     except BadUrl as error:
         raise RegistryFailure("rdap_unreadable", {"server": url[:MAX_TEXT]}, None, is_ours=True) from error
-    fetched = await fetch(OutboundRequest("GET", address.url, ACCEPT), address, context)
-    if fetched.code:
-        values = {"server": address.host, "detail": fetched.code.replace("_", " ")}
-        raise RegistryFailure("rdap_unreachable", values, fetched, is_ours=True)
-    if fetched.reply.status == TOO_MANY:
-        raise RegistryFailure("rdap_limited", {"server": address.host}, fetched, is_ours=True)
-    return fetched
+    request = OutboundRequest("GET", address.url, ACCEPT)
+    seen = await visit(request, address, Redirecting(most=MAX_REDIRECTS), context=context, deadline=deadline)
+    if seen.code:
+        values = {"server": address.host, "detail": seen.code.replace("_", " ")}
+        raise RegistryFailure("rdap_unreachable", values, seen, is_ours=True)
+    if seen.reply.status == TOO_MANY:
+        raise RegistryFailure("rdap_limited", {"server": address.host}, seen, is_ours=True)
+    return seen
 
 
-def _json_of(fetched: Fetched) -> Any:
+def _json_of(seen: Visit) -> Any:
     try:
-        if fetched.reply.status == 200:
-            return json.loads(fetched.reply.body)
+        if seen.reply.status == 200:
+            return json.loads(seen.reply.body)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(fetched) from error
-    raise _unreadable(fetched)
+        raise _unreadable(seen) from error
+    raise _unreadable(seen)
 
 
-def _unreadable(fetched: Fetched) -> RegistryFailure:
-    return RegistryFailure("rdap_unreadable", {"server": fetched.reply.remote_ip}, fetched, is_ours=True)
+def _unreadable(seen: Visit) -> RegistryFailure:
+    return RegistryFailure("rdap_unreadable", {"server": seen.reply.remote_ip}, seen, is_ours=True)
 
 
-def _registration(domain: str, document: Any, fetched: Fetched) -> Registration:
+def _registration(domain: str, document: Any, seen: Visit) -> Registration:
     if not isinstance(document, dict) or document.get("objectClassName") != "domain":
-        raise _unreadable(fetched)
+        raise _unreadable(seen)
     events = {_word(event.get("eventAction")): event.get("eventDate") for event in _dicts(document.get("events"))}
     servers = (_word(entry.get("ldhName")).rstrip(".") for entry in _dicts(document.get("nameservers")))
     statuses = document.get("status")
