@@ -9,6 +9,9 @@ SCHEDULE_TABLE = (
     Job("events.sweep", task="events.deliver", every=timedelta(seconds=1), queue="events"),
     # Wakes a prober whose start hint was lost.
     Job("checks.sweep_turns", task="checks.sweep_turns", every=timedelta(seconds=2), queue="events"),
+    # Notices heartbeats whose report did not come.
+    Job("checks.sweep_heartbeats", task="checks.sweep_heartbeats", every=timedelta(seconds=2), queue="events"),
+    Job("checks.prune_pings", task="checks.prune_pings", every=timedelta(minutes=10), queue="events"),
     # Finds deliveries whose hint was lost, whose next try is due, or whose worker died.
     Job("notifications.sweep", task="notifications.deliver", every=timedelta(seconds=1), queue="deliveries"),
     # Looks again at alerts whose silence ended, whose reminder is due, or whose check was deleted.

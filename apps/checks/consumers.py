@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -31,6 +32,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 WITHOUT_BODY = frozenset({"GET", "HEAD"})
 # What is longer than a kept text is cut; what is longer than this is not even read.
 MAX_UPLOAD_BYTES = 16 * MAX_BODY_BYTES
+# What is kept of a text when many long ones come in a row.
+SMALL_BODY_BYTES = 10_000
 UPLOAD_SECONDS = 30.0
 RETRY = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
 NO_CACHE = (b"cache-control", b"no-store")
@@ -45,6 +48,7 @@ class PingDoor:
         self._per_address = Bound(per_minute=120, burst=60)
         self._misses = Bound(per_minute=60, burst=60)
         self._births = Bound(per_minute=10, burst=50)
+        self._large = Bound(per_minute=6, burst=30)
         self._known: set[Address] = set()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -94,11 +98,14 @@ class PingDoor:
         is_guessing = address not in self._known and self._misses.is_spent(source_ip)
         if is_guessing or not self._per_address.spend(address):
             raise Refused(_too_many(dialect))
-        fate = await self._batches.stored(heeded.ping)
+        ping = heeded.ping
+        if len(ping.body) > SMALL_BODY_BYTES and not self._large.spend(address):
+            ping = replace(ping, body=ping.body[:SMALL_BODY_BYTES])  # the report counts; so much text of it does not
+        fate = await self._batches.stored(ping)
         is_created = False
         if fate == Fate.NOT_FOUND and heeded.may_create and isinstance(address, BySlug):
             is_created = await self._provide(dialect, address)
-            fate = await self._batches.stored(heeded.ping)
+            fate = await self._batches.stored(ping)
         if fate == Fate.NOT_FOUND:
             self._misses.spend(source_ip)
         self._remember(address, is_known=fate == Fate.STORED)

@@ -9,8 +9,10 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from apps.checks.domain.flapping import look_for_calm
+from apps.checks.domain.heartbeat_sweep import sweep_heartbeats
 from apps.checks.domain.learning import forget_a_little, learn_patience
 from apps.checks.domain.partitions import turn_over_partitions
+from apps.checks.domain.ping_pruning import prune_pings
 from apps.checks.domain.prober import run_prober
 from apps.checks.domain.prober_work import DatabaseWork
 from apps.checks.domain.regions import lose_sight_of_silent_regions, region_of_code
@@ -77,3 +79,15 @@ def turn_over() -> None:
 def calm_down() -> None:
     """End the flapping of checks that have calmed down."""
     look_for_calm()
+
+
+@shared_task(name="checks.sweep_heartbeats")
+def look_for_silence() -> None:
+    """Notice heartbeats whose report did not come."""
+    sweep_heartbeats()
+
+
+@shared_task(name="checks.prune_pings")
+def prune() -> None:
+    """Forget old pings."""
+    prune_pings()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from apps.checks.domain import ping_pruning
 from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.heartbeats import adopt_address, heartbeat_facts, ping_key
@@ -207,3 +208,21 @@ def test_facts_name_what_comes_next(scope: Tenant) -> None:
 
     assert (facts.phase, facts.expected_at, len(facts.upcoming)) == ("started", None, 3)
     assert facts.upcoming[0] > clock.now()
+
+
+def test_old_pings_and_texts_are_forgotten(scope: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, count in (("KEPT_PINGS", 4), ("KEPT_TEXTS", 3), ("KEPT_TEXT_BYTES", 25)):
+        monkeypatch.setattr(ping_pruning, name, count)
+    check, store = heartbeat(), PingStore()
+    for number in range(1, 7):
+        store.store([ping(token_of(check), minutes=number, body=b"x" * 10)])
+
+    ping_pruning.prune_pings()
+
+    kept = Ping.objects.order_by("number")
+    assert [(p.number, p.body and len(p.body), p.body_bytes) for p in kept] == [
+        *((3, None, 10), (4, None, 10)),
+        *((5, 10, 10), (6, 10, 10)),
+    ]
+    store.store([ping(token_of(check), minutes=7)])
+    assert Heartbeat.objects.get().pings == 7

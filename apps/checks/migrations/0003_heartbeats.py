@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('body__isnull', False)), fields=['watched', '-number'], name='checks_ping_with_text')],
             },
         ),
         migrations.CreateModel(

@@ -88,6 +88,10 @@ class Ping(models.Model):
 
     class Meta:
         base_manager_name = "objects"
+        indexes = [
+            # forgetting old texts
+            models.Index(fields=["watched", "-number"], name="checks_ping_with_text", condition=Q(body__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return f"ping {self.number} of {self.watched_id}"
