@@ -12,7 +12,7 @@ from apps.checks.types.json_queries import BadJson, QueryTooSlow, find_values
 from apps.checks.types.json_schemas import SchemaTooSlow, first_violation
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import PatternTooSlow, bounded_search
-from apps.checks.types.rule_lines import as_text, keeps_text, keeps_values, parse_header_rule, parse_json_rule
+from apps.checks.types.rule_lines import as_text, count_of, keeps_text, keeps_values, parse_header_rule, parse_json_rule
 from apps.core.http.curl import Reply
 
 MAX_SHOWN_VALUE = 60
@@ -159,7 +159,11 @@ def json_keeps(line: str) -> Assertion:
             return Finding(f"{line} (no JSON)", "json_unreadable")
         except (QueryTooSlow, PatternTooSlow):
             return Finding(line, "json_too_slow", {"rule": line[:200]})
-        seen = f"{len(values)}" if rule.operator == "count" else ", ".join(as_text(value)[:30] for value in values[:3])
+        seen = (
+            str(count_of(rule, values))
+            if rule.operator == "count"
+            else ", ".join(as_text(value)[:30] for value in values[:3])
+        )
         seen = seen[:MAX_SHOWN_VALUE] or "–"
         return Finding(f"{line} ({seen})", "json_mismatch", {"rule": line[:200], "seen": seen})
 

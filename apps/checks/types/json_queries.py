@@ -147,6 +147,11 @@ def compile_path(path: str) -> JSONPathQuery:
     return query
 
 
+def names_one_place(path: str) -> bool:
+    """Tell whether a path can find one value at most: it has names and indexes only."""
+    return bool(compile_path(path).singular_query())
+
+
 def find_values(path: str, document: Any) -> list[Any]:
     """Return the values that ``path`` (checked before) selects; raise `QueryTooSlow` or `BadJson` (nested too deeply)."""
     token = _budget.set(_Budget())

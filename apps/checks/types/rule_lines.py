@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.json_queries import check_path
+from apps.checks.types.json_queries import check_path, names_one_place
 from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
 from apps.core.http.headers import TOKEN
 
@@ -125,7 +125,7 @@ def keeps_values(rule: RuleLine, values: list[Any]) -> bool:
         return bool(values) == (rule.operator == "exists")
     if rule.operator == "count":
         comparison = COUNT.fullmatch(rule.value)
-        return comparison is not None and _ordered(len(values), comparison[1], int(comparison[2]))
+        return comparison is not None and _ordered(count_of(rule, values), comparison[1], int(comparison[2]))
     until = perf_counter() + JUDGING_SECONDS
     for value in values:
         if not _keeps_value(rule, value):
@@ -133,6 +133,13 @@ def keeps_values(rule: RuleLine, values: list[Any]) -> bool:
         if perf_counter() > until:
             raise PatternTooSlow
     return bool(values)
+
+
+def count_of(rule: RuleLine, values: list[Any]) -> int:
+    """Return how many values a path found; of one that names a single place, how many entries its list has."""
+    if values and names_one_place(rule.subject) and isinstance(values[0], list | dict):
+        return len(values[0])
+    return len(values)
 
 
 def _keeps_value(rule: RuleLine, value: Any) -> bool:

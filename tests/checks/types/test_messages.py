@@ -20,9 +20,9 @@ def _codes_in_use() -> set[str]:
         *failures.CERTIFICATE_CODES.values(),
         *failures.ERROR_CODES.values(),
     }
-    written = re.compile(
-        r'(?:Failure\(|error_code=|problem, values = |return (?:\()?|Visit\(steps, address, |Finding\((?:f?"[^"\n]*"|[\w.]+), )"([a-z_]+)"'
-    )
+    before = r"Failure\(|error_code=|problem, values = |return (?:\()?|Visit\(steps, address, "
+    finding = r'Finding\((?:f?"[^"\n]*"|[\w.]+), '
+    written = re.compile(rf'(?:{before}|{finding})"([a-z_]+)"')
     return from_tables | {
         code
         for module in (assertions, curl, failures, http_type, http_visit, loop, oauth, transport)
