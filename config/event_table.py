@@ -2,10 +2,12 @@
 
 from apps.alerting.events import ReviewAsked, RulesChanged
 from apps.checks.events import (
+    CheckCalmedDown,
     CheckDegraded,
     CheckInMaintenance,
     CheckLostSight,
     CheckPaused,
+    CheckStartedFlapping,
     CheckWentDown,
     CheckWentUp,
 )
@@ -15,6 +17,7 @@ from apps.notifications.events import DeliveryFailed, DeliverySent
 from apps.tenants.events import MemberInvited, MemberRemoved, TenantCreated
 
 OUTAGES = "apps.incidents.handlers.on_check_flipped"
+FLAPPING = "apps.alerting.handlers.on_flapping_changed"
 OUTAGE_PAGES = "apps.incidents.handlers.show_outage"
 DELIVERIES = "apps.alerting.handlers.on_delivery_finished"
 PAGES = "apps.statuspages.handlers.on_check_news"
@@ -34,6 +37,8 @@ EVENT_TABLE: dict[type[Event], tuple[str, ...]] = {
     CheckWentDown: (OUTAGES, PAGES),
     CheckLostSight: (OUTAGES, PAGES),
     CheckPaused: (OUTAGES, PAGES),
+    CheckStartedFlapping: (FLAPPING,),
+    CheckCalmedDown: (FLAPPING,),
     CheckInMaintenance: (OUTAGES, PAGES),
     OutageOpened: ("apps.alerting.handlers.on_outage_opened", OUTAGE_PAGES, PAGES),
     OutageChanged: ("apps.alerting.handlers.on_outage_changed", OUTAGE_PAGES, PAGES),

@@ -91,6 +91,7 @@ class Alert(TenantModel):
     last_notified_as: ArrayField[Any, Any] = ArrayField(
         models.CharField(max_length=10), default=list, help_text=_("What the last message called firing.")
     )
+    told_flapping_at = models.DateTimeField(null=True, help_text=_("When a message said that the check flaps."))
     notice_count = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(null=True, help_text=_("When time alone may change what is to be told."))
 

@@ -50,6 +50,24 @@ class CheckInMaintenance(CheckFlipped):
     name: ClassVar[str] = "checks.in_maintenance"
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckStartedFlapping(Event):
+    """The check keeps going down and coming back."""
+
+    name: ClassVar[str] = "checks.started_flapping"
+
+    check_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckCalmedDown(Event):
+    """The check no longer flaps."""
+
+    name: ClassVar[str] = "checks.calmed_down"
+
+    check_id: UUID
+
+
 FLIP_EVENTS: dict[str, type[CheckFlipped]] = {
     State.UP: CheckWentUp,
     State.DEGRADED: CheckDegraded,

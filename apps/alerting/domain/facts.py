@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from apps.alerting.domain.parents import read_parent
 from apps.alerting.enums import AlertState
 from apps.alerting.models import Alert, AlertRule, RuleChannel, Silence
 from apps.alerting.stages.base import AlertFacts, ChannelFacts, OutageFacts, RuleFacts, SilenceFacts
 from apps.checks.enums import State
+from apps.checks.models import Check
 from apps.incidents.domain.outages import UNWELL
 from apps.incidents.enums import Severity
 from apps.incidents.models import Outage
@@ -52,6 +54,8 @@ def outage_facts(outage: Outage, severity: Severity | None) -> OutageFacts:
         severity=severity,
         tags=frozenset(outage.watched.tags),
         is_in_maintenance=is_in_maintenance,
+        is_flapping=outage.watched.checkstate.is_flapping,
+        parent=read_parent(outage) if severity else None,
         back_at=last.noticed_at if last.before == State.MAINTENANCE and last.after in UNWELL else None,
     )
 
@@ -65,6 +69,15 @@ def read_silences(now: datetime) -> tuple[SilenceFacts, ...]:
         )
         for one in active
     )
+
+
+def read_flapping_told(check: Check) -> frozenset[UUID]:
+    """Return the rules that have told that the check flaps, since it does."""
+    standing = check.checkstate
+    if not standing.is_flapping:
+        return frozenset()
+    told = Alert.objects.filter(watched=check, told_flapping_at__gte=standing.flapping_since_at, rule__isnull=False)
+    return frozenset(told.values_list("rule_id", flat=True))
 
 
 def alert_facts(alert: Alert, told_channels: tuple[ChannelFacts, ...]) -> AlertFacts:

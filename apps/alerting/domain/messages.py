@@ -59,6 +59,8 @@ def _title(story: Story, notice: Notice) -> str:
     names = {"check": story.check_name}
     if notice == Notice.RESOLVED:
         return _end(story) % names
+    if notice == Notice.FLAPPING:
+        return _("%(check)s is flapping: it keeps going down and coming back") % names
     is_down = story.severity == Severity.DOWN
     if notice == Notice.REPEAT:
         return (_("%(check)s is still down") if is_down else _("%(check)s is still degraded")) % names

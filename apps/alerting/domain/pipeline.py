@@ -18,6 +18,8 @@ from apps.alerting.stages.silence import silence
 PIPELINE: tuple[Stage, ...] = (match_rules, inhibit, hold, silence, group, dedup, escalate, plan_deliveries)
 
 LOOK_FOR_CHANNELS_EVERY = timedelta(minutes=1)
+LOOK_FOR_PARENTS_EVERY = timedelta(minutes=1)  # its recovery is an event; only the end of its maintenance is none
+WAIT_FOR_EVENTS = {Reason.INHIBITED, Reason.IN_MAINTENANCE, Reason.FLAPPING_TOLD, Reason.ACKNOWLEDGED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,11 @@ def next_look_at(outcome: Outcome, *, now: datetime) -> datetime | None:
         return datetime.fromisoformat(last.values["until"])
     if last.reason == Reason.NO_CHANNELS:
         return now + LOOK_FOR_CHANNELS_EVERY
-    if (
-        last.reason in (Reason.INHIBITED, Reason.IN_MAINTENANCE, Reason.ACKNOWLEDGED)
-        or candidate.rule.repeat_interval is None
-    ):
+    if last.reason == Reason.PARENT_UNDECIDED:
+        return datetime.fromisoformat(last.values["look_at"])
+    if last.reason == Reason.PARENT_DOWN:
+        return now + LOOK_FOR_PARENTS_EVERY
+    if last.reason in WAIT_FOR_EVENTS or candidate.rule.repeat_interval is None:
         return None
     told_at = now if candidate.messages else candidate.alert.last_notified_at
     return told_at + candidate.rule.repeat_interval if told_at else None

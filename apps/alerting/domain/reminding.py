@@ -1,6 +1,7 @@
 """Looking again at alerts when time alone may change what is to be told: reminders, ends of silences, deleted checks."""
 
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
@@ -38,6 +39,14 @@ def look_again_now() -> None:
     """Let the sweep look at the tenant's waiting alerts at once."""
     Alert.objects.filter(state__in=OPEN_STATES, due_at__isnull=False).update(due_at=clock.now())
     transaction.on_commit(lambda: hint(REEVALUATE_TASK, queue=QUEUE), robust=True)
+
+
+def look_again_at(check_ids: Collection[UUID]) -> None:
+    """Let the sweep look at the open alerts of these checks at once: what they depend on is well again."""
+    if check_ids:
+        alerts = Alert.objects.filter(state__in=OPEN_STATES, outage__isnull=False, watched__in=check_ids)
+        alerts.update(due_at=clock.now())
+        transaction.on_commit(lambda: hint(REEVALUATE_TASK, queue=QUEUE), robust=True)
 
 
 def reevaluate_due() -> int:

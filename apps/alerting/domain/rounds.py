@@ -1,5 +1,6 @@
 """Running the pipeline over an outage: lock, read, decide, write down."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -8,7 +9,7 @@ from apps.alerting.domain import facts
 from apps.alerting.domain.pipeline import run_pipeline
 from apps.alerting.domain.subjects import Subject
 from apps.alerting.domain.writing import write_round
-from apps.alerting.enums import Trigger
+from apps.alerting.enums import OPEN_STATES, Trigger
 from apps.alerting.models import Alert
 from apps.alerting.stages.base import AlertFacts, Candidate, OutageFacts, Round, RuleFacts
 from apps.core import clock
@@ -64,19 +65,36 @@ def _run(
         now=now,
         outage=facts.outage_facts(outage, severity),
         silences=facts.read_silences(now),
-        candidates=tuple(_candidates(rules, alerts)),
+        candidates=tuple(_candidates(rules, alerts, flapping_told=facts.read_flapping_told(outage.watched))),
     )
     subject = Subject.of_outage(outage, severity or Severity(outage.severity))
     write_round(run_pipeline(round_), subject=subject, alerts=alerts, now=now, trigger=trigger)
 
 
-def _candidates(rules: list[RuleFacts], alerts: list[Alert]) -> list[Candidate]:
+def _candidates(
+    rules: list[RuleFacts], alerts: list[Alert], *, flapping_told: frozenset[UUID] = frozenset()
+) -> list[Candidate]:
     """Return each rule with its alert, and the alerts whose rule is gone."""
     told = facts.read_told_channels(alerts)
     known = {alert.rule_id: facts.alert_facts(alert, told.get(alert.id, ())) for alert in alerts if alert.rule_id}
     orphans = [facts.alert_facts(alert, told.get(alert.id, ())) for alert in alerts if not alert.rule_id]
-    ruled = [Candidate(rule=rule, alert=known.get(rule.id) or AlertFacts(id=uuid7())) for rule in rules]
+    ruled = [
+        Candidate(
+            rule=rule,
+            alert=replace(known.get(rule.id) or AlertFacts(id=uuid7()), has_told_flapping=rule.id in flapping_told),
+        )
+        for rule in rules
+    ]
     return [*ruled, *(Candidate(rule=None, alert=alert) for alert in orphans)]
+
+
+def consider_check(check_id: UUID, trigger: Trigger) -> None:
+    """Look again at all of a check that is open: its outage, and alerts whose end was held back."""
+    unended = Alert.objects.filter(watched_id=check_id, state__in=OPEN_STATES, outage__isnull=False)
+    outages = Outage.objects.filter(watched_id=check_id, ended_at=None)
+    ids = {*unended.values_list("outage_id", flat=True), *outages.values_list("id", flat=True)}
+    for outage_id in sorted(ids):
+        consider_outage(outage_id, trigger)
 
 
 @transaction.atomic

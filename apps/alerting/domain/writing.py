@@ -83,9 +83,10 @@ def _write_alert(alert: Alert, outcome: Outcome, subject: Subject, now: datetime
     if candidate.messages:
         alert.last_notified_at, alert.last_notified_as = now, sorted(candidate.firing)
         alert.notice_count += 1
+        alert.told_flapping_at = now if candidate.notice == Notice.FLAPPING else alert.told_flapping_at
     if candidate.firing:
         _fire(alert, candidate)
-    elif outcome.is_matched:
+    elif outcome.is_matched and outcome.last.reason != Reason.FLAPPING_TOLD:  # whoever was told hears the end when calm
         alert.state, alert.ends_at, alert.last_notified_as = (
             AlertState.RESOLVED,
             max(subject.changed_at, alert.starts_at),

@@ -47,13 +47,17 @@ class RuleFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertFacts:
-    """An alert as it stands before this round. ``told`` is what the last message called firing."""
+    """An alert as it stands before this round. ``told`` is what the last message called firing.
+
+    ``has_told_flapping``: the rule has said of the check that it flaps since it does, be it about an earlier outage.
+    """
 
     id: UUID
     is_open: bool = False
     is_acknowledged: bool = False
     told: frozenset[str] = frozenset()
     told_channels: tuple[ChannelFacts, ...] = ()
+    has_told_flapping: bool = False
     last_notified_at: datetime | None = None
     notice_count: int = 0
 
@@ -70,6 +74,17 @@ class SilenceFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentFacts:
+    """What keeps a check from being judged by itself: a check it depends on that is down, or may turn out to be.
+
+    ``decided_by`` is empty while it is down; else it is when it will be clear at the latest.
+    """
+
+    name: str
+    decided_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutageFacts:
     """The fact that the alerts are about. ``severity`` is None once it is over.
 
@@ -81,6 +96,8 @@ class OutageFacts:
     tags: frozenset[str] = frozenset()
     is_in_maintenance: bool = False
     back_at: datetime | None = None
+    is_flapping: bool = False
+    parent: ParentFacts | None = None
 
 
 def still_holds(alert: AlertFacts, outage: OutageFacts) -> bool:

@@ -43,6 +43,8 @@ def needs_update(
 def dedup(candidate: Candidate, round_: Round) -> Decision:
     """Stop what was told already."""
     rule, alert = candidate.rule, candidate.alert
+    if round_.outage.is_flapping and candidate.firing:  # the stage before lets it come so far once
+        return passed(candidate, Reason.FLAPPING, notice=Notice.FLAPPING)
     notice = needs_update(
         firing=candidate.firing,
         told=alert.told,

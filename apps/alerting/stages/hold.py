@@ -5,10 +5,14 @@ from apps.alerting.stages.base import Candidate, Decision, Round, passed, stoppe
 
 
 def hold(candidate: Candidate, round_: Round) -> Decision:
-    """Stop what is told of a check under maintenance: whoever planned it knows. Its end passes.
+    """Stop what is told of a check under maintenance, since whoever planned it knows, and of one that flaps, once that
+    was said.
 
-    When maintenance is over and the check is still not well, that is told, also to those who were told before.
+    The end passes, but for a flapping check: it would be followed by the next begin. When maintenance is over and the
+    check is still not well, or when it has calmed down, what is true then is told.
     """
+    if round_.outage.is_flapping and candidate.alert.has_told_flapping and (candidate.firing or candidate.alert.told):
+        return stopped(candidate, Reason.FLAPPING_TOLD)
     if candidate.is_over:
         return passed(candidate, Reason.RESOLVE_ANYWAY)
     if round_.outage.is_in_maintenance:

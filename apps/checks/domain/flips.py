@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from apps.checks.domain.flapping import mark_flapping
 from apps.checks.enums import State
 from apps.checks.events import FLIP_EVENTS
 from apps.checks.models import CheckState, Flip
@@ -72,6 +73,7 @@ def record_flips(changed: Iterable[tuple[CheckState, Flip]]) -> list[Flip]:
         columns = zip(*((row.pk, row.state, row.since_at) for row in standings), strict=True)
         cursor.execute(KEEP_STATES, [list(column) for column in columns])
     flips = Flip.unscoped.bulk_create(made for _standing, made in pairs)
+    mark_flapping(flips)
     emit_many(
         FLIP_EVENTS[made.after](tenant_id=made.tenant_id, check_id=made.watched_id, flip_id=made.id) for made in flips
     )

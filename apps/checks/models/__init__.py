@@ -5,6 +5,7 @@ once a result, `CheckState` and `Flip` only when the state changes.
 """
 
 from apps.checks.models.check import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, Check, PerCheck
+from apps.checks.models.dependency import Dependency
 from apps.checks.models.fields import RealField
 from apps.checks.models.heartbeat import MAX_BODY_BYTES, Heartbeat, Ping, PingDoor, PingKey
 from apps.checks.models.region import MAIN_REGION, Region, SickSpell
@@ -19,6 +20,7 @@ __all__ = [
     "MIN_INTERVAL_SECONDS",
     "Check",
     "CheckState",
+    "Dependency",
     "Flip",
     "Heartbeat",
     "PerCheck",

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Func, Value
+from django.db.models import Func, Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import State
@@ -23,12 +23,18 @@ class CheckState(PerCheck):
     state = models.CharField(max_length=12, choices=State.choices, default=State.NEW)
     since_at = models.DateTimeField(default=clock.now)
     is_flapping = models.BooleanField(default=False)
+    flapping_since_at = models.DateTimeField(null=True)
     false_failure_ratio = RealField(
         null=True, help_text=_("Of the results while it was well, the share that failed; learned from its history.")
     )
 
     class Meta(PerCheck.Meta):
-        pass
+        indexes = [
+            # the job that looks whether they have calmed down
+            models.Index(fields=["watched"], name="checks_state_flapping", condition=Q(is_flapping=True)),
+            # the job that ends maintenance
+            models.Index(fields=["watched"], name="checks_state_maintained", condition=Q(state=State.MAINTENANCE)),
+        ]
 
     def __str__(self) -> str:
         return self.state
