@@ -20,7 +20,10 @@ class SecureChannel:
     def __init__(self, tls: TlsSettings, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        context = _context(tls.verify, tls.client_certificate, tls.client_key, tls.alpn, curl.ca_file())
+        roots = curl.ca_file()
+        context = _context(
+            tls.verify, tls.client_certificate, tls.client_key, tls.alpn, roots, os.stat(roots).st_mtime_ns
+        )
         try:
             self._object = context.wrap_bio(
                 self._incoming, self._outgoing, server_hostname=(tls.server_name or host).removesuffix(".")
@@ -92,8 +95,11 @@ def tls_failure(error: ssl.SSLError) -> ProbeFailure:
 
 
 @lru_cache(maxsize=CONTEXTS_KEPT)
-def _context(verify: bool, certificate: str, key: str, alpn: tuple[str, ...], ca_file: str) -> ssl.SSLContext:
-    """Return the settings as OpenSSL wants them; kept, since loading the roots costs more than a handshake."""
+def _context(
+    verify: bool, certificate: str, key: str, alpn: tuple[str, ...], ca_file: str, _changed_at: int
+) -> ssl.SSLContext:
+    """Return the settings as OpenSSL wants them; kept until the roots change, since loading those costs more than a
+    handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if verify:
         context.load_verify_locations(ca_file)

@@ -15,6 +15,7 @@ from apps.checks.engine.icmp import EchoSeries, checksum
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Phases, Pings, ProbeContext
 from apps.checks.types.icmp import IcmpCheck, IcmpConfig, statistics
+from tests.checks.engine.loops import on_both_loops
 from tests.checks.types.asking import ask
 from tests.peers.debian import skip
 
@@ -62,6 +63,7 @@ async def test_machine_answers_itself(host: str) -> None:
 
 
 @pytest.mark.usefixtures("_pings")
+@on_both_loops
 async def test_many_series_at_once_keep_their_replies_apart() -> None:
     outcomes = await asyncio.gather(*(ask("icmp", host="127.0.0.1", count=5, interval_ms=20) for _number in range(20)))
 
