@@ -1,8 +1,5 @@
 """A server that speaks MongoDB's messages by pymongo's own BSON; pymongo's client is the witness that it does so rightly."""
 
-import base64
-import hashlib
-import hmac
 import socket
 import struct
 from collections.abc import Callable
@@ -11,8 +8,9 @@ from typing import Any
 
 import bson
 
+from tests.peers.scram import ScramServer
+
 USER, PASSWORD = "probe", "pässword of ①"
-SALT, ROUNDS = b"sixteen bytes of", 15_000
 LEGACY = 2004  # OP_QUERY, in which older clients greet
 LEGACY_REPLY = 1
 MESSAGE = 2013
@@ -58,7 +56,8 @@ class _Talk:
     def __init__(self, server: Mongo) -> None:
         self._server = server
         self._is_known = not server.needs_login
-        self._login: tuple[str, str] = ("", "")
+        # SASLprep makes a 1 of the password's last sign, as pymongo does it.
+        self._login = ScramServer(USER, PASSWORD.replace("①", "1"))
 
     def answer(self, asked: Document) -> Document:
         name = next(iter(asked))
@@ -88,28 +87,17 @@ class _Talk:
     def _start(self, asked: Document) -> Document:
         if asked["mechanism"] != "SCRAM-SHA-256":
             return _error(334, "MechanismUnavailable", "Unsupported mechanism")
-        first = bytes(asked["payload"]).decode().removeprefix("n,,")
-        parts = dict(part.split("=", 1) for part in first.split(","))
-        nonce = parts["r"] + "server"
-        challenge = f"r={nonce},s={base64.b64encode(SALT).decode()},i={ROUNDS}"
-        self._login = (first, challenge)
-        if parts["n"] != USER or asked["$db"] != "admin":
+        challenge = self._login.challenge(bytes(asked["payload"]))
+        if challenge is None or asked["$db"] != "admin":
             return _error(18, "AuthenticationFailed", "Authentication failed.")
-        return {"conversationId": 1, "done": False, "payload": challenge.encode(), "ok": 1.0}
+        return {"conversationId": 1, "done": False, "payload": challenge, "ok": 1.0}
 
     def _go_on(self, asked: Document) -> Document:
-        final, _comma, proof = bytes(asked["payload"]).decode().rpartition(",p=")
-        # SASLprep of the password, as pymongo does it.
-        salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.replace("①", "1").encode(), SALT, ROUNDS)
-        message = ",".join([*self._login, final]).encode()
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
-        signature = hmac.digest(hashlib.sha256(client_key).digest(), message, "sha256")
-        expected = bytes(left ^ right for left, right in zip(client_key, signature, strict=True))
-        if base64.b64decode(proof) != expected:
+        proof = self._login.verdict(bytes(asked["payload"]))
+        if proof is None:
             return _error(18, "AuthenticationFailed", "Authentication failed.")
-        own = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
         self._is_known = True
-        return {"conversationId": 1, "done": True, "payload": b"v=" + base64.b64encode(own), "ok": 1.0}
+        return {"conversationId": 1, "done": True, "payload": proof, "ok": 1.0}
 
 
 def _error(code: int, name: str, words: str) -> Document:

@@ -10,6 +10,7 @@ from apps.checks.types.heartbeat import HeartbeatCheck
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.icmp import IcmpCheck
 from apps.checks.types.imap import ImapCheck
+from apps.checks.types.kafka import KafkaCheck
 from apps.checks.types.mongodb import MongodbCheck
 from apps.checks.types.mqtt import MqttCheck
 from apps.checks.types.mysql import MysqlCheck
@@ -51,6 +52,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         PostgresqlCheck(),
         RedisCheck(),
         AmqpCheck(),
+        KafkaCheck(),
         MqttCheck(),
         NatsCheck(),
         HeartbeatCheck(),
