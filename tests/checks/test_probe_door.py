@@ -1,18 +1,13 @@
 """``/probe`` as Prometheus asks for it: who may ask, what is answered, and that nobody waits for another's target."""
 
-import asyncio
 import base64
 import http.client
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import uvicorn
-from django.core.asgi import get_asgi_application
-from django.db import connections
 from django.test import Client
 
 from apps.checks import probe_door
@@ -23,9 +18,9 @@ from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
 from tests.factories.api import make_api
-from tests.peers.process import free_port
 from tests.peers.prometheus import prometheus
 from tests.peers.web import answer, saying, serving
+from tests.served import serving_product
 
 
 def metrics(text: str) -> dict[str, float]:
@@ -169,22 +164,9 @@ def test_prometheus_patience_bounds_the_probe(acme: Tenant) -> None:
 
 
 @pytest.fixture
-def served(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The product behind uvicorn, one event loop for all requests."""
-    monkeypatch.setitem(
-        connections["default"].settings_dict, "CONN_MAX_AGE", 0
-    )  # threads end here, and with them theirs
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(get_asgi_application(), port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=2)
-    )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+def served(transactional_db: None) -> Iterator[str]:
+    with serving_product() as address:
+        yield address
 
 
 def fetch(served: str, key: str, target: str) -> tuple[int, str]:

@@ -1,0 +1,35 @@
+"""Uptime Kuma's database of any size, cut down on this machine to what describes its monitors."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from config.cli.errors import CliError
+
+MAGIC = b"SQLite format 3\x00"
+
+
+def is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def slim_backup(path: Path) -> bytes:
+    """Return the monitors and their tags in the shape of a JSON backup; the file is only read."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            monitors = [dict(row) for row in database.execute("SELECT * FROM monitor ORDER BY id")]
+            tags = database.execute(
+                "SELECT monitor_id, name, value FROM monitor_tag JOIN tag ON tag.id = monitor_tag.tag_id"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise CliError(f"{path} is no database of Uptime Kuma: {error}.") from error
+    for monitor in monitors:
+        monitor["tags"] = [
+            {"name": tag["name"], "value": tag["value"]} for tag in tags if tag["monitor_id"] == monitor["id"]
+        ]
+    return json.dumps({"version": "database", "monitorList": monitors}, default=str).encode()
