@@ -139,6 +139,8 @@ def _registries() -> Iterator[Any]:
 
 
 def _kind(entry: Any) -> str:
+    if not hasattr(entry, "Config"):
+        return f"### {entry.label} (`{entry.kind}`)\n\n{entry.help}\n"
     rows = (
         (
             f"`{field.name}`",

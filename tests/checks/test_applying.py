@@ -204,9 +204,9 @@ def test_stranger_and_viewer_change_nothing(acme: Tenant, globex: Tenant) -> Non
 def test_import_creates_once_and_reports(program: Program, acme: Tenant) -> None:
     body = json.dumps(KUMA).encode()
 
-    dry = program.post("import/uptime-kuma?dry_run=1", body)
+    dry = program.post("import/uptime_kuma?dry_run=1", body)
     assert names(acme) == []
-    first, second = program.post("import/uptime-kuma", body), program.post("import/uptime-kuma", body)
+    first, second = program.post("import/uptime_kuma", body), program.post("import/uptime_kuma", body)
 
     assert (dry[0], dry[1]["counts"]["create"], first[1]["counts"]["create"]) == (200, 1, 1)
     assert [(loss["name"], loss["is_whole"]) for loss in first[1]["losses"]] == [("Steam", True), ("", False)]
@@ -236,7 +236,7 @@ def signed_in(client: Client, owner: User) -> Client:
 
 
 def test_page_shows_the_import_before_it_happens(signed_in: Client, acme: Tenant) -> None:
-    address = reverse("checks:import", args=[acme.slug, "uptime-kuma"])
+    address = reverse("checks:import", args=[acme.slug, "uptime_kuma"])
     backup = SimpleUploadedFile("backup.json", json.dumps(KUMA).encode())
 
     shown = signed_in.post(address, {"upload": backup})

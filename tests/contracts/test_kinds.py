@@ -22,6 +22,8 @@ def registries() -> Iterator[Registry[Any]]:
 
 
 ENTRIES = [pytest.param(entry, id=f"{registry.name}: {entry.kind}") for registry in registries() for entry in registry]
+CONFIGURED = [entry for entry in ENTRIES if hasattr(entry.values[0], "Config")]
+WITHOUT_SETTINGS = {"importers": "an export says everything"}
 
 
 def sample_of(entry: Any) -> dict[str, Any]:
@@ -34,13 +36,19 @@ def test_there_are_lists() -> None:
     assert {"check types", "channel types"} <= {registry.name for registry in registries()}
 
 
+def test_only_known_lists_have_kinds_without_settings() -> None:
+    without = {registry.name for registry in registries() for entry in registry if not hasattr(entry, "Config")}
+
+    assert without == set(WITHOUT_SETTINGS)
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_kind_is_labelled_in_translatable_words(entry: Any) -> None:
     assert isinstance(entry.label, Promise)
     assert str(entry.label)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", CONFIGURED)
 def test_every_setting_has_a_label_and_a_form_field(entry: Any) -> None:
     made = config_form_fields(entry.Config)
 
@@ -49,7 +57,7 @@ def test_every_setting_has_a_label_and_a_form_field(entry: Any) -> None:
     assert all(isinstance(field, Field) and str(field.label) for field in made.values())
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", CONFIGURED)
 def test_sample_is_valid_and_survives_being_stored(entry: Any) -> None:
     given = sample_of(entry)
 
@@ -59,7 +67,7 @@ def test_sample_is_valid_and_survives_being_stored(entry: Any) -> None:
     assert parse_config(entry.Config, dump_config(parsed)) == parsed
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", CONFIGURED)
 def test_secrets_never_show(entry: Any) -> None:
     given = sample_of(entry)
     parsed = parse_config(entry.Config, given)

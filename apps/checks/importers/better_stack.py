@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import as_url, headers_of, login, place
+from apps.checks.importers.hosted import as_url, headers_of, host_of, login, place, port_of
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_true, seconds
 from apps.core.kinds import Text
@@ -29,7 +29,7 @@ IN_MILLISECONDS = ("ping", "tcp", "udp", "smtp", "pop", "imap", "dns")  # the AP
 class BetterStack:
     """Monitors and heartbeats; escalation policies, on-call and regions stay behind."""
 
-    kind: ClassVar[str] = "better-stack"
+    kind: ClassVar[str] = "better_stack"
     label: ClassVar[Text] = _("Better Stack")
     help: ClassVar[Text] = _("Monitors or heartbeats as CSV, or the JSON of its API.")
     icon: ClassVar[str] = "trending-up"
@@ -77,16 +77,19 @@ def _settings(row: Row, kind: str, type_name: str, address: str) -> Mapping[str,
     if kind == "heartbeat":
         return {"period_seconds": integer(row.get("period")) or 3_600, "grace_seconds": integer(row.get("grace")) or 0}
     if kind == "dns":
-        return {"name": row.text("requestbody") or address, "record_type": "A", "server": address}
+        return {
+            "name": row.text("requestbody") or address,
+            "record_type": "A",
+            "server": host_of(address),
+            "port": port_of(address),
+        }
     if kind != "http":
         return place(row, address, kind)
     return {
         "url": as_url(address),
         "method": row.text("httpmethod").upper() or "GET",
-        "headers": {
-            **headers_of(row.get("requestheaders")),
-            **login(row, ("authusername",), ("authpassword",)),
-        },
+        "headers": headers_of(row.get("requestheaders")),
+        **login(row, ("authusername",), ("authpassword",)),
         "body": row.text("requestbody"),
         "expected_status": _statuses(row.get("expectedstatuscodes")),
         "keyword": row.text("requiredkeyword"),

@@ -9,7 +9,16 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, SourceError
 from apps.checks.importers.hosted import as_url, host_of, port_of
-from apps.checks.importers.wish import Gathering, Wish, basic_auth, has_setting, is_true, seconds, text_pairs
+from apps.checks.importers.wish import (
+    Gathering,
+    Wish,
+    basic_login,
+    bearer_login,
+    is_true,
+    oauth_login,
+    seconds,
+    text_pairs,
+)
 from apps.core.documents import DocumentError, read_document
 from apps.core.kinds import Text
 
@@ -166,7 +175,7 @@ HARMLESS = frozenset({"preferred_ip_protocol", "ip_protocol_fallback", "enable_h
 HTTP_KNOWN = HARMLESS | {
     *("valid_status_codes", "method", "headers", "body", "basic_auth", "bearer_token", "authorization", "tls_config"),
     *("no_follow_redirects", "follow_redirects", "fail_if_body_not_matches_regexp", "fail_if_body_matches_regexp"),
-    *("valid_http_versions", "fail_if_not_ssl", "oauth2", "proxy_url"),
+    *("fail_if_header_not_matches", "fail_if_header_matches", "fail_if_not_ssl", "oauth2", "proxy_url"),
 }
 
 
@@ -176,56 +185,51 @@ def _http(given: Mapping[str, Any], address: str) -> Made:
     settings: dict[str, Any] = {
         "url": as_url(address, scheme="http"),
         "method": str(given.get("method") or "GET").upper(),
-        "headers": {**text_pairs(given.get("headers")), **_authorization(given)},
+        "headers": text_pairs(given.get("headers")),
+        **_login(given),
         "body": given.get("body"),
         "expected_status": ", ".join(map(str, statuses))
         if isinstance(statuses, list) and statuses
         else DEFAULT_STATUSES,
         "verify_tls": not _is_insecure(given),
         "follow_redirects": is_true(follows),
-        "proxy_url": given.get("proxy_url"),
+        "proxy": given.get("proxy_url"),
     }
-    _words(given, settings)
+    settings |= {
+        "patterns": _texts(given.get("fail_if_body_not_matches_regexp")),
+        "patterns_absent": _texts(given.get("fail_if_body_matches_regexp")),
+        "header_rules": list(_header_rules(given)),
+    }
     if is_true(given.get("fail_if_not_ssl", False)):
         settings["url"] = settings["url"].replace("http://", "https://", 1)
-    oauth = given.get("oauth2")
-    if isinstance(oauth, Mapping):
-        settings |= {
-            "oauth2_token_url": oauth.get("token_url"),
-            "oauth2_client_id": oauth.get("client_id"),
-            "oauth2_client_secret": oauth.get("client_secret"),
-            "oauth2_scopes": " ".join(map(str, oauth.get("scopes") or ())),
-        }
     return "http", settings, HTTP_KNOWN
 
 
-def _authorization(given: Mapping[str, Any]) -> dict[str, str]:
-    basic, wider = given.get("basic_auth"), given.get("authorization")
+def _login(given: Mapping[str, Any]) -> dict[str, Any]:
+    basic, wider, oauth = given.get("basic_auth"), given.get("authorization"), given.get("oauth2")
     if isinstance(basic, Mapping):
-        return basic_auth(basic.get("username"), basic.get("password"))
-    if given.get("bearer_token"):
-        return {"Authorization": f"Bearer {given['bearer_token']}"}
-    if isinstance(wider, Mapping) and wider.get("credentials"):
-        return {"Authorization": f"{wider.get('type') or 'Bearer'} {wider['credentials']}"}
-    return {}
+        return basic_login(basic.get("username"), basic.get("password"))
+    if isinstance(oauth, Mapping):
+        names = ("token_url", "client_id", "client_secret", "scopes")
+        return oauth_login(*(oauth.get(name) for name in names))
+    return bearer_login(given.get("bearer_token") or (isinstance(wider, Mapping) and wider.get("credentials")))
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(part) for part in value] if isinstance(value, list) else []
+
+
+def _header_rules(given: Mapping[str, Any]) -> Iterator[str]:
+    for option, operator in (("fail_if_header_not_matches", "~"), ("fail_if_header_matches", "!~")):
+        rules = given.get(option)
+        for rule in rules if isinstance(rules, list) else ():
+            if isinstance(rule, Mapping):
+                yield f"{rule.get('header')}: {operator} {rule.get('regexp')}"
 
 
 def _is_insecure(given: Mapping[str, Any]) -> bool:
     tls = given.get("tls_config")
     return isinstance(tls, Mapping) and is_true(tls.get("insecure_skip_verify", False))
-
-
-def _words(given: Mapping[str, Any], settings: dict[str, Any]) -> None:
-    """Take the first pattern of each list: as a regex where the kind knows one, else as a plain word if it is one."""
-    for option, is_absent in (("fail_if_body_not_matches_regexp", False), ("fail_if_body_matches_regexp", True)):
-        patterns = given.get(option)
-        for pattern in patterns if isinstance(patterns, list) else ():
-            if re.fullmatch(r"[\w \-,:;!%/<>=\"'@#&]+", str(pattern)) and "keyword" not in settings:
-                settings["keyword"], settings["keyword_absent"] = str(pattern), is_absent
-            elif has_setting("http", "body_pattern") and "body_pattern" not in settings and not is_absent:
-                settings["body_pattern"] = str(pattern)
-            else:
-                settings[f"{option}: {pattern}"] = str(pattern)
 
 
 def _tcp(given: Mapping[str, Any], address: str) -> Made:
@@ -266,9 +270,19 @@ def _dns(given: Mapping[str, Any], address: str) -> Made:
     settings = {
         "name": str(given.get("query_name") or "").rstrip("."),
         "record_type": given.get("query_type") or "ANY",
-        "server": address,
+        "server": host_of(address),
+        "port": port_of(address),
+        **_answers(given),
     }
-    return "dns", settings, HARMLESS | {"query_name", "query_type"}
+    return "dns", settings, HARMLESS | {"query_name", "query_type", "valid_rcodes", "validate_answer_rrs"}
+
+
+def _answers(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the answer must be: one status and one pattern at most."""
+    codes, answers = given.get("valid_rcodes"), given.get("validate_answer_rrs")
+    found: dict[str, Any] = {"rcode": codes[0]} if isinstance(codes, list) and codes else {}
+    patterns = _texts(answers.get("fail_if_not_matches_regexp")) if isinstance(answers, Mapping) else []
+    return {**found, "matching": "pattern", "expected": patterns[0]} if patterns else found
 
 
 def _grpc(given: Mapping[str, Any], address: str) -> Made:
@@ -276,7 +290,7 @@ def _grpc(given: Mapping[str, Any], address: str) -> Made:
         "host": host_of(address),
         "port": port_of(address),
         "service": given.get("service"),
-        "tls": is_true(given.get("tls", False)),
+        "uses_tls": is_true(given.get("tls", False)),
         "verify_tls": not _is_insecure(given),
     }
     return "grpc", settings, HARMLESS | {"service", "tls", "tls_config"}

@@ -5,19 +5,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, SourceError
-from apps.checks.importers.wish import Gathering, Wish, has_setting, is_true, seconds, text_pairs
+from apps.checks.importers.hosted import host_of, port_of
+from apps.checks.importers.wish import Gathering, Wish, is_true, oauth_login, seconds, text_pairs
+from apps.checks.types.http_fields import check_conditions_field
 from apps.core.documents import DocumentError, read_document
 from apps.core.kinds import Text
 
-STATUS = re.compile(r"\[STATUS\]\s*(==|<=|<|>=|>)\s*(\d{3})")
-STATUS_ANY = re.compile(r"\[STATUS\]\s*==\s*any\(([\d,\s]+)\)")
-BODY_HAS = re.compile(r"\[BODY\]\s*(==|!=)\s*pat\(\*([^*]+)\*\)")
-SLOWER = re.compile(r"\[RESPONSE_TIME\]\s*<=?\s*(\d+)")
 CERTIFICATE = re.compile(r"\[CERTIFICATE_EXPIRATION\]\s*>=?\s*(\w+)")
 CONNECTED = re.compile(r"\[CONNECTED\]\s*==\s*true")
+RCODE = re.compile(r"\[DNS_RCODE\]\s*==\s*(\w+)")
+BODY_IS = re.compile(r"\[BODY\]\s*==\s*([\w.:-]+)")
 BEHIND: Mapping[str, Text] = {
     "alerts": _("Its alerts stay behind; make alert rules here."),
     "maintenance-windows": _("Its maintenance windows stay behind; plan them here."),
@@ -62,18 +63,18 @@ def _listed(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mappi
 def _gather(where: str, endpoint: Mapping[str, Any], gathering: Gathering) -> None:
     name, group = str(endpoint.get("name") or where), str(endpoint.get("group") or "")
     conditions = _texts(endpoint.get("conditions"))
-    kind, settings, is_judged = _kind(endpoint)
+    kind, settings = _kind(endpoint)
     if kind is None:
         gathering.lose(
             where, name, _("Nothing here does “%(url)s”.") % {"url": str(endpoint.get("url"))[:80]}, is_whole=True
         )
         return
-    if is_judged and has_setting(kind, "conditions"):
-        settings["conditions"] = "\n".join(conditions)
-    else:
-        for condition in conditions:
-            if not _understood(condition, kind, settings):
-                gathering.lose(where, name, _("The condition “%(text)s” stays behind.") % {"text": condition[:120]})
+    if kind == "http":
+        settings["conditions"] = [condition for condition in conditions if _is_readable(condition)]
+        conditions = [condition for condition in conditions if not _is_readable(condition)]
+    for condition in conditions:
+        if not _understood(condition, kind, settings):
+            gathering.lose(where, name, _("The condition “%(text)s” stays behind.") % {"text": condition[:120]})
     for field, text in BEHIND.items():
         if endpoint.get(field):
             gathering.lose(where, name, text)
@@ -120,22 +121,22 @@ def _texts(value: Any) -> list[str]:
     return [str(part) for part in value] if isinstance(value, list) else []
 
 
-def _kind(endpoint: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], bool]:
-    """Return our kind, its settings, and whether it may judge by conditions."""
+def _kind(endpoint: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """Return our kind and its settings."""
     url, dns = str(endpoint.get("url") or ""), endpoint.get("dns")
     if isinstance(dns, Mapping):
         name, record = str(dns.get("query-name") or "").rstrip("."), dns.get("query-type")
-        return "dns", {"name": name, "record_type": record or "A", "server": url}, False
+        server = {"server": host_of(url), "port": port_of(url)}
+        return "dns", {"name": name, "record_type": record or "A", **server}
     try:
         parts = urlsplit(url)
         place = {"host": parts.hostname, "port": parts.port}
     except ValueError:
-        return None, {}, False
+        return None, {}
     make = SCHEMES.get(parts.scheme)
     if make is None:
-        return None, {}, False
-    kind, settings = make(endpoint, url, place)
-    return kind, settings, kind == "http"
+        return None, {}
+    return make(endpoint, url, place)
 
 
 def _http(endpoint: Mapping[str, Any], url: str, _place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -150,16 +151,11 @@ def _http(endpoint: Mapping[str, Any], url: str, _place: Mapping[str, Any]) -> t
         "verify_tls": not is_true(client.get("insecure")),
         "follow_redirects": not is_true(client.get("ignore-redirect")),
         "expected_status": "100-599",  # its conditions alone judge
-        "proxy_url": client.get("proxy-url"),
+        "proxy": client.get("proxy-url"),
         "graphql": endpoint.get("graphql"),
     }
     if isinstance(oauth, Mapping):
-        settings |= {
-            "oauth2_token_url": oauth.get("token-url"),
-            "oauth2_client_id": oauth.get("client-id"),
-            "oauth2_client_secret": oauth.get("client-secret"),
-            "oauth2_scopes": " ".join(_texts(oauth.get("scopes"))),
-        }
+        settings |= oauth_login(*(oauth.get(name) for name in ("token-url", "client-id", "client-secret", "scopes")))
     if isinstance(tls, Mapping):
         settings |= {
             "client_certificate_file": tls.get("certificate-file"),
@@ -170,9 +166,13 @@ def _http(endpoint: Mapping[str, Any], url: str, _place: Mapping[str, Any]) -> t
 
 def _of(kind: str, **fixed: Any) -> Callable[[Mapping[str, Any], str, Mapping[str, Any]], tuple[str, dict[str, Any]]]:
     def make(endpoint: Mapping[str, Any], _url: str, place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        return kind, {**place, **fixed, "body": endpoint.get("body")}
+        return kind, {**place, **fixed, "body": endpoint.get("body")}  # no such kind sends one: it is reported
 
     return make
+
+
+def _udp(endpoint: Mapping[str, Any], _url: str, place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "udp", {**place, "payload": endpoint.get("body")}
 
 
 def _icmp(_endpoint: Mapping[str, Any], _url: str, place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -187,7 +187,7 @@ SCHEMES: Mapping[str, Callable[[Mapping[str, Any], str, Mapping[str, Any]], tupl
     "http": _http,
     "https": _http,
     "tcp": _of("tcp"),
-    "udp": _of("udp"),
+    "udp": _udp,
     "tls": _of("tls"),
     "starttls": _of("smtp", security="starttls"),
     "ssh": _of("ssh"),
@@ -195,35 +195,30 @@ SCHEMES: Mapping[str, Callable[[Mapping[str, Any], str, Mapping[str, Any]], tupl
     "ws": _websocket,
     "wss": _websocket,
     "grpc": _of("grpc"),
-    "grpcs": _of("grpc", tls=True),
+    "grpcs": _of("grpc", uses_tls=True),
 }
 
 
-def _understood(condition: str, kind: str, settings: dict[str, Any]) -> bool:
-    """Put what a condition says into the settings; tell whether that was possible."""
-    if CONNECTED.fullmatch(condition):
-        return True
-    if found := CERTIFICATE.fullmatch(condition):
-        settings["certificate_days"] = max(1, round((seconds(found[1]) or 0) / 86_400))
-        return has_setting(kind, "certificate_days")
-    if kind != "http":
+def _is_readable(condition: str) -> bool:
+    """Tell whether our HTTP check reads a condition as it stands."""
+    try:
+        check_conditions_field([condition])
+    except ValidationError:
         return False
-    if found := STATUS_ANY.fullmatch(condition):
-        settings["expected_status"] = found[1]
+    return True
+
+
+def _understood(condition: str, kind: str, settings: dict[str, Any]) -> bool:
+    """Put what a condition says into the settings of a kind without conditions; tell whether that was possible."""
+    if CONNECTED.fullmatch(condition):
+        return kind != "http"
+    if kind == "tls" and (found := CERTIFICATE.fullmatch(condition)):
+        settings["fail_days"] = max(1, round((seconds(found[1]) or 0) / 86_400))
         return True
-    if found := STATUS.fullmatch(condition):
-        settings["expected_status"] = _statuses(found[1], int(found[2]))
+    if kind == "dns" and (found := RCODE.fullmatch(condition)):
+        settings["rcode"] = found[1]
         return True
-    if found := BODY_HAS.fullmatch(condition):
-        settings["keyword"], settings["keyword_absent"] = found[2].strip(), found[1] == "!="
+    if kind == "dns" and (found := BODY_IS.fullmatch(condition)):
+        settings["matching"], settings["expected"] = "includes", found[1]
         return True
-    if found := SLOWER.fullmatch(condition):
-        settings["max_response_ms"] = int(found[1])
-        return has_setting(kind, "max_response_ms")
     return False
-
-
-def _statuses(operator: str, status: int) -> str:
-    low = {"==": status, ">": status + 1, ">=": status}.get(operator, 100)
-    high = {"==": status, "<": status - 1, "<=": status}.get(operator, 599)
-    return str(low) if low == high else f"{low}-{high}"

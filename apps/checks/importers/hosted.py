@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apps.checks.importers.tables import Row
-from apps.checks.importers.wish import basic_auth, integer, text_pairs
+from apps.checks.importers.wish import basic_login, integer, text_pairs
 
 DEFAULT_PORTS = {"smtp": 25, "imap": 143, "pop3": 110}
 
@@ -48,5 +48,5 @@ def headers_of(value: Any) -> dict[str, str]:
     return text_pairs(value)
 
 
-def login(row: Row, user: tuple[str, ...], password: tuple[str, ...]) -> dict[str, str]:
-    return basic_auth(row.text(*user), row.text(*password))
+def login(row: Row, user: tuple[str, ...], password: tuple[str, ...]) -> dict[str, Any]:
+    return basic_login(row.text(*user), row.text(*password))

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.importers.base import Found
 from apps.checks.importers.hosted import as_url, headers_of, place
 from apps.checks.importers.tables import Row, normal, read_rows
-from apps.checks.importers.wish import Gathering, Wish, basic_auth, integer, is_true
+from apps.checks.importers.wish import Gathering, Wish, basic_login, integer, is_true
 from apps.core.kinds import Text
 
 KINDS = {
@@ -93,10 +93,8 @@ def _settings(row: Row, kind: str, host: str, more: Mapping[str, Any]) -> Mappin
         "url": as_url(host if "/" in host else f"{place_of}/{path.lstrip('/')}", scheme=scheme),
         "method": "POST" if more.get("postdata") else "GET",
         "body": more.get("postdata"),
-        "headers": {
-            **headers_of(more.get("requestheaders")),
-            **basic_auth(more.get("username"), more.get("password")),
-        },
+        "headers": headers_of(more.get("requestheaders")),
+        **basic_login(more.get("username"), more.get("password")),
         "keyword": more.get("shouldcontain") or more.get("shouldnotcontain") or row.text("shouldcontain"),
         "keyword_absent": bool(more.get("shouldnotcontain")),
         "verify_tls": is_true(more.get("verify_certificate", True)),

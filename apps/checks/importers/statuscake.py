@@ -82,10 +82,8 @@ def _settings(row: Row, kind: str, type_name: str, address: str) -> Mapping[str,
     return {
         "url": as_url(address),
         "method": method,
-        "headers": {
-            **headers_of(_object(row.get("customheader", "customheaders"))),
-            **login(row, ("basicusername", "basicuser"), ("basicpassword", "basicpass")),
-        },
+        "headers": headers_of(_object(row.get("customheader", "customheaders"))),
+        **login(row, ("basicusername", "basicuser"), ("basicpassword", "basicpass")),
         "body": row.text("postraw", "postbody"),
         "keyword": row.text("findstring", "stringmatch"),
         "keyword_absent": is_absent,

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, SourceError
-from apps.checks.importers.wish import Gathering, Wish, basic_auth, integer, is_true, seconds
+from apps.checks.importers.wish import Gathering, Wish, basic_login, integer, is_true, oauth_login, seconds
 from apps.core.documents import DocumentError, read_document
 from apps.core.kinds import Text
 
@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 class UptimeKuma:
     """Monitors, their groups' names and tags; notifications and status pages stay behind."""
 
-    kind: ClassVar[str] = "uptime-kuma"
+    kind: ClassVar[str] = "uptime_kuma"
     label: ClassVar[Text] = _("Uptime Kuma")
     help: ClassVar[Text] = _("A JSON backup (Settings, Backup), or the file kuma.db from its data folder.")
     icon: ClassVar[str] = "heartbeat"
@@ -154,6 +154,7 @@ def _gather(row: Row, where: str, groups: Mapping[Any, Any], gathering: Gatherin
 
 
 BEHIND: Mapping[str, Text] = {
+    "grpc_method": _("Its call stays behind: the server is asked for its health instead."),
     "proxy_id": _("Its proxy stays behind."),
     "docker_container": _("Its Docker container stays behind."),
     "resend_interval": _("Repeated messages are a matter of alert rules here."),
@@ -169,20 +170,20 @@ def _tags(row: Row, groups: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _http(row: Row) -> tuple[str, dict[str, Any]]:
-    headers = {**_headers(row.get("headers")), **_login(row)}
     body = row.get("body") or ""
     return "http", {
         "url": row.get("url"),
         "method": str(row.get("method") or "GET").upper(),
-        "headers": headers,
+        "headers": _headers(row.get("headers")),
         "body": body if isinstance(body, str) else json.dumps(body),
         "expected_status": ", ".join(_statuses(row)),
         "keyword": row.get("keyword") if row.get("type") == "keyword" else "",
         "keyword_absent": row.get("type") == "keyword" and is_true(row.get("invert_keyword")),
         "follow_redirects": integer(row.get("maxredirects")) != 0,
+        "max_redirects": min(integer(row.get("maxredirects")) or 10, 20),
         "verify_tls": not is_true(row.get("ignore_tls")),
         **_certificate(row),
-        **_oauth2(row),
+        **_login(row),
     }
 
 
@@ -195,28 +196,26 @@ def _headers(value: Any) -> dict[str, str]:
     return {str(name): str(text) for name, text in value.items()} if isinstance(value, Mapping) else {}
 
 
-def _login(row: Row) -> dict[str, str]:
-    is_basic = row.get("auth_method") in (None, "", "basic")
-    return basic_auth(row.get("basic_auth_user"), row.get("basic_auth_pass")) if is_basic else {}
-
-
-def _oauth2(row: Row) -> dict[str, Any]:
+def _login(row: Row) -> dict[str, Any]:
     method = row.get("auth_method")
     if method == "oauth2-cc":
-        return {
-            "oauth2_token_url": row.get("oauth_token_url"),
-            "oauth2_client_id": row.get("oauth_client_id"),
-            "oauth2_client_secret": row.get("oauth_client_secret"),
-            "oauth2_scopes": row.get("oauth_scopes"),
-        }
+        return oauth_login(
+            row.get("oauth_token_url"),
+            row.get("oauth_client_id"),
+            row.get("oauth_client_secret"),
+            row.get("oauth_scopes"),
+        )
     if method == "mtls":
         return {"client_certificate": row.get("tls_cert"), "client_key": row.get("tls_key")}
-    return {"ntlm": True} if method == "ntlm" else {}
+    if method == "ntlm":
+        return {"ntlm": True}
+    return basic_login(row.get("basic_auth_user"), row.get("basic_auth_pass"))
 
 
 def _certificate(row: Row) -> dict[str, Any]:
     """Kuma tells of certificates 21, 14 and 7 days before their end."""
-    return {"certificate_days": 14} if is_true(row.get("expiry_notification")) else {}
+    is_told = is_true(row.get("expiry_notification")) and str(row.get("url")).startswith("https:")
+    return {"certificate_days": 14} if is_told else {}
 
 
 def _statuses(row: Row) -> list[str]:
@@ -231,11 +230,9 @@ def _statuses(row: Row) -> list[str]:
 
 def _json_query(row: Row) -> tuple[str, dict[str, Any]]:
     kind, settings = _http(row)
-    operator = row.get("json_path_operator") or "=="
-    return kind, {
-        **settings,
-        "json_assertions": [f"{row.get('json_path') or '$'} {operator} {row.get('expected_value')}"],
-    }
+    path, operator = str(row.get("json_path") or "$"), row.get("json_path_operator") or "=="
+    rule = f"{path if path.startswith('$') else '$.' + path} {operator} {row.get('expected_value')}"
+    return kind, {**settings, "json_rules": [rule]}
 
 
 def _port(row: Row) -> tuple[str, dict[str, Any]]:
@@ -252,7 +249,12 @@ def _ping(row: Row) -> tuple[str, dict[str, Any]]:
 
 def _dns(row: Row) -> tuple[str, dict[str, Any]]:
     server = str(row.get("dns_resolve_server") or "").partition(",")[0].strip()
-    return "dns", {"name": row.get("hostname"), "record_type": row.get("dns_resolve_type") or "A", "server": server}
+    return "dns", {
+        "name": row.get("hostname"),
+        "record_type": row.get("dns_resolve_type") or "A",
+        "server": server,
+        "port": integer(row.get("port")),
+    }
 
 
 def _push(row: Row) -> tuple[str, dict[str, Any]]:
@@ -261,14 +263,14 @@ def _push(row: Row) -> tuple[str, dict[str, Any]]:
     return "heartbeat", {"period_seconds": int(period), "grace_seconds": max(60, int(grace))}
 
 
-def _url_of(field: str) -> Callable[[str], Callable[[Row], tuple[str, dict[str, Any]]]]:
-    def of_kind(kind: str) -> Callable[[Row], tuple[str, dict[str, Any]]]:
-        def translate(row: Row) -> tuple[str, dict[str, Any]]:
-            return kind, _service(str(row.get(field) or ""))
+def _database(kind: str, *also: str) -> Callable[[Row], tuple[str, dict[str, Any]]]:
+    """Return the translation of a connection's URL into ``kind``, with those parts of it that the kind takes."""
 
-        return translate
+    def translate(row: Row) -> tuple[str, dict[str, Any]]:
+        found = {**_service(str(row.get("database_connection_string") or "")), "query": row.get("database_query")}
+        return kind, {name: found.get(name) for name in ("host", "port", "username", "password", *also)}
 
-    return of_kind
+    return translate
 
 
 def _service(address: str) -> dict[str, Any]:
@@ -299,7 +301,13 @@ def _mqtt(row: Row) -> tuple[str, dict[str, Any]]:
 
 def _grpc(row: Row) -> tuple[str, dict[str, Any]]:
     address = str(row.get("grpc_url") or "")
-    return "grpc", {**_service(f"//{address}"), "service": row.get("grpc_service_name")}
+    place = _service(f"//{address}")
+    return "grpc", {
+        "host": place.get("host"),
+        "port": place.get("port"),
+        "service": row.get("grpc_service_name"),
+        "uses_tls": is_true(row.get("grpc_enable_tls")),
+    }
 
 
 def _websocket(row: Row) -> tuple[str, dict[str, Any]]:
@@ -311,7 +319,6 @@ def _smtp(row: Row) -> tuple[str, dict[str, Any]]:
     return "smtp", {**_host(row), "security": security}
 
 
-_connection = _url_of("database_connection_string")
 TYPES: Mapping[str, Callable[[Row], tuple[str, dict[str, Any]]]] = {
     "http": _http,
     "keyword": _http,
@@ -320,10 +327,10 @@ TYPES: Mapping[str, Callable[[Row], tuple[str, dict[str, Any]]]] = {
     "ping": _ping,
     "dns": _dns,
     "push": _push,
-    "postgres": _connection("postgresql"),
-    "mysql": _connection("mysql"),
-    "mongodb": _connection("mongodb"),
-    "redis": _connection("redis"),
+    "postgres": _database("postgresql", "database", "query"),
+    "mysql": _database("mysql", "database", "query"),
+    "mongodb": _database("mongodb"),
+    "redis": _database("redis"),
     "mqtt": _mqtt,
     "grpc-keyword": _grpc,
     "websocket-upgrade": _websocket,

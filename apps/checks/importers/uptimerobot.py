@@ -96,10 +96,8 @@ def _settings(row: Row, kind: str, address: str, interval: float | None) -> Mapp
     return {
         "url": as_url(address, scheme="http"),
         "method": METHODS.get(row.text("httpmethod"), row.text("httpmethod").upper() or "GET"),
-        "headers": {
-            **headers_of(row.get("customhttpheaders", "headers")),
-            **(login(row, ("httpusername",), ("httppassword",)) if row.text("httpauthtype") != "2" else {}),
-        },
+        "headers": headers_of(row.get("customhttpheaders", "headers")),
+        **(login(row, ("httpusername",), ("httppassword",)) if row.text("httpauthtype") != "2" else {}),
         "body": _body(row.get("postvalue", "body")),
         "expected_status": _statuses(row.get("customhttpstatuses", "successhttpresponsecodes")),
         "keyword": row.text("keywordvalue", "keyword"),

@@ -4,7 +4,6 @@ Kinds and settings are looked up in the check types, so that an importer may wis
 the report says that it does not come over.
 """
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -107,6 +106,10 @@ class Gathering:
         """Return the settings that the kind takes; what it refuses is reported, and left out where it may be."""
         known = {entry.name for entry in fields(config)}
         given = {name: value for name, value in wish.settings.items() if value not in (None, "", {}, [])}
+        if given.get("auth") and isinstance(given.get("headers"), Mapping):  # one way to sign in, not two
+            given["headers"] = {
+                name: text for name, text in given["headers"].items() if name.lower() != "authorization"
+            }
         for name in [name for name in given if name not in known]:
             if given.pop(name) is not False:
                 self.lose(wish.where, wish.name, _("Nothing here does “%(setting)s”.") % {"setting": name})
@@ -149,11 +152,6 @@ class Gathering:
         return tags[:MAX_TAGS]
 
 
-def has_setting(kind: str, name: str) -> bool:
-    """Tell whether a kind exists and knows that setting."""
-    return kind in CHECK_TYPES and any(entry.name == name for entry in fields(CHECK_TYPES.get(kind).Config))
-
-
 def seconds(value: Any) -> float | None:
     """Return a duration such as 60, "60", "1m30s" or "500ms" in seconds; None for anything else."""
     if isinstance(value, bool) or value is None:
@@ -182,12 +180,25 @@ def is_true(value: Any) -> bool:
     return value is True or str(value).strip().lower() in ("1", "true", "yes", "on", "t", "y")
 
 
-def basic_auth(username: Any, password: Any) -> dict[str, str]:
-    """Return the header of basic authentication, or nothing without a user."""
-    if not username:
-        return {}
-    pair = base64.b64encode(f"{username}:{password or ''}".encode()).decode()
-    return {"Authorization": f"Basic {pair}"}
+def basic_login(username: Any, password: Any) -> dict[str, Any]:
+    """Return the settings of basic authentication, or nothing without a user."""
+    return {"auth": "basic", "username": str(username), "password": str(password or "")} if username else {}
+
+
+def bearer_login(token: Any) -> dict[str, Any]:
+    """Return the settings of a bearer token, or nothing without one."""
+    return {"auth": "bearer", "token": str(token)} if token else {}
+
+
+def oauth_login(token_url: Any, client_id: Any, client_secret: Any, scope: Any) -> dict[str, Any]:
+    """Return the settings of OAuth 2 client credentials; a list of scopes becomes one text."""
+    return {
+        "auth": "oauth2",
+        "oauth_token_url": token_url,
+        "oauth_client_id": client_id,
+        "oauth_client_secret": client_secret,
+        "oauth_scope": " ".join(map(str, scope)) if isinstance(scope, list) else scope,
+    }
 
 
 def text_pairs(value: Any) -> dict[str, str]:

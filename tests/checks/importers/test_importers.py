@@ -1,5 +1,6 @@
 """Each importer against an export in its vendor's format: what comes over, exactly, and what is reported as lost."""
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,10 +31,8 @@ def losses(source: str, name: str) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("path", sorted(EXPORTS.iterdir()), ids=lambda path: path.name)
 def test_what_comes_over_can_be_applied(path: Path) -> None:
-    source = path.stem.replace("_", "-")
-
     wanted = read_configuration(
-        {"apiVersion": "obsera/v1", "checks": found(source, path.name).checks}, regions={"main": 1}
+        {"apiVersion": "obsera/v1", "checks": found(path.stem, path.name).checks}, regions={"main": 1}
     )
 
     assert wanted.entries
@@ -77,7 +76,7 @@ def test_broken_export_is_refused_or_reported(importer: Any, raw: bytes) -> None
 
 
 def test_uptime_kuma_backup() -> None:
-    made = checks("uptime-kuma", "uptime_kuma.json")
+    made = checks("uptime_kuma", "uptime_kuma.json")
 
     assert made["Shop API"] == {
         "key": "kuma-2",
@@ -86,11 +85,15 @@ def test_uptime_kuma_backup() -> None:
         "config": {
             "url": "https://shop.example/health",
             "method": "POST",
-            "headers": {"X-Probe": "kuma", "Authorization": "Basic a3VtYTpzM2NyZXQ="},
+            "headers": {"X-Probe": "kuma"},
+            "auth": "basic",
+            "username": "kuma",
+            "password": "s3cret",
             "body": '{"probe": true}',
             "expected_status": "200-299, 302",
             "keyword_absent": False,
             "follow_redirects": False,
+            "max_redirects": 10,
             "verify_tls": False,
         },
         "interval_seconds": 30,
@@ -112,7 +115,7 @@ def test_uptime_kuma_backup() -> None:
 
 
 def test_uptime_kuma_losses_name_place_and_reason() -> None:
-    assert losses("uptime-kuma", "uptime_kuma.json") == [
+    assert losses("uptime_kuma", "uptime_kuma.json") == [
         ("monitorList[0]", "Shops", "Groups become tags of their members."),
         ("monitorList[1]", "Shop API", "Repeated messages are a matter of alert rules here."),
         ("monitorList[3]", "Mail port", "interval_seconds 5 becomes 10."),
@@ -125,6 +128,97 @@ def test_uptime_kuma_losses_name_place_and_reason() -> None:
         ),
         ("", "", "Notifications, status pages and history stay behind; set up channels and pages here."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "kind", "config"),
+    [
+        ({"type": "ping", "hostname": "a.example"}, "icmp", {"host": "a.example"}),
+        (
+            {
+                "type": "dns",
+                "hostname": "a.example",
+                "dns_resolve_type": "MX",
+                "dns_resolve_server": "1.1.1.1",
+                "port": 53,
+            },
+            "dns",
+            {"name": "a.example", "record_type": "MX", "server": "1.1.1.1", "port": 53},
+        ),
+        (
+            {
+                "type": "postgres",
+                "databaseConnectionString": "postgres://kuma:p%40ss@db.example:5433/shop",
+                "databaseQuery": "SELECT 1",
+            },
+            "postgresql",
+            {
+                "host": "db.example",
+                "port": 5433,
+                "username": "kuma",
+                "password": "p@ss",
+                "database": "shop",
+                "query": "SELECT 1",
+            },
+        ),
+        (
+            {"type": "redis", "databaseConnectionString": "redis://db.example:6379"},
+            "redis",
+            {"host": "db.example", "port": 6379},
+        ),
+        (
+            {
+                "type": "mqtt",
+                "hostname": "mqtt://broker.example",
+                "port": 1883,
+                "mqttUsername": "u",
+                "mqttTopic": "a/b",
+            },
+            "mqtt",
+            {"host": "broker.example", "port": 1883, "username": "u", "topic": "a/b"},
+        ),
+        (
+            {"type": "grpc-keyword", "grpcUrl": "rpc.example:50051", "grpcServiceName": "shop", "grpcEnableTls": True},
+            "grpc",
+            {"host": "rpc.example", "port": 50051, "service": "shop", "uses_tls": True},
+        ),
+        (
+            {
+                "type": "json-query",
+                "url": "https://a.example/",
+                "jsonPath": "status",
+                "jsonPathOperator": "==",
+                "expectedValue": "ok",
+                "authMethod": "oauth2-cc",
+                "oauth_token_url": "https://id.example/token",
+                "oauth_client_id": "kuma",
+                "oauth_client_secret": "s3cret",
+                "expiryNotification": True,
+            },
+            "http",
+            {
+                "url": "https://a.example/",
+                "method": "GET",
+                "auth": "oauth2",
+                "oauth_token_url": "https://id.example/token",
+                "oauth_client_id": "kuma",
+                "oauth_client_secret": "s3cret",
+                "keyword_absent": False,
+                "follow_redirects": True,
+                "max_redirects": 10,
+                "verify_tls": True,
+                "certificate_days": 14,
+                "json_rules": ["$.status == ok"],
+            },
+        ),
+    ],
+)
+def test_uptime_kuma_types(monitor: dict[str, Any], kind: str, config: dict[str, Any]) -> None:
+    backup = {"monitorList": [{"id": 1, "name": "One", "interval": 60, **monitor}]}
+
+    read = IMPORTERS.get("uptime_kuma").read(json.dumps(backup).encode())
+
+    assert [(check["kind"], check["config"]) for check in read.checks] == [(kind, config)]
 
 
 def kuma_database(*statements: str) -> bytes:
@@ -152,7 +246,7 @@ def kuma_database(*statements: str) -> bytes:
 
 
 def test_uptime_kuma_database() -> None:
-    read = IMPORTERS.get("uptime-kuma").read(kuma_database())
+    read = IMPORTERS.get("uptime_kuma").read(kuma_database())
 
     assert read.checks == [
         {
@@ -165,6 +259,7 @@ def test_uptime_kuma_database() -> None:
                 "expected_status": "200-299",
                 "keyword_absent": False,
                 "follow_redirects": True,
+                "max_redirects": 10,
                 "verify_tls": True,
             },
             "interval_seconds": 60,
@@ -190,7 +285,7 @@ def test_uptime_kuma_database() -> None:
 )
 def test_crafted_database_is_refused(statements: tuple[str, ...]) -> None:
     with pytest.raises(SourceError):
-        IMPORTERS.get("uptime-kuma").read(kuma_database(*statements))
+        IMPORTERS.get("uptime_kuma").read(kuma_database(*statements))
 
 
 def test_gatus() -> None:
@@ -203,18 +298,35 @@ def test_gatus() -> None:
         5,
         ["core"],
     )
-    assert front["config"]["headers"] == {"Accept": "application/json"}
-    assert front["config"]["verify_tls"] is False
+    assert front["config"] == {
+        "url": "https://example.org/health",
+        "method": "GET",
+        "headers": {"Accept": "application/json"},
+        "expected_status": "100-599",
+        "verify_tls": False,
+        "follow_redirects": True,
+        "conditions": ["[STATUS] == 200", "[RESPONSE_TIME] < 300"],
+    }
+    assert made["resolver"]["config"] == {
+        "name": "example.org",
+        "record_type": "A",
+        "server": "8.8.8.8",
+        "rcode": "NOERROR",
+        "matching": "includes",
+        "expected": "93.184.216.34",
+    }
+    assert made["certificate"]["config"] == {"host": "example.org", "port": 443, "fail_days": 2}
     assert made["database"]["config"] == {"host": "db.example.org", "port": 5432}
     assert made["off"]["paused"] is True
     assert made["nightly"]["config"] == {"period_seconds": 1_800}
-    assert sorted(made) == ["database", "front-end", "nightly", "off"]
+    assert sorted(made) == ["certificate", "database", "front-end", "nightly", "off", "resolver"]
 
 
 def test_gatus_losses() -> None:
     lost = losses("gatus", "gatus.yaml")
 
     assert ("endpoints[0]", "front-end", "Its alerts stay behind; make alert rules here.") in lost
+    assert ("endpoints[0]", "front-end", "The condition “[NONSENSE] == 1” stays behind.") in lost
     assert ("endpoints[3]", "pub-sub", "Nothing here does “sctp://example.org:38412”.") in lost
     assert [where for where, name, _reason in lost if not name] == ["alerting", "storage", "x-defaults"]
 
@@ -262,7 +374,10 @@ def test_uptimerobot_json() -> None:
         "config": {
             "url": "http://www.google.example",
             "method": "HEAD",
-            "headers": {"X-A": "b", "Authorization": "Basic cm9ib3Q6cHc="},
+            "headers": {"X-A": "b"},
+            "auth": "basic",
+            "username": "robot",
+            "password": "pw",
             "expected_status": "200, 404",
             "keyword_absent": False,
         },
@@ -320,13 +435,16 @@ def test_blackbox() -> None:
     assert login["config"] == {
         "url": "https://login.example/",
         "method": "POST",
-        "headers": {"Content-Type": "application/json", "Authorization": "Basic cHJvbTpwdw=="},
+        "headers": {"Content-Type": "application/json"},
+        "auth": "basic",
+        "username": "prom",
+        "password": "pw",
         "body": '{"a": 1}',
         "expected_status": "200, 201",
         "verify_tls": False,
         "follow_redirects": False,
-        "keyword": "welcome back",
-        "keyword_absent": False,
+        "patterns": ["welcome back"],
+        "header_rules": ["Set-Cookie: !~ x"],
     }
     assert (login["interval_seconds"], login["timeout_seconds"]) == (15, 60)
     assert made["bastion.example:22"]["config"]["script"] == 'expect /^SSH-2.0-/\nsend "say \\"hi\\"\\n"'
@@ -344,19 +462,22 @@ def test_blackbox_losses() -> None:
         (
             "scrape_configs[2][0].targets[0]",
             "https://login.example/",
-            "“fail_if_header_matches” of the module stays behind.",
+            "“compression” of the module stays behind.",
         ),
         ("scrape_configs[2][0].targets[0]", "https://login.example/", "timeout_seconds 120 becomes 60."),
     ]
 
 
 def test_better_stack() -> None:
-    made = checks("better-stack", "better_stack.json")
+    made = checks("better_stack", "better_stack.json")
 
     assert made["Home page"]["config"] == {
         "url": "https://uptime.example/",
         "method": "GET",
-        "headers": {"X-A": "b", "Authorization": "Basic dTpw"},
+        "headers": {"X-A": "b"},
+        "auth": "basic",
+        "username": "u",
+        "password": "p",
         "expected_status": "200, 204",
         "keyword": "Fatal",
         "keyword_absent": True,
@@ -369,11 +490,11 @@ def test_better_stack() -> None:
         5,
         True,
     )
-    assert losses("better-stack", "better_stack.json")[:2] == [
+    assert losses("better_stack", "better_stack.json")[:2] == [
         ("data[0]", "Home page", "Its regions stay behind; choose regions here."),
         ("data[2]", "Journey", "Nothing here is like its type “playwright”."),
     ]
-    assert checks("better-stack", "better_stack.csv")["Blog"]["config"]["url"] == "https://blog.example"
+    assert checks("better_stack", "better_stack.csv")["Blog"]["config"]["url"] == "https://blog.example"
 
 
 def test_pingdom() -> None:
@@ -395,7 +516,10 @@ def test_pingdom() -> None:
     assert answer["API"]["config"] == {
         "url": "https://api.example:8443/health?x=1",
         "method": "GET",
-        "headers": {"User-Agent": "Pingdom.com_bot", "Authorization": "Basic dTpw"},
+        "headers": {"User-Agent": "Pingdom.com_bot"},
+        "auth": "basic",
+        "username": "u",
+        "password": "p",
         "keyword": "ok",
         "keyword_absent": False,
         "verify_tls": True,
