@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.checks.domain import checks, queries
 from apps.checks.domain.charts import PERIODS, default_period, latency_chart
+from apps.checks.domain.dependencies import blamed_for
 from apps.checks.domain.settings import config_of, type_of
 from apps.checks.enums import State
 from apps.checks.forms import CheckForm
@@ -45,6 +46,7 @@ def check_list(request: TenantRequest) -> HttpResponse:
         **wanted,
         "page": page,
         "rows": [(check, lines[check.id]) for check in page],
+        "blamed_checks": blamed_for(page),
         "states": State.choices,
         "tags": queries.all_tags(),
         "counts": queries.count_by_state(),

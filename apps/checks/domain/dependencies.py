@@ -160,7 +160,7 @@ class Blamed:
 
 def blamed_for(checks: Iterable[Check]) -> dict[UUID, Blamed]:
     """Return, for those of the checks (with states) that are not well, the one above that is down or under maintenance."""
-    unwell = [check.id for check in checks if check.checkstate.state in (State.DOWN, State.DEGRADED, State.UNKNOWN)]
+    unwell = [check.id for check in checks if check.checkstate.state in (State.DOWN, State.DEGRADED)]
     above = ancestors_of(unwell) if unwell else {}
     if not above:
         return {}
