@@ -8,9 +8,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
+from apps.checks.types.texts import printable
+
 MAX_NAMES = 20
 MAX_CHAIN = 6
 MAX_TEXT = 200
+MAX_NAME = 100
 
 
 class UnreadableCertificate(ValueError):
@@ -62,7 +65,7 @@ def issuer_text(certificate: x509.Certificate) -> str:
 
 def _name(name: x509.Name) -> str:
     try:
-        return name.rfc4514_string()[:MAX_TEXT]
+        return printable(name.rfc4514_string(), MAX_TEXT)
     except ValueError:  # a value that its own type forbids
         return ""
 
@@ -73,7 +76,7 @@ def _names(certificate: x509.Certificate) -> list[str]:
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return []
     names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
-    return [name[:MAX_TEXT] for name in names[:MAX_NAMES]]
+    return [printable(name, MAX_NAME) for name in names[:MAX_NAMES]]
 
 
 def _key(certificate: x509.Certificate) -> str:

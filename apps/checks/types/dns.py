@@ -28,6 +28,7 @@ from apps.checks.types.hosts import NetworkConfig, bare_host, check_host_field, 
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
 from apps.checks.types.probing import Findings, run_probe
+from apps.checks.types.texts import printable
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
@@ -235,7 +236,7 @@ def _note(answer: dns.message.Message, wanted: DnsConfig, findings: Findings) ->
     found = sorted(_text(rdata) for rrset in sets for rdata in rrset)
     findings.details.update(
         rcode=dns.rcode.to_text(answer.rcode()),
-        answers=[text[:SHOWN_LENGTH] for text in found[:SHOWN_ANSWERS]],
+        answers=[printable(text, SHOWN_LENGTH) for text in found[:SHOWN_ANSWERS]],
         is_authoritative=bool(answer.flags & dns.flags.AA),
     )
     if sets:
@@ -310,4 +311,4 @@ def _alike(text: str, record_type: str) -> str:
 
 
 def _shown(texts: Sequence[str]) -> str:
-    return ", ".join(text[:SHOWN_LENGTH] for text in texts[:SHOWN_ANSWERS])[:500] or "–"
+    return ", ".join(printable(text, SHOWN_LENGTH) for text in texts[:SHOWN_ANSWERS])[:500] or "–"

@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.checks.types.base import ProbeContext
 from apps.checks.types.http_visit import Redirecting, Visit, visit
+from apps.checks.types.texts import printable
 from apps.core.http.curl import OutboundRequest
 from apps.core.http.urls import BadUrl, check_url
 
@@ -18,8 +19,8 @@ RECORD_SECONDS = 3_600  # registries count questions, and a domain's end moves o
 RECORDS_KEPT = 10_000
 ACCEPT = (b"Accept: application/rdap+json",)
 MAX_REDIRECTS = 5
-MAX_TEXT = 200
-MAX_ENTRIES = 20
+MAX_TEXT = 100
+MAX_ENTRIES = 16
 NOT_FOUND = 404
 TOO_MANY = 429
 
@@ -173,7 +174,7 @@ def _registrars(document: Mapping[str, Any]) -> Iterator[str]:
             continue
         for line in card[1] if isinstance(card[1], list) else ():
             if isinstance(line, list) and len(line) > 3 and line[0] == "fn" and isinstance(line[3], str):
-                yield line[3][:MAX_TEXT]
+                yield printable(line[3], MAX_TEXT)
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
@@ -181,7 +182,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 def _word(value: Any) -> str:
-    return value.lower()[:MAX_TEXT] if isinstance(value, str) else ""
+    return printable(value, MAX_TEXT).lower()
 
 
 def _instant(value: Any) -> datetime | None:

@@ -13,10 +13,12 @@ from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, plac
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.ssh_keys import SIGNATURES, prove_host_key
+from apps.checks.types.texts import printable
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
 OUR_LINE = b"SSH-2.0-Obsera"
+SHOWN = 200
 MAX_LINES = 50  # that a server may say before its greeting (RFC 4253, section 4.2)
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 KEY_LABELS = {"ed25519": "Ed25519", "ecdsa": "ECDSA", "rsa": "RSA"}
@@ -111,7 +113,7 @@ class SshCheck:
         async def talk(findings: Findings) -> None:
             stream = await context.net.open(bare_host(wanted.host), wanted.port)
             greeting = await _greeting(stream)
-            banner = findings.details["banner"] = _shown(greeting)
+            banner = findings.details["banner"] = printable(greeting, SHOWN)
             if not greeting.startswith((b"SSH-2.0-", b"SSH-1.99-")):
                 raise ProbeFailure("ssh_old_protocol", {"banner": banner})
             if wanted.banner not in banner:
@@ -139,9 +141,4 @@ async def _greeting(stream: Stream) -> bytes:
             break
         if line.startswith(b"SSH-"):
             return line
-    raise ProbeFailure("wrong_protocol", {"answer": _shown(line) or "–"})
-
-
-def _shown(line: bytes) -> str:
-    text = line.decode("utf-8", "replace").strip()
-    return "".join(sign if sign.isprintable() else " " for sign in text)[:200]
+    raise ProbeFailure("wrong_protocol", {"answer": printable(line, SHOWN) or "–"})

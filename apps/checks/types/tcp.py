@@ -14,6 +14,7 @@ from apps.checks.types.messages import Message
 from apps.checks.types.patterns import PatternTooSlow, bounded_search
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.script import Expect, Send, StartTls, Step, check_script, parse_script
+from apps.checks.types.texts import printable
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
@@ -138,7 +139,7 @@ class _Conversation:
         while True:
             end = self._end_of_match(step)
             if end is not None:
-                self._findings.details["heard"] = _shown(self._heard[:end])
+                self._findings.details["heard"] = printable(self._heard[:end], SHOWN)
                 self._heard = self._heard[end:]
                 return
             if len(self._heard) >= MAX_HEARD:
@@ -168,12 +169,6 @@ class _Conversation:
         return None if match is None else len(text[: match.end()].encode("utf-8", "surrogateescape"))
 
     def _unmet(self, step: Expect, number: int) -> ProbeFailure:
-        heard = _shown(self._heard)
+        heard = printable(self._heard, SHOWN)
         self._findings.details["heard"] = heard
         return ProbeFailure("script_unmet", {"step": number, "expected": step.shown, "heard": heard})
-
-
-def _shown(heard: bytes) -> str:
-    """Return what was heard as one short printable line."""
-    text = heard[: SHOWN * 4].decode("utf-8", "replace").strip()
-    return "".join(sign if sign.isprintable() else " " for sign in text)[:SHOWN]

@@ -16,6 +16,7 @@ from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFail
 from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, place, port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
+from apps.checks.types.texts import printable
 from apps.core import clock
 from apps.core.http.failures import CERTIFICATE_CODES
 from apps.core.kinds import Config as BaseConfig
@@ -195,8 +196,7 @@ async def _await_line(stream: Stream, expected: bytes) -> None:
             return
         if not line.startswith(expected.strip() + b"-"):
             break
-    answer = "".join(sign if sign.isprintable() else " " for sign in line.decode("utf-8", "replace")).strip()
-    raise ProbeFailure("prelude_refused", {"answer": answer[:200]})
+    raise ProbeFailure("prelude_refused", {"answer": printable(line, 200)})
 
 
 def _look(stream: Stream, findings: Findings) -> tuple[x509.Certificate, ...]:

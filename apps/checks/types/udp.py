@@ -13,6 +13,7 @@ from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, plac
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.script import check_escapes, unescaped
+from apps.checks.types.texts import printable
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
@@ -110,7 +111,7 @@ async def _hear(line: Datagrams, wanted: UdpConfig, findings: Findings) -> None:
             if heard is None or failure.code not in {"timeout", "transfer_timeout"}:
                 raise
             raise ProbeFailure("udp_answer_unmet", {"expected": wanted.expected, "heard": heard}) from failure
-        heard = findings.details["heard"] = _shown(answer)
+        heard = findings.details["heard"] = printable(answer, SHOWN)
         if wanted.wanted in answer:
             return
 
@@ -122,8 +123,3 @@ async def _await_refusal(line: Datagrams, seconds: float) -> None:
             await line.receive()
     except TimeoutError:
         return
-
-
-def _shown(answer: bytes) -> str:
-    text = answer[: SHOWN * 4].decode("utf-8", "replace").strip()
-    return "".join(sign if sign.isprintable() else " " for sign in text)[:SHOWN]

@@ -205,6 +205,19 @@ def _replying(
     return reply
 
 
+async def test_text_that_no_database_takes_is_cleaned() -> None:
+    def reply(wire: bytes) -> list[bytes]:
+        query = dns.message.from_wire(wire)
+        answer = dns.message.make_response(query)
+        answer.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "TXT", r'"a\000b\255"'))
+        return [answer.to_wire()]
+
+    async with answering(reply) as port:
+        outcome = await ask("dns", name="a.example", record_type="TXT", server="127.0.0.1", port=port)
+
+    assert outcome.details["answers"] == ["a b�"]
+
+
 async def test_lost_datagram_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dns_exchange, "UDP_TRY_SECONDS", 0.1)
     heard: list[bytes] = []

@@ -218,6 +218,14 @@ async def test_odd_shapes_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+async def test_words_that_no_database_takes_are_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = registered(_in(400), status=["a\x00b\ud800c" + "x" * 500])
+    with registry(monkeypatch, _always(document)):
+        outcome = await ask("domain", domain="example.test")
+
+    assert outcome.details["status"] == ["a b c" + "x" * 94 + "…"]
+
+
 async def test_top_level_domain_without_rdap_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with registry(monkeypatch, _always({})):
         outcome = await ask("domain", domain="example.nowhere")
