@@ -22,6 +22,7 @@ from apps.checks.types.service import (
     security_setting,
     service_error,
     shown,
+    shown_list,
     wrong_protocol,
 )
 from apps.core.kinds import Text
@@ -94,7 +95,7 @@ class ImapCheck(ServiceCheck):
             await session.order(b"STARTTLS")
             await stream.start_tls(wanted.tls)
             capabilities = await session.capabilities()  # what was said before encryption counts no more
-        facts["capabilities"] = sorted(capabilities)[:60]
+        facts["capabilities"] = shown_list(capabilities)
         if wanted.username:
             await _log_in(session, wanted, capabilities)
         if wanted.folder:

@@ -19,6 +19,7 @@ from apps.checks.types.service import (
     security_setting,
     service_error,
     shown,
+    shown_list,
     wrong_protocol,
 )
 from apps.core.kinds import Text
@@ -68,7 +69,7 @@ class Pop3Check(ServiceCheck):
                 raise ProbeFailure("encryption_missing")
             await stream.start_tls(wanted.tls)
             capabilities = await _capabilities(stream)  # what was said before encryption counts no more
-        facts["capabilities"] = capabilities[:30]
+        facts["capabilities"] = shown_list(capabilities)
         if wanted.username:
             await _log_in(stream, wanted)
             facts["letters"] = await _count_letters(stream)
@@ -102,7 +103,7 @@ async def _capabilities(stream: Stream) -> list[str]:
     for _number in range(MAX_LINES):
         line = await _line(stream)
         if line == ".":
-            return sorted(found)
+            return found
         found.append(shown(line))
     raise wrong_protocol(found[-1])
 

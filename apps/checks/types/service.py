@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
@@ -16,6 +17,7 @@ from apps.checks.types.probing import Findings, run_probe
 from apps.core.kinds import Config, Text, Widget, setting
 
 SHOWN = 200  # characters of a server's own words that go into a result
+SHOWN_ENTRY = 60  # and of one entry of a list
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -127,6 +129,11 @@ def shown(words: bytes | str) -> str:
     """Return a server's own words as one short line."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     return UNPRINTABLE.sub(" ", text).strip()[:SHOWN]
+
+
+def shown_list(words: Iterable[str], *, most: int = 40) -> list[str]:
+    """Return a server's list in alphabetical order, short enough for a result."""
+    return sorted(word[:SHOWN_ENTRY] for word in words)[:most]
 
 
 def wrong_protocol(words: bytes | str = b"") -> ProbeFailure:

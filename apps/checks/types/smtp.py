@@ -22,6 +22,7 @@ from apps.checks.types.service import (
     part,
     security_setting,
     shown,
+    shown_list,
     wrong_protocol,
 )
 from apps.core.kinds import Text
@@ -122,8 +123,8 @@ class SmtpCheck(ServiceCheck):
             await _expect(stream, b"STARTTLS", 220, name="STARTTLS")
             await stream.start_tls(wanted.tls)
             extensions = await _hello(stream, wanted)  # what was said before encryption counts no more
-        facts["extensions"] = sorted(extensions)[:30]
-        facts["logins"] = extensions.get("AUTH", "").split()[:10]
+        facts["extensions"] = shown_list(extensions)
+        facts["logins"] = shown_list(shown(extensions.get("AUTH", "")).split())
         if wanted.username:
             await _log_in(stream, wanted, extensions)
         if wanted.recipient:

@@ -1,4 +1,4 @@
-"""Kafka's protocol against a server built of Kafka's own schemas, and against servers that misbehave."""
+"""Kafka's protocol against librdkafka's own cluster, a stand-in with logins, and servers that misbehave."""
 
 import ssl
 import struct
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from apps.checks.enums import Verdict
 from apps.checks.types.kafka import KafkaConfig
@@ -41,6 +42,35 @@ def test_stand_in_is_taken_for_kafka_by_a_client_of_its_own(mechanism: str) -> N
             ).close()
 
     assert [(topic["name"], len(topic["partitions"])) for topic in topics] == [("orders", 2)]
+
+
+@pytest.fixture(scope="module")
+def rdkafka() -> Iterator[Producer]:
+    """Three brokers that live in librdkafka, with a topic `orders` of four partitions."""
+    producer = Producer({"bootstrap.servers": "its own", "test.mock.num.brokers": 3, "log_level": 0})
+    producer.produce("orders", b"an order")
+    assert producer.flush(20) == 0
+    yield producer
+    producer.close()
+
+
+async def test_cluster_of_librdkafka_is_seen_through_each_broker(rdkafka: Producer) -> None:
+    brokers = rdkafka.list_topics(timeout=20).brokers.values()
+    config = {"host": "127.0.0.1", "topic": "orders", "min_brokers": 3, "needs_replicas": True}
+    outcomes = [await ask("kafka", port=broker.port, **config) for broker in brokers]
+
+    assert [(outcome.verdict, outcome.error_code) for outcome in outcomes] == [(Verdict.SUCCESS, "")] * 3
+    for outcome in outcomes:
+        assert (outcome.details["brokers"], outcome.details["partitions"]) == (3, 4)
+        assert (outcome.details["leaderless"], outcome.details["under_replicated"]) == (0, 0)
+
+
+async def test_asking_for_a_topic_never_makes_it(rdkafka: Producer) -> None:
+    port = next(iter(rdkafka.list_topics(timeout=20).brokers.values())).port
+    outcomes = [await ask("kafka", host="127.0.0.1", port=port, topic="nowhere") for _time in range(2)]
+
+    assert [outcome.error_code for outcome in outcomes] == ["kafka_topic_missing"] * 2
+    assert list(rdkafka.list_topics(timeout=20).topics) == ["orders"]
 
 
 async def test_cluster_and_topic_are_seen() -> None:
