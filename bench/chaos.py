@@ -96,7 +96,7 @@ def _await_first_results(product: Product) -> None:
     with product.database() as database:
         for _ in range(120):
             (waiting,) = database.execute(
-                "SELECT count(*) FROM checks_checkstate WHERE last_result_at IS NULL"
+                "SELECT count(*) FROM checks_turn WHERE last_result_at IS NULL"
             ).fetchone() or (1,)
             if not waiting:
                 return
