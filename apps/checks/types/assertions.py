@@ -273,10 +273,9 @@ def certificate_issuer(reply: Reply) -> str:
     return reply.chain[0].get("Issuer", "") if reply.chain else ""
 
 
-def shown(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """Return findings as `Outcome.details` keeps them: bounded, those that failed first to be kept."""
+def shown(findings: Iterable[Finding], *, room: int = MAX_KEPT_TEXT) -> list[dict[str, Any]]:
+    """Return findings as `Outcome.details` keeps them: at most ``room`` bytes, those that failed first to be kept."""
     kept: list[tuple[int, dict[str, Any]]] = []
-    room = MAX_KEPT_TEXT
     ordered = sorted(enumerate(findings), key=lambda entry: (not entry[1].code, entry[0]))
     for place, finding in ordered[:MAX_KEPT]:
         text = finding.text if len(finding.text) <= MAX_TEXT else f"{finding.text[: MAX_TEXT - 1]}…"

@@ -138,7 +138,7 @@ def _judge_each(condition: str, wildcard: re.Match[str], seen: Seen) -> Judged:
     return failed or Judged(_cut(condition), True)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def _divided(condition: str) -> tuple[str, str, str] | None:
     for operator in OPERATORS:
         left, found, right = condition.partition(f" {operator} ")

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from django.utils.translation import gettext_lazy as _
+
 from apps.checks.types.messages import FORBIDDEN_REASONS, MESSAGES, Message
 from apps.checks.types.registry import CHECK_TYPES
 
@@ -42,4 +44,7 @@ def explain(code: str, values: Mapping[str, str | int] | None = None) -> Explana
     filled = _Lenient(values or {})
     if code == "address_forbidden":
         filled["reason"] = str(FORBIDDEN_REASONS.get(str(filled["reason"]), filled["reason"]))
-    return Explanation(str(reason) % filled, str(mend))
+    said = str(reason) % filled
+    if "in_step" in filled:
+        said = str(_("Step “%(step)s”: %(reason)s")) % {"step": filled["in_step"], "reason": said}
+    return Explanation(said, str(mend))

@@ -13,6 +13,7 @@ from apps.checks.types.imap import ImapCheck
 from apps.checks.types.kafka import KafkaCheck
 from apps.checks.types.mongodb import MongodbCheck
 from apps.checks.types.mqtt import MqttCheck
+from apps.checks.types.multistep import MultistepCheck
 from apps.checks.types.mysql import MysqlCheck
 from apps.checks.types.nats import NatsCheck
 from apps.checks.types.ntp import NtpCheck
@@ -34,6 +35,7 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         DriftCheck(),
         GrpcCheck(),
         HttpCheck(),
+        MultistepCheck(),
         StatuspageCheck(),
         WebsocketCheck(),
         DnsCheck(),
