@@ -17,6 +17,7 @@ from apps.notifications.events import DeliveryFailed, DeliverySent
 from apps.tenants.events import MemberInvited, MemberRemoved, TenantCreated
 
 OUTAGES = "apps.incidents.handlers.on_check_flipped"
+GROUPS = "apps.checks.handlers.on_check_flipped"
 FLAPPING = "apps.alerting.handlers.on_flapping_changed"
 OUTAGE_PAGES = "apps.incidents.handlers.show_outage"
 DELIVERIES = "apps.alerting.handlers.on_delivery_finished"
@@ -32,14 +33,14 @@ EVENT_TABLE: dict[type[Event], tuple[str, ...]] = {
     MemberRemoved: ("apps.live.handlers.on_member_removed",),
     DeliverySent: (DELIVERIES,),
     DeliveryFailed: (DELIVERIES,),
-    CheckWentUp: (OUTAGES, PAGES),
-    CheckDegraded: (OUTAGES, PAGES),
-    CheckWentDown: (OUTAGES, PAGES),
-    CheckLostSight: (OUTAGES, PAGES),
-    CheckPaused: (OUTAGES, PAGES),
+    CheckWentUp: (OUTAGES, GROUPS, PAGES),
+    CheckDegraded: (OUTAGES, GROUPS, PAGES),
+    CheckWentDown: (OUTAGES, GROUPS, PAGES),
+    CheckLostSight: (OUTAGES, GROUPS, PAGES),
+    CheckPaused: (OUTAGES, GROUPS, PAGES),
     CheckStartedFlapping: (FLAPPING,),
     CheckCalmedDown: (FLAPPING,),
-    CheckInMaintenance: (OUTAGES, PAGES),
+    CheckInMaintenance: (OUTAGES, GROUPS, PAGES),
     OutageOpened: ("apps.alerting.handlers.on_outage_opened", OUTAGE_PAGES, PAGES),
     OutageChanged: ("apps.alerting.handlers.on_outage_changed", OUTAGE_PAGES, PAGES),
     OutageResolved: ("apps.alerting.handlers.on_outage_resolved", OUTAGE_PAGES, PAGES),

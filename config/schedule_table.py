@@ -29,6 +29,8 @@ SCHEDULE_TABLE = (
     Job("checks.forget_a_little", task="checks.forget_a_little", every=timedelta(days=1), queue="events"),
     # Makes the coming days' partitions of results, drops the oldest.
     Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
+    # Tags are given and taken, and members of groups deleted, without a change of state.
+    Job("checks.regroup", task="checks.regroup", every=timedelta(seconds=30), queue="events"),
     # Time alone calms a flapping check.
     Job("checks.look_for_calm", task="checks.look_for_calm", every=timedelta(seconds=30), queue="events"),
     # Brings checks into maintenance and out of it; what people change is applied at once.

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from apps.checks.domain.flapping import look_for_calm
+from apps.checks.domain.grouping import regroup_all
 from apps.checks.domain.heartbeat_sweep import sweep_heartbeats
 from apps.checks.domain.learning import forget_a_little, learn_patience
 from apps.checks.domain.partitions import turn_over_partitions
@@ -40,7 +41,7 @@ def _wake_a_prober(sender: Any, **_details: Any) -> None:
 def run() -> None:
     """Probe until the worker is told to stop: the one task of a worker with the solo pool."""
     region = region_of_code(settings.PROBE_REGION)
-    run_prober(DatabaseWork(region.id), _stop, controls=settings.PROBE_CONTROLS)
+    run_prober(DatabaseWork(region.id), _stop, controls=settings.PROBE_CONTROLS, has_browser=settings.BROWSER_CHECKS)
 
 
 @shared_task(name="checks.sweep_turns")
@@ -91,3 +92,9 @@ def look_for_silence() -> None:
 def prune() -> None:
     """Forget old pings."""
     prune_pings()
+
+
+@shared_task(name="checks.regroup")
+def regroup() -> None:
+    """Bring groups in line with their members."""
+    regroup_all()

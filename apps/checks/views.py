@@ -1,5 +1,6 @@
 """Pages of checks."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +25,7 @@ from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
 from apps.checks.types.groups import kind_groups
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
+from apps.core.refusals import Refusal
 from apps.core.registry import UnknownKind
 from apps.tenants.doors import TenantRequest, tenant_view
 
@@ -65,14 +67,11 @@ def create(request: TenantRequest) -> HttpResponse:
     except UnknownKind:
         return render(request, "checks/kinds.html", {"groups": kind_groups()})
     form = CheckForm(request.POST or None, kind=kind)
-    if form.is_valid() and form.parsed_config:
-        check = checks.create_check(
-            name=form.cleaned_data["name"],
-            kind=kind.kind,
-            config=form.parsed_config,
-            timing=form.timing(),
-            tags=form.cleaned_data["tags"],
-        )
+    if (
+        form.is_valid()
+        and form.parsed_config
+        and (check := _kept(form, lambda given: checks.create_check(kind=kind.kind, **given)))
+    ):
         messages.success(request, _("%(name)s is being checked.") % {"name": check.name})
         return redirect("checks:detail", request.tenant.slug, check.id)
     return render(request, "checks/form.html", {"form": form, "kind": kind}, status=422 if form.errors else 200)
@@ -85,19 +84,22 @@ def edit(request: TenantRequest, check_id: UUID) -> HttpResponse:
     check = _check_or_404(check_id)
     kind = type_of(check)
     form = CheckForm(request.POST or None, kind=kind, stored=config_of(check), check=check)
-    if form.is_valid() and form.parsed_config:
-        checks.update_check(
-            check,
-            name=form.cleaned_data["name"],
-            config=form.parsed_config,
-            timing=form.timing(),
-            tags=form.cleaned_data["tags"],
-        )
+    if form.is_valid() and form.parsed_config and _kept(form, lambda given: checks.update_check(check, **given)):
         messages.success(request, _("Saved. The next check uses the new settings."))
         return redirect("checks:detail", request.tenant.slug, check.id)
     return render(
         request, "checks/form.html", {"form": form, "kind": kind, "check": check}, status=422 if form.errors else 200
     )
+
+
+def _kept(form: CheckForm, keep: Callable[[dict[str, Any]], Check]) -> Check | None:
+    """Keep what the form says; what a rule refuses stands above the form."""
+    given = {name: form.cleaned_data[name] for name in ("name", "tags")}
+    try:
+        return keep({**given, "config": form.parsed_config, "timing": form.timing()})
+    except Refusal as refusal:
+        form.add_error(None, str(refusal))
+        return None
 
 
 @require_GET

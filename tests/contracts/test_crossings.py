@@ -13,6 +13,7 @@ ALLOWED = {
     "core/tenancy.py": "defines both words",
     "alerting/domain/reminding.py": "one sweep serves every tenant's silences and reminders",
     "checks/domain/flapping.py": "one job looks at every tenant's flapping checks",
+    "checks/domain/grouping.py": "one sweep serves every tenant's groups",
     "checks/domain/flips.py": "a batch's flips belong to many tenants",
     "checks/domain/judging.py": "a batch's checks belong to many tenants",
     "checks/domain/heartbeat_sweep.py": "one sweep serves every tenant's heartbeats",

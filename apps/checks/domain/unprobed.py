@@ -6,6 +6,7 @@ Each kind with ``is_probed = False`` has a source here, which does for it what t
 from collections.abc import Mapping
 from typing import Protocol
 
+from apps.checks.domain.grouping import GroupSource
 from apps.checks.domain.heartbeats import HeartbeatSource
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
@@ -29,7 +30,7 @@ class StateSource(Protocol):
         ...
 
 
-SOURCES: Mapping[str, StateSource] = {"heartbeat": HeartbeatSource()}
+SOURCES: Mapping[str, StateSource] = {"group": GroupSource(), "heartbeat": HeartbeatSource()}
 
 
 def source_of(check: Check) -> StateSource | None:

@@ -2,9 +2,11 @@
 
 from apps.checks.types.amqp import AmqpCheck
 from apps.checks.types.base import CheckType
+from apps.checks.types.browser import BrowserCheck
 from apps.checks.types.dns import DnsCheck
 from apps.checks.types.domain import DomainCheck
 from apps.checks.types.drift import DriftCheck
+from apps.checks.types.group import GroupCheck
 from apps.checks.types.grpc import GrpcCheck
 from apps.checks.types.heartbeat import HeartbeatCheck
 from apps.checks.types.http import HttpCheck
@@ -32,6 +34,7 @@ from apps.core.registry import Registry
 CHECK_TYPES: Registry[CheckType] = Registry(
     "check types",
     (
+        BrowserCheck(),
         DriftCheck(),
         GrpcCheck(),
         HttpCheck(),
@@ -58,5 +61,6 @@ CHECK_TYPES: Registry[CheckType] = Registry(
         MqttCheck(),
         NatsCheck(),
         HeartbeatCheck(),
+        GroupCheck(),
     ),
 )

@@ -161,12 +161,14 @@ def _enter(since: Mapping[UUID, datetime]) -> list[Flip]:
 
 
 def _leave(check_ids: list[UUID], *, at: datetime) -> list[Flip]:
-    """Let checks go: what is seen of them decides at once. Those that nothing is sent out for begin with nothing known."""
+    """Let checks go: what is seen of them decides at once.
+
+    Of those that nothing is sent out for nothing is known until the next report, or its absence; groups follow the flip.
+    """
     checks = Check.objects.in_bulk(check_ids)
-    sources = {check_id: source for check_id, check in checks.items() if (source := source_of(check))}
-    flips = rejudge([check_id for check_id in checks if check_id not in sources], at=at, leaving=State.MAINTENANCE)
-    for check_id, source in sources.items():
+    unprobed = [check_id for check_id, check in checks.items() if source_of(check)]
+    flips = rejudge(checks.keys() - set(unprobed), at=at, leaving=State.MAINTENANCE)
+    for check_id in unprobed:
         if made := change_state(check_id, Change(after=State.UNKNOWN, at=at), only_from=[State.MAINTENANCE]):
             flips.append(made)
-            source.resume(checks[check_id])
     return flips

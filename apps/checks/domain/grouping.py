@@ -1,0 +1,145 @@
+"""Groups: their members, and the state that follows from theirs."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from apps.checks.domain.dependencies import find_cycle
+from apps.checks.domain.flips import Change, flip, lock_states, record_flips
+from apps.checks.domain.settings import config_of
+from apps.checks.enums import HELD_STATES, State
+from apps.checks.models import Check, Flip
+from apps.checks.types.group import GroupCheck, GroupConfig, compose
+from apps.core import clock
+from apps.core.refusals import Refusal
+from apps.core.tenancy import current_tenant_id, system_scope, tenant_scope
+
+logger = logging.getLogger(__name__)
+
+KIND = GroupCheck.kind
+NAMED = 5
+
+
+class GroupCycle(Refusal):
+    """A group would belong to itself."""
+
+
+class GroupSource:
+    """Where a group's state comes from: its members."""
+
+    def begin(self, check: Check) -> None:
+        self.settings_changed(check)
+
+    def settings_changed(self, check: Check) -> None:
+        """Judge by the new members; raise `GroupCycle` where the group would belong to itself.
+
+        One tenant's groups change one after the other: two changes at once, each harmless, could close a circle.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"groups:{current_tenant_id()}"])
+        _refuse_cycle(check)
+        regroup(check, at=clock.now())
+
+    def pause(self, check: Check) -> None:
+        """Nothing runs that would have to stop."""
+
+    def resume(self, check: Check) -> None:
+        regroup(check, at=clock.now())
+
+
+def members_of(group: Check) -> QuerySet[Check]:
+    """Return the checks that belong to a group."""
+    config = cast("GroupConfig", config_of(group))
+    wanted = Q(name__in=config.members) | (Q(key__in=config.members) & ~Q(key=""))
+    if ids := [member for member in config.members if _is_id(member)]:
+        wanted |= Q(id__in=ids)
+    if config.tag:
+        wanted |= Q(tags__contains=[config.tag.lower()])
+    found: QuerySet[Check] = Check.objects.filter(wanted).exclude(id=group.id)
+    return found.select_related("checkstate").order_by("name", "id")
+
+
+def groups_with(check: Check) -> list[Check]:
+    """Return the groups that a check belongs to."""
+    names = [str(check.id), check.name, *([check.key] if check.key else [])]
+    named = Q(config__members__has_any_keys=names)
+    tagged = Q(config__tag__in=check.tags) if check.tags else Q(pk__in=[])
+    return list(Check.objects.filter(named | tagged, kind=KIND).exclude(id=check.id).order_by("id"))
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_cycle(group: Check) -> None:
+    graph = {one.id: set(members_of(one).filter(kind=KIND).values_list("id", flat=True)) for one in _groups()}
+    if way := find_cycle(graph, group.id):
+        names = dict(Check.objects.filter(id__in=way).values_list("id", "name"))
+        chain = " → ".join(names[one] for one in [*way, group.id])
+        raise GroupCycle(_("This would go round in a circle: %(chain)s.") % {"chain": chain})
+
+
+def _groups() -> QuerySet[Check]:
+    found: QuerySet[Check] = Check.objects.filter(kind=KIND)
+    return found
+
+
+@transaction.atomic
+def regroup(group: Check, *, at: datetime) -> Flip | None:
+    """Bring a group's state in line with its members; return the flip. Paused groups and those under maintenance stay.
+
+    The group's state is locked before its members are read, so that of two members changing at once the later one's
+    handler sees both.
+    """
+    standing = lock_states([group.id]).get(group.id)
+    if standing is None or standing.state in HELD_STATES:
+        return None
+    members = list(members_of(group))
+    config = cast("GroupConfig", config_of(group))
+    after = compose([one.checkstate.state for one in members], rule=config.rule, quorum=config.quorum)
+    if after == standing.state or (after == State.UNKNOWN and standing.state == State.NEW):
+        return None
+    unwell = [one.name for one in members if one.checkstate.state == State.DOWN]
+    more = ["…"] if len(unwell) > NAMED else []
+    why: Mapping[str, str] = {"members": ", ".join(unwell[:NAMED] + more)} if after == State.DOWN else {}
+    change = Change(after=after, at=at, error_code="group_member_down" if why else "", error_values=why)
+    return record_flips([(standing, flip(standing, change))])[0]
+
+
+def follow_flip(check_id: UUID, flip_id: UUID) -> None:
+    """Let the groups of a check that flipped follow; a group that lost sight of itself looks at its members again."""
+    check = Check.objects.filter(id=check_id).first()
+    made = Flip.objects.filter(id=flip_id).first()
+    if check is None or made is None:
+        return
+    if check.kind == KIND and made.after == State.UNKNOWN:
+        regroup(check, at=made.at)
+    for group in groups_with(check):
+        regroup(group, at=made.at)
+
+
+def regroup_all() -> int:
+    """Look at every group: tags are given and taken, and members deleted, without a flip. Return how many changed."""
+    with system_scope("one sweep serves every tenant's groups"):
+        found = list(Check.unscoped.filter(kind=KIND).order_by("tenant_id", "id").values_list("tenant_id", "id"))
+    return sum(_regroup_one(tenant_id, check_id) for tenant_id, check_id in found)
+
+
+def _regroup_one(tenant_id: UUID, check_id: UUID) -> bool:
+    try:
+        with tenant_scope(tenant_id):
+            group = Check.objects.filter(id=check_id).first()
+            return bool(group and regroup(group, at=clock.now()))
+    except Exception:
+        logger.exception("looking at group %s failed", check_id)
+        return False

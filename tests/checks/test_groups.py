@@ -1,0 +1,210 @@
+"""Groups follow their members."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.checks.domain.checks import create_check, delete_check, pause_check, resume_check, update_check
+from apps.checks.domain.flips import change_state, now_as
+from apps.checks.domain.grouping import GroupCycle, members_of, regroup_all
+from apps.checks.enums import State
+from apps.checks.models import Check, CheckState, Flip, Turn
+from apps.checks.types.group import GroupConfig
+from apps.core.tenancy import tenant_scope
+from apps.events.domain.outbox import deliver_pending
+from apps.incidents.domain.maintenance import end_now, start_now
+from apps.incidents.models import Outage
+from apps.tenants.models import Tenant
+from tests.factories.checks import make_check
+from tests.rivals import at_once
+
+pytestmark = pytest.mark.django_db
+
+
+def make_group(name: str = "Shop", *, tags: list[str] | None = None, **config: Any) -> Check:
+    return create_check(name=name, kind="group", config=GroupConfig(**config), tags=tags)
+
+
+def become(check: Check, state: State) -> None:
+    change_state(check.id, now_as(state))
+    deliver_pending()
+
+
+def state(check: Check) -> str:
+    return str(CheckState.objects.get(watched=check).state)
+
+
+def test_members_are_named_by_name_key_id_or_tag(in_acme: Tenant) -> None:
+    by_name, by_key, by_tag = make_check("API"), make_check("DB", key="db-1"), make_check("Web", tags=["web"])
+    by_id, other = make_check("Queue"), make_check("Other")
+
+    group = make_group(members=["API", "db-1", str(by_id.id), "nobody"], tag="Web", tags=["web"])
+
+    assert set(members_of(group)) == {by_name, by_key, by_tag, by_id}
+    assert other not in members_of(group)
+    assert Turn.objects.filter(watched=group).count() == 0
+
+
+def test_group_follows_each_flip_and_has_outages_of_its_own(in_acme: Tenant) -> None:
+    one, two = make_check("One", state=State.UP), make_check("Two", state=State.UP)
+    group = make_group(members=["One", "Two"])
+    states = [state(group)]
+
+    for check, after in ((one, State.DEGRADED), (two, State.DOWN), (one, State.UP), (two, State.UP)):
+        become(check, after)
+        states.append(state(group))
+
+    assert states == ["up", "degraded", "down", "down", "up"]
+    assert [outage.severity for outage in Outage.objects.filter(watched=group)] == ["down"]
+    down = Flip.objects.get(watched=group, after=State.DOWN)
+    assert (down.error_code, down.error_values) == ("group_member_down", {"members": "Two"})
+    assert down.at == Flip.objects.get(watched=two, after=State.DOWN).at
+
+
+def test_paused_members_are_left_out_and_of_none_nothing_is_known(in_acme: Tenant) -> None:
+    one, two = make_check("One", state=State.DOWN), make_check("Two", state=State.UP)
+    group = make_group(tag="none", members=["One", "Two"])
+    before = state(group)
+
+    pause_check(one)
+    deliver_pending()
+    half = state(group)
+    pause_check(two)
+    deliver_pending()
+
+    assert (before, half, state(group)) == ("down", "up", "unknown")
+
+
+def test_group_of_groups_follows_too(in_acme: Tenant) -> None:
+    check = make_check("One", state=State.UP)
+    make_group("Inner", members=["One"])
+    outer = make_group("Outer", members=["Inner"])
+
+    become(check, State.DOWN)
+
+    assert state(outer) == "down"
+
+
+def test_circle_is_refused(in_acme: Tenant) -> None:
+    inner = make_group("Inner", members=["Outer"])
+    with pytest.raises(GroupCycle, match="Outer → Inner → Outer"):
+        make_group("Outer", members=["Inner"])
+
+    make_group("Tagged", tag="x", tags=["y"])
+    with pytest.raises(GroupCycle):
+        make_group("Other", tag="y", tags=["x"])
+
+    assert {check.name for check in Check.objects.all()} == {"Inner", "Tagged"}
+    assert list(members_of(inner)) == []
+
+
+def test_group_does_not_count_itself(in_acme: Tenant) -> None:
+    make_check("Web", state=State.UP, tags=["web"])
+
+    group = make_group(tag="web", tags=["web"])
+
+    assert state(group) == "up"
+
+
+def test_changed_members_judge_at_once(in_acme: Tenant) -> None:
+    make_check("One", state=State.UP)
+    make_check("Two", state=State.DOWN)
+    group = make_group(members=["One"])
+
+    update_check(group, name="Shop", config=GroupConfig(members=["Two"]), timing=timing(), tags=[])
+
+    assert state(group) == "down"
+
+
+def timing() -> Any:
+    from apps.checks.domain.checks import Timing
+
+    return Timing()
+
+
+def test_sweep_sees_deleted_members_and_new_tags(in_acme: Tenant) -> None:
+    one, two = make_check("One", state=State.DOWN), make_check("Two", state=State.UP)
+    group = make_group(members=["One", "Two"])
+    delete_check(one)
+    first = regroup_all()
+    after_delete = state(group)
+    tagged = make_group("Tagged", tag="late")
+    Check.objects.filter(id=two.id).update(tags=["late"])
+
+    second = regroup_all()
+
+    assert (first, after_delete, second, state(tagged)) == (1, "up", 1, "up")
+
+
+def test_paused_group_rests_and_looks_again_when_resumed(in_acme: Tenant) -> None:
+    check = make_check("One", state=State.UP)
+    group = make_group(members=["One"])
+    pause_check(group)
+    become(check, State.DOWN)
+    resting = state(group)
+
+    resume_check(group)
+
+    assert (resting, state(group)) == ("paused", "down")
+
+
+def test_group_out_of_maintenance_follows_its_members(in_acme: Tenant) -> None:
+    check = make_check("One", state=State.UP)
+    group = make_group(members=["One"])
+    window = start_now(group, actor=None, time_zone="UTC")
+    become(check, State.DOWN)
+    during = state(group)
+
+    end_now(window_id=window.id)
+    deliver_pending()
+
+    assert (during, state(group)) == ("maintenance", "down")
+
+
+def test_other_tenants_checks_are_no_members(acme: Tenant, globex: Tenant) -> None:
+    with tenant_scope(globex.id):
+        theirs = make_check("One", state=State.DOWN)
+    with tenant_scope(acme.id):
+        group = make_group(members=["One", str(theirs.id)])
+
+        assert list(members_of(group)) == []
+        assert state(group) == "new"
+
+
+def test_page_refuses_a_circle_above_the_form(client: Client, owner: User, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        make_group("Inner", members=["Outer"])
+    client.force_login(owner)
+    given = {"name": "Outer", "config-members": "Inner", "config-rule": "worst", "config-quorum": "1"}
+    times = {"interval_seconds": 60, "timeout_seconds": 10, "retries": 1, "retry_interval_seconds": 5}
+
+    page = client.get(reverse("checks:create", args=["acme"]) + "?kind=group")
+    names = {name: value for name, value in page.context["form"].initial.items() if value is not None}
+    answer = client.post(reverse("checks:create", args=["acme"]) + "?kind=group", {**names, **times, **given})
+
+    assert answer.status_code == 422
+    assert "go round in a circle" in answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_members_that_flip_at_once_leave_the_group_right(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        checks = [make_check(f"Check {number}", state=State.UP, tags=["web"]) for number in range(4)]
+        group = make_group(tag="web")
+    left = iter(checks)
+
+    def go_down() -> None:
+        check = next(left)
+        with tenant_scope(acme.id):
+            change_state(check.id, now_as(State.DOWN))
+        deliver_pending()
+
+    at_once(go_down, workers=4)
+    deliver_pending()
+
+    with tenant_scope(acme.id):
+        assert state(group) == "down"
+        assert Flip.objects.filter(watched=group, after=State.DOWN).count() == 1
