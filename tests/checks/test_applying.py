@@ -1,6 +1,8 @@
 """Documents applied to real rows: over the API, and through the pages."""
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
-from apps.checks.models import Check, CheckState
+from apps.checks.models import Check, CheckState, Turn
 from apps.core.documents import read_document
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
@@ -218,6 +220,38 @@ def test_import_creates_once_and_reports(program: Program, acme: Tenant) -> None
         "is_whole": True,
     }
     assert names(acme) == ["Shop"]
+
+
+def test_databases_larger_than_documents_are_read(program: Program, acme: Tenant) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(
+            """
+            CREATE TABLE monitor (id INTEGER, name TEXT, type TEXT, url TEXT, active BOOLEAN);
+            CREATE TABLE tag (id INTEGER, name TEXT); CREATE TABLE monitor_tag (monitor_id INTEGER, tag_id INTEGER, value TEXT);
+            CREATE TABLE heartbeat (msg TEXT);
+            INSERT INTO monitor VALUES (1, 'Shop', 'http', 'https://shop.example/', 1);
+            """
+        )
+        database.execute("INSERT INTO heartbeat VALUES (?)", ["x" * 5_000_000])
+        raw = database.serialize()
+
+    status, said = program.post("import/uptime_kuma", raw)
+
+    assert (status, said["counts"]["create"], names(acme)) == (200, 1, ["Shop"])
+    assert program.post("import/uptime_kuma", raw + bytes(33_554_432))[0] == 400
+
+
+def test_imported_heartbeats_wait_for_their_jobs(program: Program, acme: Tenant) -> None:
+    export = {"checks": [{"name": "Backup", "slug": "backup", "timeout": 3_600, "grace": 600, "status": "paused"}]}
+
+    status, said = program.post("import/healthchecks", json.dumps(export).encode())
+
+    assert (status, said["counts"]["create"]) == (200, 1)
+    with tenant_scope(acme.id):
+        check = Check.objects.get(key="hc-backup")
+        assert (config_of(check).period_seconds, config_of(check).grace_seconds) == (3_600, 600)
+        assert check.checkstate.state == State.PAUSED
+        assert not Turn.objects.exists()
 
 
 def test_import_of_an_unknown_source_and_of_nonsense(program: Program) -> None:

@@ -4,10 +4,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from apps.checks.domain.applying import Action, Change, make_plan
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.configuration import (
+    CHECK_FIELDS,
     DocumentErrors,
     Standing,
     configuration_document,
@@ -15,6 +18,7 @@ from apps.checks.domain.configuration import (
     with_keys,
 )
 from apps.checks.types.http import HttpConfig
+from apps.checks.types.registry import CHECK_TYPES
 
 REGIONS = {"main": 1, "eu": 2}
 URL = "https://shop.example/health"
@@ -198,3 +202,36 @@ def test_keys_are_made_of_names_and_stay_distinct() -> None:
     names = [("Shop", ""), ("Shop!", ""), ("Other", "shop-2"), ("Ünïcode", ""), ("日本", "")]
 
     assert with_keys(names) == ["shop", "shop-3", "shop-2", "unicode", "check"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.dictionaries(st.sampled_from(sorted(CHECK_FIELDS)), JSON)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.one_of(
+        JSON,
+        FIELDS.map(lambda fields: document(entry(**fields))),
+        JSON.map(lambda config: document(entry(config=config))),
+        st.tuples(st.sampled_from(list(CHECK_TYPES.kinds())), JSON).map(
+            lambda pair: document(entry(kind=pair[0], config={"url": pair[1], "host": pair[1], "port": pair[1]}))
+        ),
+    )
+)
+def test_nonsense_is_refused_by_name_and_never_breaks(wanted: Any) -> None:
+    try:
+        plan(wanted)
+    except DocumentErrors as error:
+        texts = [text for texts in error.errors.values() for text in texts]
+        paths = list(error.errors)
+    else:
+        texts = paths = ["fine"]
+
+    assert texts
+    assert all(texts)
+    assert all(isinstance(path, str) for path in paths)

@@ -32,7 +32,7 @@ DRESS = """([theme, contrast]) => {
   }
 }"""
 # Forms whose errors are looked at too; sent as they come, with a name or an address missing.
-FORMS = ("check-new", "channel-new", "rule-new", "tenant-new", "sign-up", "onboarding")
+FORMS = ("check-new", "moving-import", "channel-new", "rule-new", "tenant-new", "sign-up", "onboarding")
 
 
 def faults(visitor: Visitor, name: str) -> list[str]:

@@ -162,7 +162,7 @@ def _read_entry(
     _refuse_unknown(value, CHECK_FIELDS, path, own)
     name, kind, config = value.get("name"), value.get("kind"), value.get("config", {})
     _check_field("name", name, f"{path}.name", own)
-    if kind not in CHECK_TYPES:
+    if not isinstance(kind, str) or kind not in CHECK_TYPES:
         own[f"{path}.kind"] = [_("Give one of: %(kinds)s.") % {"kinds": ", ".join(CHECK_TYPES.kinds())}]
     if not isinstance(config, Mapping):
         own[f"{path}.config"] = [_("Give a mapping of settings.")]
@@ -170,7 +170,7 @@ def _read_entry(
     if not isinstance(key, str) or not KEY.fullmatch(key):
         own[f"{path}.key"] = [_("Give a key of lower-case letters, digits, dashes and underscores.")]
     paused = value.get("paused")
-    if paused not in (None, True, False):
+    if paused is not None and not isinstance(paused, bool):
         own[f"{path}.paused"] = [_("Give true or false.")]
     timing = _read_timing(value, path, own, regions)
     tags = _read_tags(value.get("tags", []), extra_tags, f"{path}.tags", own)
