@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from apps.checks.enums import Verdict
 from apps.checks.types.udp import UdpConfig
+from apps.core.kinds import ConfigErrors, parse_config
 from tests.checks.types.asking import ask
 from tests.peers.talker import answering
 
@@ -75,6 +76,14 @@ async def test_private_address_is_refused() -> None:
     outcome = await ask("udp", host="127.0.0.1", port=9, payload="x", allow_private=False)
 
     assert (outcome.error_code, outcome.error_values["reason"]) == ("address_forbidden", "loopback")
+
+
+@pytest.mark.parametrize("payload", ["\\q", "end\\", "\\x1"])
+def test_unknown_escape_is_refused(payload: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(UdpConfig, {"host": "a.example", "port": 1, "payload": payload})
+
+    assert list(caught.value.errors) == ["payload"]
 
 
 def test_expected_answer_needs_one() -> None:
