@@ -44,6 +44,9 @@ IS_HTTPS = PUBLIC_URL.startswith("https://")
 ALLOW_PRIVATE_TARGETS = env.flag("ALLOW_PRIVATE_TARGETS", default=True)
 # How long results are kept.
 RESULT_RETENTION_DAYS = env.integer("RESULT_RETENTION_DAYS", 400, low=2, high=4_000)
+# Browser journeys run in a Chromium of the prober's machine, which needs Chromium, the packages of requirements/browser.txt
+# and about 500 MB of memory.
+BROWSER_CHECKS = env.flag("BROWSER_CHECKS", default=False)
 # The code of the region that this installation's own probers are in.
 PROBE_REGION = env.text("PROBE_REGION", "main")
 # Addresses that answer whenever that region's network is well (URLs or host names); when more than half of them fail,

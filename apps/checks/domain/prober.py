@@ -50,10 +50,13 @@ T = TypeVar("T")
 class Prober:
     """One prober of one worker process. ``stop`` ends it within a beat; what is under way is given back."""
 
-    def __init__(self, work: ProberWork, stop: Event, *, controls: Sequence[str] = ()) -> None:
+    def __init__(
+        self, work: ProberWork, stop: Event, *, controls: Sequence[str] = (), has_browser: bool = False
+    ) -> None:
         self._work = work
         self._stop = stop
         self._control_targets = controls
+        self._has_browser = has_browser
         self._held: dict[UUID, ClaimedTurn] = {}
         self._held_since: dict[UUID, float] = {}
         self._results: list[NewResult] = []
@@ -69,7 +72,7 @@ class Prober:
     async def run(self) -> None:
         """Probe until told to stop."""
         self._loop = asyncio.get_running_loop()
-        self._probes = ProbeLoop(self._on_outcome, max_in_flight=MAX_IN_FLIGHT)
+        self._probes = ProbeLoop(self._on_outcome, max_in_flight=MAX_IN_FLIGHT, has_browser=self._has_browser)
         self._controls = Controls(self._control_targets, self._probes.probe_once)
         try:
             while not self._stop.is_set():
@@ -269,6 +272,6 @@ def _not_measured(result: NewResult) -> NewResult:
     return replace(result, verdict=Verdict.UNKNOWN, error_code="region_sick", error_values=None, details=None)
 
 
-def run_prober(work: ProberWork, stop: Event, *, controls: Sequence[str] = ()) -> None:
-    """Run a prober in this thread until ``stop`` is set."""
-    uvloop.run(Prober(work, stop, controls=controls).run())
+def run_prober(work: ProberWork, stop: Event, *, controls: Sequence[str] = (), has_browser: bool = False) -> None:
+    """Run a prober in this thread until ``stop`` is set; ``has_browser`` lets it run browser journeys."""
+    uvloop.run(Prober(work, stop, controls=controls, has_browser=has_browser).run())

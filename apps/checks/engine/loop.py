@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from apps.checks.engine.browser import LoopBrowser
 from apps.checks.engine.driver import CurlDriver
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.network import LoopNetwork
@@ -31,11 +32,17 @@ class ProbeLoop:
     """Runs probes on the running event loop. Everything is called from the loop's own thread.
 
     ``on_outcome(token, outcome, started_at)`` is called as each probe ends and must be quick. Beyond ``max_in_flight``
-    jobs wait in line; hanging targets hold their place only as long as their own timeout.
+    jobs wait in line; hanging targets hold their place only as long as their own timeout. With ``has_browser`` it runs
+    browser journeys too.
     """
 
     def __init__(
-        self, on_outcome: OnOutcome, *, max_in_flight: int = MAX_IN_FLIGHT, lookup: Lookup = system_lookup
+        self,
+        on_outcome: OnOutcome,
+        *,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        lookup: Lookup = system_lookup,
+        has_browser: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_outcome = on_outcome
@@ -43,6 +50,7 @@ class ProbeLoop:
         self._driver = CurlDriver()
         self._resolver = HostResolver(lookup)
         self._http = LoopTransport(self._driver, self._resolver)
+        self._browser = LoopBrowser() if has_browser else None
         self._waiting: deque[ProbeJob] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -66,6 +74,8 @@ class ProbeLoop:
         self._running.clear()
         self._driver.close()
         self._resolver.close()
+        if self._browser is not None:
+            self._browser.close()
 
     def _start(self, job: ProbeJob) -> None:
         task = self._loop.create_task(self._run(job))
@@ -90,6 +100,7 @@ class ProbeLoop:
             http=self._http,
             net=network,
             reads_certificate=job.reads_certificate,
+            browser=self._browser,
         )
         try:
             return await CHECK_TYPES.get(job.kind).probe(job.config, context)

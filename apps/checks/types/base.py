@@ -1,6 +1,6 @@
 """What every check type is: a typed configuration, a verb `probe`, a sample."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -9,6 +9,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import Verdict
+from apps.checks.types.journeys import Step
 from apps.checks.types.messages import Message
 from apps.core.http.curl import OutboundRequest, Reply
 from apps.core.http.urls import ParsedUrl
@@ -205,6 +206,29 @@ class HttpTransport(Protocol):
     ) -> Exchange: ...
 
 
+@dataclass(slots=True)
+class Walk:
+    """How far a browser came: milliseconds per finished step, the last page's status and address (without its query)."""
+
+    step_ms: list[float] = field(default_factory=list)
+    status_code: int | None = None
+    url: str = ""
+
+
+class Browser(Protocol):
+    """A browser whose every request passes the guard. Raises `ProbeFailure`; ``walk`` holds what was done until then."""
+
+    async def walk(
+        self,
+        steps: Sequence[Step],
+        secrets: Mapping[str, str],
+        *,
+        context: "ProbeContext",
+        verify_tls: bool,
+        walk: Walk,
+    ) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
     """What the engine gives a probe: its time, its rights, and the ways out."""
@@ -214,6 +238,7 @@ class ProbeContext:
     http: HttpTransport
     net: Network
     reads_certificate: bool = True
+    browser: Browser | None = None  # None where this installation runs none
 
 
 class CheckType(Protocol):
