@@ -72,12 +72,13 @@ def judge_regions(views: Iterable[RegionView], *, confirmations: int) -> Judgeme
     """Return the state that at least ``confirmations`` of the able regions confirm.
 
     Fewer able regions than that must all agree. A state begins when the last region needed for it began to say so. Without
-    any opinion of an able region it is `State.UNKNOWN`, since the moment the newest of them lost sight.
+    any opinion of an able region it is `State.UNKNOWN`, since the last of them lost sight.
     """
+    views = list(views)
     able = [view for view in views if view.is_able]
     known = [view for view in able if view.opinion is not None]
     if not known:
-        moments = [view.since_at for view in able if view.since_at]
+        moments = [view.since_at for view in views if view.since_at]
         return Judgement(State.UNKNOWN, max(moments, default=None), (), 0)
     needed = max(1, min(confirmations, len(able)))
     failing = [view for view in known if view.opinion == Verdict.FAILURE]

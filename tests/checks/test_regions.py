@@ -1,0 +1,63 @@
+"""Regions: who may be chosen, who has fallen silent."""
+
+from datetime import timedelta
+
+import pytest
+
+from apps.checks.domain.regions import lose_sight_of_silent_regions, mark_seen, mark_sick, mark_well, shared_regions
+from apps.checks.enums import State
+from apps.checks.models import MAIN_REGION, CheckState, Flip, Region, SickSpell, Turn
+from apps.core import clock
+from apps.tenants.models import Tenant
+from tests.factories.checks import make_check
+
+pytestmark = pytest.mark.django_db
+
+
+def test_only_regions_with_a_living_prober_are_offered(in_acme: Tenant) -> None:
+    Region.objects.filter(code="eu").update(seen_at=clock.now())
+    Region.objects.filter(code="us").update(seen_at=clock.now() - timedelta(hours=1))
+
+    assert [region.code for region in shared_regions()] == ["main", "eu"]
+
+
+def test_where_nobody_looks_nothing_is_known_since_the_last_sign(in_acme: Tenant) -> None:
+    silent_since = clock.now() - timedelta(minutes=10)
+    check = make_check(state=State.UP, due_at=silent_since - timedelta(minutes=5))
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=silent_since)
+
+    assert lose_sight_of_silent_regions() == 1
+    assert lose_sight_of_silent_regions() == 0
+
+    assert CheckState.objects.get().state == State.UNKNOWN
+    assert [(flip.after, flip.at) for flip in Flip.objects.all()] == [("unknown", silent_since)]
+    assert Turn.objects.get(watched=check).opinion is None
+
+
+def test_living_region_keeps_its_say(in_acme: Tenant) -> None:
+    make_check(state=State.UP)
+    mark_seen(MAIN_REGION)
+
+    assert lose_sight_of_silent_regions() == 0
+    assert CheckState.objects.get().state == State.UP
+
+
+def test_paused_check_of_a_silent_region_stays_paused(in_acme: Tenant) -> None:
+    make_check(state=State.PAUSED)
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=clock.now() - timedelta(hours=1))
+
+    assert lose_sight_of_silent_regions() == 0
+    assert CheckState.objects.get().state == State.PAUSED
+
+
+def test_sick_spell_begins_and_ends_once(in_acme: Tenant) -> None:
+    for _ in range(2):
+        mark_sick(MAIN_REGION, ["https://a: timeout"])
+    began = Region.objects.get(id=MAIN_REGION).sick_since_at
+    for _ in range(2):
+        mark_well(MAIN_REGION)
+
+    spell = SickSpell.objects.get()
+    assert (spell.began_at, spell.failed_controls) == (began, ["https://a: timeout"])
+    assert spell.ended_at is not None
+    assert Region.objects.get(id=MAIN_REGION).sick_since_at is None
