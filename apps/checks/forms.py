@@ -1,12 +1,14 @@
 """What people may say of a check, validated; nothing is written here."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.domain.bulk import BulkAction
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.regions import regions_to_choose
 from apps.checks.domain.tags import clean_tags
@@ -22,6 +24,58 @@ INTERVALS = (10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 21_600, 86_400)
 def parse_tags(text: str) -> list[str]:
     """Return the distinct tags of a comma-separated text, in their order."""
     return clean_tags(text.split(","))
+
+
+class RenameForm(forms.Form):
+    """A new name, asked for in the list."""
+
+    name = forms.CharField(label=_("Name"), max_length=150)
+
+
+class FilterForm(forms.Form):
+    """What the list is narrowed to; what is no state or tag finds nothing."""
+
+    text = forms.CharField(required=False)
+    state = forms.CharField(required=False)
+    tag = forms.CharField(required=False)
+
+    def wanted(self) -> dict[str, str]:
+        """Return the filters; text that cannot be in the database filters nothing."""
+        self.is_valid()
+        return {name: self.cleaned_data.get(name, "") for name in self.fields if name in FilterForm.base_fields}
+
+
+class IdsField(forms.MultipleChoiceField):
+    """Ids of rows, as many as there are; which of them exist is for the query to find out."""
+
+    def validate(self, value: list[str]) -> None:
+        try:
+            [UUID(each) for each in value]
+        except ValueError:
+            raise ValidationError(_("This is no id of a check.")) from None
+
+    def clean(self, value: Any) -> list[UUID]:
+        return [UUID(each) for each in super().clean(value)]
+
+
+class BulkForm(FilterForm):
+    """One action on the chosen checks, or on all that the list is narrowed to."""
+
+    action = forms.ChoiceField(choices=BulkAction.choices)
+    ids = IdsField(required=False)
+    everything = forms.BooleanField(required=False)
+    tags = forms.CharField(required=False, max_length=1_000)
+
+    def clean_tags(self) -> list[str]:
+        return parse_tags(self.cleaned_data["tags"])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not cleaned.get("ids") and not cleaned.get("everything"):
+            raise ValidationError(_("Choose at least one check."))
+        if cleaned.get("action") in (BulkAction.TAG, BulkAction.UNTAG) and cleaned.get("tags") == []:
+            raise ValidationError(_("Write a tag first."))
+        return cleaned
 
 
 class FieldGroup:

@@ -13,6 +13,7 @@ one = [
     path("chart/", views.chart, name="chart"),
     path("pause/", views.pause, name="pause"),
     path("resume/", views.resume, name="resume"),
+    path("rename/", views.rename, name="rename"),
     path("run/", views.run_now, name="run_now"),
     path("approve-baseline/", views_drift.approve, name="approve_baseline"),
     path("dependencies/", views_dependencies.edit, name="dependencies"),
@@ -20,6 +21,7 @@ one = [
 ]
 all_checks: list[URLPattern | URLResolver] = [
     path("", views.check_list, name="list"),
+    path("bulk/", views.bulk, name="bulk"),
     path("new/", views.create, name="create"),
     path("export/", moving.export, name="export"),
     path("import/", moving.sources, name="import_sources"),

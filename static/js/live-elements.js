@@ -4,7 +4,8 @@ const RETRY_MS = 300;
 const LONGEST_PAUSE_MS = 30000;
 const MANY = 500;
 const TYPING = "input, textarea, select, [contenteditable]";
-const OPEN = "details[data-menu][open], dialog[open], [data-live-hold]";
+// What is open, or under way: an answer would find the place gone that it is for.
+const OPEN = "details[data-menu][open], dialog[open], [data-live-hold], .htmx-request";
 
 /** Elements are remembered by name, since a fetch may replace them. */
 const nameOf = (element) => element.id || element.dataset.live;
@@ -44,10 +45,15 @@ export function liveElements({ jitter, rest }) {
     timer = window.setTimeout(refresh, delay);
   }
 
+  /** True while somebody has hands on it. */
+  function isHeld(element) {
+    const isTyping = element.contains(document.activeElement) && document.activeElement.matches(TYPING);
+    return isTyping || element.querySelector(OPEN) !== null;
+  }
+
   /** Milliseconds until the element may be fetched; 0 for now. */
   function pause(element) {
-    const isTyping = element.contains(document.activeElement) && document.activeElement.matches(TYPING);
-    if (sentAt.has(element) || isTyping || element.querySelector(OPEN)) {
+    if (sentAt.has(element) || isHeld(element)) {
       return RETRY_MS;
     }
     return Math.max((restsUntil.get(nameOf(element)) ?? 0) - performance.now(), 0);
@@ -88,6 +94,15 @@ export function liveElements({ jitter, rest }) {
     }
   }
 
+  // Somebody may have begun while the answer was on its way: it is thrown away, and asked for again afterwards.
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const element = detail.requestConfig.elt;
+    if (element.dataset.live && detail.requestConfig.triggeringEvent?.type === "live" && isHeld(element)) {
+      detail.shouldSwap = false;
+      waiting.add(nameOf(element));
+      plan(RETRY_MS);
+    }
+  });
   // The event of an element that its own answer replaced is told to a parent, hence requestConfig.
   document.addEventListener("htmx:beforeSend", ({ detail }) => sentAt.set(detail.requestConfig.elt, performance.now()));
   document.addEventListener("htmx:afterRequest", ({ detail }) => {

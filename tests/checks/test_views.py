@@ -1,10 +1,13 @@
 """Pages of checks."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.checks.domain.queries import line_span, sparklines
 from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State, Verdict
@@ -12,6 +15,7 @@ from apps.checks.forms import CheckForm
 from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.registry import CHECK_TYPES
+from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
@@ -237,3 +241,151 @@ def test_strangers_check_is_not_there(signed_in: Client, acme: Tenant, globex: T
     in_theirs = signed_in.get(reverse("checks:detail", args=[globex.slug, check.id]))
 
     assert (in_mine.status_code, in_theirs.status_code) == (404, 404)
+
+
+def by_htmx(client: Client, address: str, data: dict[str, str] | None = None) -> str:
+    response = client.post(address, data or {}, headers={"HX-Request": "true"})
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_row_of_the_list_is_paused_and_renamed_in_place(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check("Shop", state=State.UP)
+    pause, rename = (reverse(f"checks:{name}", args=[acme.slug, check.id]) for name in ("pause", "rename"))
+
+    paused = by_htmx(signed_in, pause)
+    asked = signed_in.get(rename).content.decode()
+    refused = by_htmx(signed_in, rename, {"name": " "})
+    renamed = by_htmx(signed_in, rename, {"name": "Webshop"})
+
+    assert paused.startswith(f'<tr id="check-{check.id}">')
+    assert "state-paused" in paused
+    assert ('name="name"' in asked, 'aria-invalid="true"' in refused) == (True, True)
+    assert ">Webshop</a>" in renamed
+    with tenant_scope(acme.id):
+        check.refresh_from_db()
+        assert (check.name, check.version) == ("Webshop", 1)
+
+
+def bulk(client: Client, tenant: Tenant, **data: object) -> str:
+    response = client.post(reverse("checks:bulk", args=[tenant.slug]), data, follow=True)
+    assert response.status_code == 200
+    return " ".join(str(message) for message in response.context["messages"])
+
+
+def states(tenant: Tenant) -> dict[str, str]:
+    with tenant_scope(tenant.id):
+        return dict(CheckState.objects.order_by("watched__name").values_list("watched__name", "state"))
+
+
+def test_many_are_paused_and_resumed_at_once(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        alpha, beta = (make_check(name, state=State.UP) for name in ("Alpha", "Beta"))
+        make_check("Gamma", state=State.PAUSED)
+
+    said = bulk(signed_in, acme, action="pause", ids=[str(alpha.id), str(beta.id)])
+
+    assert said == "Pause: 2 checks changed."
+    assert states(acme) == {"Alpha": "paused", "Beta": "paused", "Gamma": "paused"}
+    with tenant_scope(acme.id):
+        assert set(Turn.objects.filter(watched_id__in=[alpha.id, beta.id]).values_list("claimable_at")) == {(None,)}
+        assert Flip.objects.count() == 2
+    assert bulk(signed_in, acme, action="resume", everything="on", text="eta") == "Resume: one check changed."
+    assert states(acme) == {"Alpha": "paused", "Beta": "unknown", "Gamma": "paused"}
+    with tenant_scope(acme.id):
+        assert Turn.objects.get(watched=beta).claimable_at is not None
+
+
+def test_many_are_tagged_and_deleted_at_once(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        alpha, beta = make_check("Alpha", tags=["eu"]), make_check("Beta")
+        full = make_check("Full", tags=[f"t{number}" for number in range(20)])
+
+    assert bulk(signed_in, acme, action="tag", ids=[str(alpha.id), str(beta.id)], tags="EU, web") == (
+        "Add tag: 2 checks changed."
+    )
+    assert bulk(signed_in, acme, action="untag", everything="on", tags="eu") == "Remove tag: 2 checks changed."
+    assert bulk(signed_in, acme, action="tag", everything="on", tags="more") == "At most 20 tags."
+    with tenant_scope(acme.id):
+        assert dict(Check.objects.exclude(id=full.id).values_list("name", "tags")) == {
+            "Alpha": ["web"],
+            "Beta": ["web"],
+        }
+    assert bulk(signed_in, acme, action="delete", ids=[str(alpha.id)]) == "Delete: one check changed."
+    assert list(states(acme)) == ["Beta", "Full"]
+
+
+@pytest.mark.parametrize(
+    ("data", "refusal"),
+    [
+        ({"action": "pause"}, "Choose at least one check."),
+        (
+            {"action": "explode", "everything": "on"},
+            "Select a valid choice. explode is not one of the available choices.",
+        ),
+        ({"action": "pause", "ids": "1"}, "This is no id of a check. Choose at least one check."),
+        ({"action": "tag", "everything": "on", "tags": " , "}, "Write a tag first."),
+    ],
+)
+def test_bulk_action_that_makes_no_sense_changes_nothing(
+    signed_in: Client, acme: Tenant, data: dict[str, str], refusal: str
+) -> None:
+    with tenant_scope(acme.id):
+        make_check("Alpha", state=State.UP, tags=["eu"])
+
+    assert bulk(signed_in, acme, **data) == refusal
+    assert states(acme) == {"Alpha": "up"}
+
+
+def test_bulk_action_reaches_no_other_tenant_and_needs_the_right(
+    signed_in: Client, client: Client, acme: Tenant, globex: Tenant
+) -> None:
+    with tenant_scope(globex.id):
+        theirs = make_check("Theirs", state=State.UP)
+
+    assert bulk(signed_in, acme, action="delete", ids=[str(theirs.id)]) == "Delete: 0 checks changed."
+    assert bulk(signed_in, acme, action="pause", everything="on") == "Pause: 0 checks changed."
+    assert states(globex) == {"Theirs": "up"}
+    client.force_login(make_member(acme, "vera@acme.example", Role.VIEWER))
+    for name in ("bulk", "rename"):
+        arguments = [acme.slug, theirs.id] if name == "rename" else [acme.slug]
+        assert client.post(reverse(f"checks:{name}", args=arguments), {"action": "pause"}).status_code == 403
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_bulk_action_asks_a_fixed_number_of_queries(
+    signed_in: Client, acme: Tenant, rows: int, django_assert_num_queries: object
+) -> None:
+    with tenant_scope(acme.id):
+        for number in range(rows):
+            make_check(f"Check {number}", state=State.UP)
+    data = {"action": "pause", "everything": "on"}
+
+    with django_assert_num_queries(18):
+        signed_in.post(reverse("checks:bulk", args=[acme.slug]), data)
+
+
+@pytest.mark.parametrize(
+    ("age", "interval", "points", "step"),
+    [
+        (timedelta(seconds=40), 10, 6, 10),
+        (timedelta(minutes=20), 10, 30, 40),
+        (timedelta(days=3), 60, 30, 120),
+        (timedelta(days=3), 300, 12, 300),
+        (timedelta(days=3), 3_600, 12, 3_600),
+    ],
+)
+def test_small_line_spans_the_age_and_no_point_is_narrower_than_the_interval(
+    acme: Tenant, age: timedelta, interval: int, points: int, step: int
+) -> None:
+    now = clock.now()
+    with tenant_scope(acme.id):
+        check = make_check(interval_seconds=interval)
+        check.created_at = now - age
+
+        since, width = line_span(check, now=now)
+        (line,) = sparklines([check]).values()
+
+    assert ((now - since) / width, width) == (points, timedelta(seconds=step))
+    assert abs(len(line) - points) <= 1

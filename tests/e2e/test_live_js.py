@@ -330,6 +330,26 @@ async def test_nobody_is_disturbed_while_typing(page: Page, site: Site):
     assert site.fetches["form"] == 1
 
 
+async def test_answer_that_comes_while_somebody_types_is_thrown_away_and_fetched_again(page: Page, site: Site):
+    await visit(page, site)
+    site.delay = 1.0
+    await page.evaluate("document.getElementById('form').children[0].isMine = true")
+
+    await say("check:7")
+    async with asyncio.timeout(10):
+        while site.fetches["form"] == 0:
+            await asyncio.sleep(0.05)
+    await page.focus("#field")
+    await asyncio.sleep(2)
+
+    assert await page.evaluate("document.getElementById('field').isMine") is True
+    site.delay = 0.0
+    await page.evaluate("document.activeElement.blur()")
+    await settle(site)
+    assert site.fetches["form"] == 2
+    assert await page.evaluate("document.getElementById('field').isMine") is None
+
+
 async def test_refused_visitor_is_offline_and_does_not_poll(page: Page, site: Site):
     await page.clock.install()
     await page.goto(f"http://127.0.0.1:{site.port}/nowhere")

@@ -1,12 +1,14 @@
 """Named reads of checks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Func, IntegerField, Q, QuerySet, TextField, Value, When
 
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Check, CheckState, Flip, Result
@@ -25,8 +27,10 @@ URGENCY = (
 
 
 def find_checks(*, text: str = "", state: str = "", tag: str = "") -> QuerySet[Check]:
-    """Return the tenant's checks with their states, the worst first; ``text`` is found in names and targets."""
-    found: QuerySet[Check] = Check.objects.select_related("checkstate").prefetch_related("turns")
+    """Return the tenant's checks with their states, the worst first; ``text`` is found in names and targets. Their
+    settings are not read with them."""
+    checks = Check.objects.select_related("checkstate").prefetch_related("turns")
+    found: QuerySet[Check] = checks.defer("config", "secrets")
     if text:
         found = found.filter(Q(name__icontains=text) | Q(target__icontains=text))
     if state:
@@ -47,7 +51,8 @@ def count_by_state() -> dict[str, int]:
 
 def all_tags() -> list[str]:
     """Return the tenant's tags, sorted."""
-    return sorted({tag for tags in Check.objects.exclude(tags=[]).values_list("tags", flat=True) for tag in tags})
+    tags = Check.objects.annotate(tag=Func("tags", function="unnest", output_field=TextField()))
+    return sorted(tags.order_by().values_list("tag", flat=True).distinct())
 
 
 def latest_results(check_id: UUID, limit: int = 20) -> list[Result]:
@@ -126,18 +131,41 @@ def availability(check_id: UUID, *, since: datetime) -> Availability:
         return Availability(*cursor.fetchone())
 
 
-def sparklines(check_ids: list[UUID], *, minutes: int = 60, points: int = 30) -> dict[UUID, list[float | None]]:
-    """Return the average latency of each check over the last ``minutes`` in ``points`` bins, None where nothing was measured."""
-    step = timedelta(minutes=minutes) / points
-    since = clock.now() - timedelta(minutes=minutes)
-    lines: dict[UUID, list[float | None]] = {check_id: [None] * points for check_id in check_ids}
+# A line spans the check's age, but so many results at least, and an hour (or as many results) at most.
+LINE_POINTS, LINE_LEAST, LINE_MOST = 30, 6, 12
+LINE_SPAN = timedelta(hours=1)
+LINES = """
+SELECT wanted.check_id, floor(extract(epoch FROM result.due_at - wanted.since_at) / wanted.step)::int AS place,
+       avg(result.total_ms)
+FROM unnest(%s::uuid[], %s::timestamptz[], %s::float8[]) AS wanted (check_id, since_at, step)
+JOIN checks_result AS result ON result.check_id = wanted.check_id AND result.due_at >= wanted.since_at
+WHERE result.due_at >= %s
+GROUP BY wanted.check_id, place
+"""
+
+
+def line_span(check: Check, *, now: datetime) -> tuple[datetime, timedelta]:
+    """Return since when a check's small line runs and how wide a point of it is: no narrower than the interval, so that
+    each holds a result."""
+    interval = timedelta(seconds=check.interval_seconds)
+    span = min(max(now - check.created_at, LINE_LEAST * interval), max(LINE_SPAN, LINE_MOST * interval))
+    return now - span, max(span / LINE_POINTS, interval)
+
+
+def sparklines(checks: Iterable[Check]) -> dict[UUID, list[float | None]]:
+    """Return each check's average latencies lately, oldest first, None where nothing was measured."""
+    now = clock.now()
+    spans = {check.id: line_span(check, now=now) for check in checks}
+    lines: dict[UUID, list[float | None]] = {
+        check_id: [None] * ceil((now - since) / step) for check_id, (since, step) in spans.items()
+    }
+    if not spans:
+        return lines
+    starts, steps = zip(*spans.values(), strict=True)
+    widths = [step.total_seconds() for step in steps]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT check_id, floor(extract(epoch FROM due_at - %s) / %s)::int AS bin, avg(total_ms) FROM checks_result"
-            " WHERE check_id = ANY(%s) AND due_at >= %s GROUP BY check_id, bin",
-            [since, step.total_seconds(), check_ids, since],
-        )
+        cursor.execute(LINES, [list(spans), list(starts), widths, min(starts)])
         for check_id, place, average in cursor.fetchall():
-            if 0 <= place < points:
+            if 0 <= place < len(lines[check_id]):
                 lines[check_id][place] = average
     return lines
