@@ -4,8 +4,10 @@ import json
 import socket
 from typing import Any
 
+import hypothesis
 import pytest
 from django.utils.translation import override
+from hypothesis import strategies as st
 
 from apps.checks.engine.job import ProbeJob
 from apps.checks.enums import Verdict
@@ -13,6 +15,7 @@ from apps.checks.types.base import Outcome
 from apps.checks.types.explaining import explain
 from apps.checks.types.hiding import without_secrets
 from apps.checks.types.multistep import MultistepCheck, MultistepConfig
+from apps.checks.types.steps import FIELDS
 from apps.core.kinds import ConfigErrors, parse_config, public_config
 from tests.checks.engine.probing import probe_all
 from tests.peers.web import answer, serving
@@ -245,3 +248,27 @@ def test_target_is_the_first_address_without_its_query() -> None:
     config = MultistepConfig(steps=[{"url": "https://x.example/{{id}}?key={{key}}"}])
 
     assert MultistepCheck().target(config) == "https://x.example/{{id}}"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELD = JSON | st.sampled_from(
+    ["{{", "{{a}}/x", "json: $", "regex: (", ["[STATUS] == 200", 5], {"a": "json: $.a"}, {"A": "b"}]
+)
+
+
+@hypothesis.settings(max_examples=300, deadline=None, derandomize=True)
+@hypothesis.given(step=st.dictionaries(st.sampled_from([*FIELDS, "other"]), FIELD, max_size=6), has_url=st.booleans())
+def test_any_step_is_taken_or_refused(step: dict[str, Any], has_url: bool) -> None:
+    given = {**step, "url": "https://x.example/"} if has_url else step
+
+    try:
+        config = parse_config(MultistepConfig, {"steps": [given]})
+    except ConfigErrors:
+        return
+
+    assert len(config.plan) == 1
+    assert MultistepCheck().target(config).startswith(("https://", "{{"))
