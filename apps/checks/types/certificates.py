@@ -1,6 +1,7 @@
 """What a chain of certificates says, in plain values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -14,43 +15,64 @@ MAX_NAMES = 20
 MAX_CHAIN = 6
 MAX_TEXT = 200
 MAX_NAME = 100
+# All that the library raises on certificates that are torn, forged or ahead of it.
+PARSE_ERRORS = (
+    ValueError,
+    OverflowError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class UnreadableCertificate(ValueError):
     """The server sent something that is no certificate."""
 
 
-def read_chain(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
-    """Return the certificates as they were sent, the server's own first; raises `UnreadableCertificate`."""
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Name what goes wrong on the way: a certificate's parts are parsed when they are looked at, not before."""
     try:
+        yield
+    except PARSE_ERRORS as error:
+        raise UnreadableCertificate(printable(str(error), MAX_NAME)) from error
+
+
+def read_chain(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
+    """Return the certificates as they were sent, the server's own first.
+
+    This and the others here raise `UnreadableCertificate`.
+    """
+    with _reading():
         return tuple(x509.load_der_x509_certificate(der) for der in ders[:MAX_CHAIN])
-    except ValueError as error:
-        raise UnreadableCertificate(str(error)) from error
 
 
 def first_end(chain: Sequence[x509.Certificate]) -> datetime:
     """Return when the first certificate of ``chain`` ends. A root's own end is nothing that a server can mend."""
     own, *others = chain
-    inner = [issuer for issuer in others if issuer.issuer != issuer.subject]
-    return min(certificate.not_valid_after_utc for certificate in (own, *inner))
+    with _reading():
+        inner = [issuer for issuer in others if issuer.issuer != issuer.subject]
+        return min(certificate.not_valid_after_utc for certificate in (own, *inner))
 
 
 def facts_of(chain: Sequence[x509.Certificate]) -> Mapping[str, Any]:
     """Return what a screen shows of a chain."""
     own = chain[0]
-    return {
-        "subject": _name(own.subject),
-        "issuer": _name(own.issuer),
-        "names": _names(own),
-        "not_before": own.not_valid_before_utc.isoformat(),
-        "not_after": own.not_valid_after_utc.isoformat(),
-        "serial": f"{own.serial_number:x}",
-        "sha256": fingerprint(own),
-        "key": _key(own),
-        "chain": [
-            f"{_name(certificate.subject)} ({certificate.not_valid_after_utc:%Y-%m-%d})" for certificate in chain[1:]
-        ],
-    }
+    with _reading():
+        return {
+            "subject": _name(own.subject),
+            "issuer": _name(own.issuer),
+            "names": _names(own),
+            "not_before": own.not_valid_before_utc.isoformat(),
+            "not_after": own.not_valid_after_utc.isoformat(),
+            "serial": f"{own.serial_number:x}",
+            "sha256": fingerprint(own),
+            "key": _key(own),
+            "chain": [
+                f"{_name(certificate.subject)} ({certificate.not_valid_after_utc:%Y-%m-%d})"
+                for certificate in chain[1:]
+            ],
+        }
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -60,20 +82,18 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 def issuer_text(certificate: x509.Certificate) -> str:
     """Return the issuer as one line."""
-    return _name(certificate.issuer)
+    with _reading():
+        return _name(certificate.issuer)
 
 
 def _name(name: x509.Name) -> str:
-    try:
-        return printable(name.rfc4514_string(), MAX_TEXT)
-    except ValueError:  # a value that its own type forbids
-        return ""
+    return printable(name.rfc4514_string(), MAX_TEXT)
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except x509.ExtensionNotFound:
         return []
     names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
     return [printable(name, MAX_NAME) for name in names[:MAX_NAMES]]

@@ -12,6 +12,7 @@ from cryptography import x509
 
 from apps.checks.enums import Verdict
 from apps.checks.types.base import NO_VALUES, Outcome, Phases, ProbeContext, ProbeFailure
+from apps.checks.types.certificates import PARSE_ERRORS
 
 # The connections keep the deadline themselves and know what they were at; this is for what hangs beside them.
 GRACE_SECONDS = 0.25
@@ -103,5 +104,5 @@ def certificate_end(der: bytes) -> datetime | None:
     """Return when a certificate ends, or None where it cannot be read."""
     try:
         return x509.load_der_x509_certificate(der).not_valid_after_utc
-    except (ValueError, OverflowError):
+    except PARSE_ERRORS:
         return None

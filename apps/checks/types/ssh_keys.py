@@ -43,7 +43,7 @@ async def prove_host_key(stream: Stream, our_line: bytes, their_line: bytes, kin
     """
     try:
         return await _prove(stream, our_line, their_line, kinds)
-    except (BadPacket, struct.error, ValueError, UnsupportedAlgorithm) as error:
+    except (BadPacket, struct.error, ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
         raise ProbeFailure("wrong_protocol", {"answer": str(error)[:100]}) from error
 
 

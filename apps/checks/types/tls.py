@@ -162,17 +162,24 @@ class TlsCheck:
 
         async def talk(findings: Findings) -> None:
             try:
-                stream = await _secured(wanted, context, verify=wanted.verify_tls)
-            except ProbeFailure as failure:
-                if failure.code not in CERTIFICATE_FAULTS:
-                    raise
-                # A refused certificate ends the handshake before it can be read: look at it without judging.
-                _look(await _secured(wanted, context, verify=False), findings)
-                raise
-            chain = _look(stream, findings)
-            _judge(wanted, chain, stream.tls_version(), findings)
+                await _look_and_judge(wanted, context, findings)
+            except certificates.UnreadableCertificate as error:
+                raise ProbeFailure("tls_invalid", {"detail": str(error)}) from error
 
         return await run_probe(context, talk)
+
+
+async def _look_and_judge(wanted: TlsConfig, context: ProbeContext, findings: Findings) -> None:
+    try:
+        stream = await _secured(wanted, context, verify=wanted.verify_tls)
+    except ProbeFailure as failure:
+        if failure.code not in CERTIFICATE_FAULTS:
+            raise
+        # A refused certificate ends the handshake before it can be read: look at it without judging.
+        _look(await _secured(wanted, context, verify=False), findings)
+        raise
+    chain = _look(stream, findings)
+    _judge(wanted, chain, stream.tls_version(), findings)
 
 
 async def _secured(wanted: TlsConfig, context: ProbeContext, *, verify: bool) -> Stream:
@@ -201,10 +208,7 @@ async def _await_line(stream: Stream, expected: bytes) -> None:
 
 def _look(stream: Stream, findings: Findings) -> tuple[x509.Certificate, ...]:
     """Note what the certificate says."""
-    try:
-        chain = certificates.read_chain(stream.certificates())
-    except certificates.UnreadableCertificate as error:
-        raise ProbeFailure("tls_invalid", {"detail": str(error)[:200]}) from error
+    chain = certificates.read_chain(stream.certificates())
     if not chain:
         raise ProbeFailure("tls_invalid", {"detail": "no certificate"})
     left = certificates.first_end(chain) - clock.now()

@@ -12,7 +12,7 @@ import trustme
 
 from apps.checks.enums import Verdict
 from apps.checks.types import dns_exchange
-from apps.checks.types.base import Outcome
+from apps.checks.types.base import Outcome, ProbeFailure
 from apps.checks.types.dns import DnsConfig
 from apps.checks.types.dnssec import ROOT_ANCHORS, read_anchors
 from apps.core.kinds import ConfigErrors, parse_config
@@ -251,6 +251,25 @@ async def test_compression_loop_and_torn_message_are_malformed() -> None:
             outcome = await ask("dns", name="www.example", server="127.0.0.1", port=port)
 
         assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "dns_malformed")
+
+
+def test_message_torn_at_any_byte_is_malformed_and_nothing_else() -> None:
+    query = dns.message.make_query("www.example.", "A")
+    answer = dns.message.make_response(query)
+    for record_type, text in (("A", "192.0.2.1"), ("MX", "10 mail.example."), ("TXT", '"a" "b"'), ("SRV", "1 2 3 x.")):
+        answer.answer.append(dns.rrset.from_text("www.example.", 60, "IN", record_type, text))
+    wire = answer.to_wire()
+    codes = []
+
+    for at in range(2, len(wire)):
+        for value in (0x00, 0x3F, 0xC0, 0xFF):
+            try:
+                dns_exchange._read(wire[:at] + bytes([value]) + wire[at + 1 :], query)
+            except ProbeFailure as failure:
+                codes.append(failure.code)
+
+    assert set(codes) == {"dns_malformed"}
+    assert len(codes) > 50
 
 
 async def test_silent_refusing_and_endless_servers() -> None:
