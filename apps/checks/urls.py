@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.checks import moving, views, views_dependencies, views_drift
+from apps.checks import moving, views, views_dependencies, views_drift, views_heartbeats
 from apps.checks.probe_door import probe
 
 app_name = "checks"
@@ -17,6 +17,7 @@ one = [
     path("run/", views.run_now, name="run_now"),
     path("approve-baseline/", views_drift.approve, name="approve_baseline"),
     path("dependencies/", views_dependencies.edit, name="dependencies"),
+    path("pings/<int:number>/", views_heartbeats.ping_text, name="ping_text"),
     path("delete/", views.delete, name="delete"),
 ]
 all_checks: list[URLPattern | URLResolver] = [

@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from apps.checks.api.configuration import ApplyView, ExportView, ImportView
 from apps.checks.api.dependencies import DependenciesView
+from apps.checks.api.heartbeats import HeartbeatView, PingBodyView, PingsView
 from apps.checks.api.views import CheckViewSet
 
 router = SimpleRouter()
@@ -14,5 +15,8 @@ urlpatterns = [
     path("checks/apply/", ApplyView.as_view(), name="api-checks-apply"),
     path("checks/import/<str:source>/", ImportView.as_view(), name="api-checks-import"),
     path("checks/<uuid:check_id>/dependencies/", DependenciesView.as_view(), name="api-checks-dependencies"),
+    path("checks/<uuid:check_id>/heartbeat/", HeartbeatView.as_view(), name="api-checks-heartbeat"),
+    path("checks/<uuid:check_id>/pings/", PingsView.as_view(), name="api-checks-pings"),
+    path("checks/<uuid:check_id>/pings/<str:number>/body/", PingBodyView.as_view(), name="api-checks-ping-body"),
     *router.urls,
 ]

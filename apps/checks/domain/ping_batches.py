@@ -15,7 +15,7 @@ from apps.live.domain.publish import publish_many
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.02
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 16 * 1_048_576
 MAX_WAITING = 20_000

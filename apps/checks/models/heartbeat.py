@@ -96,6 +96,11 @@ class Ping(models.Model):
     def __str__(self) -> str:
         return f"ping {self.number} of {self.watched_id}"
 
+    @property
+    def text(self) -> str:
+        """Return the body as people read it; what is no UTF-8 is marked."""
+        return bytes(self.body or b"").decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
 
 class PingDoor(models.Model):
     """The ping doors' own sign of life: while it stands still, no report can be expected to have come in."""
