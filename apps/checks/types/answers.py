@@ -1,6 +1,7 @@
 """An HTTP answer as assertions look at it: decoded and parsed once, when the first of them asks."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +16,12 @@ CONDITION_PLACEHOLDERS = frozenset(
 
 
 class Answer:
-    """A reply that came, and how long it took with all that led to it."""
+    """A reply that came, how long it took with all that led to it, and when its domain ends (where that was asked)."""
 
-    def __init__(self, reply: Reply, elapsed_ms: float) -> None:
+    def __init__(self, reply: Reply, elapsed_ms: float, domain_ends_at: datetime | None = None) -> None:
         self.reply = reply
         self.elapsed_ms = elapsed_ms
+        self.domain_ends_at = domain_ends_at
 
     @cached_property
     def text(self) -> str:
@@ -61,8 +63,7 @@ class Answer:
     @property
     def certificate_ms(self) -> int | None:
         """How long the certificate has left; None where there is none."""
-        ends_at = self.reply.cert_expires_at
-        return int((ends_at - clock.now()).total_seconds() * 1_000) if ends_at is not None else None
+        return _ms_until(self.reply.cert_expires_at)
 
     @cached_property
     def seen(self) -> Seen:
@@ -73,6 +74,7 @@ class Answer:
             "IP": self.reply.remote_ip,
             "CONNECTED": "true",
             "CERTIFICATE_EXPIRATION": str(self.certificate_ms or 0),
+            "DOMAIN_EXPIRATION": str(_ms_until(self.domain_ends_at) or 0),
         }
         return Seen(values=values, body=self.text, document=self._document_for_conditions, headers=self.headers)
 
@@ -81,6 +83,10 @@ class Answer:
             return self.document
         except BadJson as error:
             raise LookupError(str(error)) from error
+
+
+def _ms_until(instant: datetime | None) -> int | None:
+    return int((instant - clock.now()).total_seconds() * 1_000) if instant is not None else None
 
 
 def charset_of(reply: Reply) -> str:

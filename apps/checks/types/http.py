@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from time import monotonic
 from typing import Any, ClassVar, cast
 
@@ -21,6 +22,7 @@ from apps.checks.types.http_config import HttpConfig
 from apps.checks.types.http_visit import Visit, outcome_of, visit
 from apps.checks.types.messages import Message
 from apps.checks.types.oauth import OAUTH_MESSAGES
+from apps.checks.types.rdap import RegistryFailure, look_up
 from apps.core.http.curl import HttpVersion, Reply
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
@@ -77,7 +79,13 @@ class HttpCheck:
         if visited.code:
             return outcome_of(visited.steps, code=visited.code, values=visited.values, is_ours=visited.is_ours)
         if wanted.assertions:
-            return _judge_all(visited, wanted)
+            domain_ends_at = None
+            if wanted.asks_domain:
+                try:
+                    domain_ends_at = await _domain_end(wanted, context, deadline)
+                except RegistryFailure as failure:
+                    return outcome_of(visited.steps, code=failure.code, values=failure.values, is_ours=failure.is_ours)
+            return _judge_all(visited, wanted, domain_ends_at)
         code, values = _judge(visited.reply, wanted)
         return outcome_of(visited.steps, code=code, values=values)
 
@@ -98,9 +106,16 @@ def _judge(reply: Reply, wanted: HttpConfig) -> tuple[str, Mapping[str, str | in
     return "", NO_VALUES
 
 
-def _judge_all(visited: Visit, wanted: HttpConfig) -> Outcome:
+async def _domain_end(wanted: HttpConfig, context: ProbeContext, deadline: float) -> datetime | None:
+    """Ask the registry when the domain ends; its word is kept for an hour."""
+    left = max(0.001, deadline - monotonic())
+    registration, _asked = await look_up(wanted.address.host, replace(context, timeout_seconds=left))
+    return registration.expires_at
+
+
+def _judge_all(visited: Visit, wanted: HttpConfig, domain_ends_at: datetime | None) -> Outcome:
     """Judge every assertion: all are shown, and the first that failed is the error."""
-    answer = visited.answer()
+    answer = visited.answer(domain_ends_at)
     code, values = _judge(visited.reply, wanted)
     first = Finding(f"{visited.reply.status} in {wanted.expected_status}", code, values)
     findings = [first, *(assertion(answer) for assertion in wanted.assertions)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from django.core.exceptions import ValidationError
-from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types import assertions
@@ -13,11 +12,12 @@ from apps.checks.types.assertions import Assertion
 from apps.checks.types.cookies import CookieJar
 from apps.checks.types.http_fields import (
     HTTP_VERSIONS,
+    Auth,
     Errors,
     basic_authorization,
     certificate_errors,
-    check_conditions_field,
     check_cookies,
+    check_domain_conditions,
     check_headers_field,
     check_method,
     check_optional_url,
@@ -41,15 +41,6 @@ from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Widget, setting
 
 BODY_ASSERTIONS = ("keyword", "present", "patterns", "json_rules", "json_schema", "min_body_bytes")
-
-
-class Auth(TextChoices):
-    """How a check shows who it is."""
-
-    NONE = "", _("None")
-    BASIC = "basic", _("User name and password (Basic)")
-    BEARER = "bearer", _("Token (Bearer)")
-    OAUTH = "oauth2", _("OAuth 2 client credentials")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +194,7 @@ class HttpConfig(BaseConfig):
         label=_("Conditions"),
         help=_("In Gatus' language, one a line: [BODY].status == UP. The expected status applies as well."),
         max_length=8_000,
-        check=check_conditions_field,
+        check=check_domain_conditions,
     )
     follow_redirects: bool = setting(
         True,
@@ -264,6 +255,8 @@ class HttpConfig(BaseConfig):
             errors["certificate_days" if self.certificate_days else "certificate_issuer"] = _(
                 "Only an https address has a certificate."
             )
+        if self.asks_domain and (self.address.literal_ip or "." not in self.address.host):
+            errors["conditions"] = _("[DOMAIN_EXPIRATION] needs an address with a domain.")
         if errors:
             raise ValidationError(errors)
 
@@ -325,6 +318,10 @@ class HttpConfig(BaseConfig):
     @cached_property
     def redirecting(self) -> Redirecting:
         return Redirecting(self.follow_redirects, self.max_redirects, self.same_host_redirects)
+
+    @cached_property
+    def asks_domain(self) -> bool:
+        return any("[DOMAIN_EXPIRATION]" in condition.upper() for condition in self.conditions)
 
     @cached_property
     def token_keeper(self) -> TokenKeeper | None:

@@ -8,6 +8,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.core.exceptions import ValidationError
+from django.db.models import TextChoices
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -28,6 +29,15 @@ HTTP_VERSIONS: tuple[tuple[str, str | Promise], ...] = (
 )
 
 Errors = dict[str, str | Promise]
+
+
+class Auth(TextChoices):
+    """How a check shows who it is."""
+
+    NONE = "", _("None")
+    BASIC = "basic", _("User name and password (Basic)")
+    BEARER = "bearer", _("Token (Bearer)")
+    OAUTH = "oauth2", _("OAuth 2 client credentials")
 
 
 def check_url_field(url: str) -> None:
@@ -92,6 +102,12 @@ def check_conditions_field(conditions: list[str]) -> None:
     """Raise `ValidationError` for conditions that cannot be read, or ask for what an HTTP answer does not have."""
     each(str)(conditions)
     check_conditions(conditions, CONDITION_PLACEHOLDERS)
+
+
+def check_domain_conditions(conditions: list[str]) -> None:
+    """Like `check_conditions_field`, where the end of the domain may be asked for too."""
+    each(str)(conditions)
+    check_conditions(conditions, CONDITION_PLACEHOLDERS | {"DOMAIN_EXPIRATION"})
 
 
 def check_proxy(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -40,10 +41,10 @@ class Visit:
     def reply(self) -> Reply:
         return self.steps[-1].reply
 
-    def answer(self) -> Answer:
+    def answer(self, domain_ends_at: datetime | None = None) -> Answer:
         """Return the last reply for assertions."""
         elapsed_us = sum(step.dns_us + step.reply.total_us for step in self.steps)
-        return Answer(self.reply, elapsed_us / 1_000)
+        return Answer(self.reply, elapsed_us / 1_000, domain_ends_at)
 
 
 async def visit(

@@ -3,12 +3,16 @@
 import json
 import socket
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from apps.checks.enums import Verdict
+from apps.checks.types import rdap
+from apps.core import clock
 from tests.checks.engine.probing import probe
+from tests.checks.types.test_domain import _always, registered, registry
 from tests.peers.web import answer, saying, serving
 
 STATE = {"status": "UP", "version": 7, "items": [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}], "ok": True}
@@ -62,6 +66,41 @@ async def test_answer_is_judged(settings: dict[str, Any], code: str) -> None:
 
     assert outcome.error_code == code
     assert outcome.verdict == (Verdict.FAILURE if code else Verdict.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("days", "code", "shown"),
+    [
+        (40, "", "[DOMAIN_EXPIRATION] > 720h"),
+        (20, "condition_failed", "[DOMAIN_EXPIRATION] (480h) > 720h"),
+        (None, "condition_failed", "[DOMAIN_EXPIRATION] (0s) > 720h"),
+    ],
+)
+async def test_end_of_the_domain_is_asked_of_its_registry(
+    monkeypatch: pytest.MonkeyPatch, days: int | None, code: str, shown: str
+) -> None:
+    ends = clock.now() + timedelta(days=days, seconds=0.9) if days else None
+    rdap.forget()
+    with serving(saying(answer())) as web, registry(monkeypatch, _always(registered(ends))) as (_registry, asked):
+        url = web.url(host="www.example.test")
+        conditions = ["[DOMAIN_EXPIRATION] > 720h"]
+        outcome = await probe(url, conditions=conditions, lookup=lambda _host: ("127.0.0.1",))
+        again = await probe(url, conditions=conditions, lookup=lambda _host: ("127.0.0.1",))
+    rdap.forget()
+
+    assert (outcome.error_code, again.error_code) == (code, code)
+    assert outcome.details["conditions"][1] == {"text": shown, "ok": not code}
+    assert asked == ["/dns.json", "/rdap/domain/www.example.test"]
+
+
+async def test_registry_that_does_not_answer_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    rdap.forget()
+    with serving(saying(answer())) as web, registry(monkeypatch, lambda _path: answer(429)):
+        url = web.url(host="www.example.test")
+        outcome = await probe(url, conditions=["[DOMAIN_EXPIRATION] > 1h"], lookup=lambda _host: ("127.0.0.1",))
+    rdap.forget()
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "rdap_limited")
 
 
 async def test_every_assertion_is_shown_with_what_was_seen() -> None:
