@@ -229,6 +229,7 @@ RTC = b"""<title>trying</title><script>
   const call = new RTCPeerConnection({iceServers: [{urls: 'stun:127.0.0.1:%d'}]})
   call.createDataChannel('x')
   call.createOffer().then(offer => call.setLocalDescription(offer))
+  new WebTransport('https://127.0.0.1:%d/').closed.catch(() => {})
   setTimeout(() => { document.title = 'ended' }, 1500)
 </script>"""
 
@@ -250,7 +251,7 @@ def heard(listener: socket.socket) -> bool:
 
 @needs_browser
 async def test_calls_do_not_leak_datagrams(stun: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = RTC % stun.getsockname()[1]
+    page = RTC % (stun.getsockname()[1], stun.getsockname()[1])
     with serving(site(home=page)) as web:
         steps = (f"goto {web.url()}", "expect title ended")
         async with Journeys() as browser:
