@@ -35,10 +35,7 @@ class LoopNetwork:
 
     async def resolve(self, host: str) -> tuple[tuple[str, ...], float | None]:
         """Return the addresses of ``host`` that may be connected to; fails where there is none."""
-        try:
-            name, literal = check_host(host.strip("[]"))
-        except BadUrl as error:
-            raise ProbeFailure("dns_failure", {"host": host, "detail": error.code}) from error
+        name, literal = _ascii_host(host)
         addresses, dns_ms = ((literal,), None) if literal else await self._look_up(name)
         self.phases.dns_ms = plus(self.phases.dns_ms, dns_ms)
         reasons = [(ip, forbidden_reason(ip, allow_private=self._allow_private)) for ip in addresses]
@@ -59,9 +56,8 @@ class LoopNetwork:
             raise ProbeFailure("connect_timeout") from error
         connect_ms = ms_since(began)
         self.phases.connect_ms = plus(self.phases.connect_ms, connect_ms)
-        stream = LoopStream(
-            link, self.phases, deadline=self._deadline, dns_ms=dns_ms, connect_ms=connect_ms, host=host.strip("[]")
-        )
+        name, _literal = _ascii_host(host)
+        stream = LoopStream(link, self.phases, deadline=self._deadline, dns_ms=dns_ms, connect_ms=connect_ms, host=name)
         if tls is not None:
             await stream.start_tls(tls)
         return stream
@@ -167,3 +163,11 @@ class LoopNetwork:
         reason = forbidden_reason(ip, allow_private=self._allow_private)
         if reason is not None:
             raise ProbeFailure("address_forbidden", {"address": ip, "reason": reason})
+
+
+def _ascii_host(host: str) -> tuple[str, str | None]:
+    """Return the name as DNS and certificates spell it, and the address where it is one."""
+    try:
+        return check_host(host.strip("[]"))
+    except BadUrl as error:
+        raise ProbeFailure("dns_failure", {"host": host, "detail": error.code}) from error

@@ -84,6 +84,17 @@ async def test_certificate_for_another_name_and_unknown_issuer_are_named(authori
         assert net.phases.tls_ms is None
 
 
+@pytest.mark.usefixtures("_trusted")
+@on_both_loops
+async def test_name_beyond_ascii_is_matched_as_certificates_spell_it(authority: trustme.CA) -> None:
+    context = _server_context(authority, "xn--strae-oqa.example")  # with its own letter, not with the "ss" of old
+
+    async with talking(saying(b"hello"), tls=context) as port, network(lookup=lambda _host: ("127.0.0.1",)) as net:
+        stream = await net.open("Straße.example", port, tls=TlsSettings())
+
+        assert await stream.read_some() == b"hello"
+
+
 @on_both_loops
 async def test_what_is_no_tls_is_named() -> None:
     async with talking(saying(b"220 mail.example ESMTP\r\n")) as port, network() as net:
