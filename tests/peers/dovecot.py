@@ -117,6 +117,10 @@ service pop3-login {{
 }}
 service anvil {{
   chroot =
+  # Nobody is made to wait for the wrong passwords of another test.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 """
 
