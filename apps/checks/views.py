@@ -20,6 +20,7 @@ from apps.checks.domain import checks, queries
 from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.charts import PERIODS, default_period, latency_chart
 from apps.checks.domain.dependencies import blamed_for
+from apps.checks.domain.findings import findings_of
 from apps.checks.domain.settings import config_of, type_of
 from apps.checks.enums import State
 from apps.checks.forms import BulkForm, CheckForm, FilterForm, RenameForm
@@ -175,12 +176,14 @@ def detail(request: TenantRequest, check_id: UUID) -> HttpResponse:
 
 
 def _detail_context(check: Check, period: str) -> dict[str, Any]:
-    now = clock.now()
+    now, kind, results = clock.now(), type_of(check), queries.latest_results(check.id)
     return {
         "check": check,
-        "kind": type_of(check),
+        "kind": kind,
         "kind_panels": (f"checks/kinds/{check.kind}.html", "checks/kinds/_none.html"),
-        "results": queries.latest_results(check.id),
+        "results": results,
+        "findings": findings_of(kind, results[0].details if results else None),
+        "turns": queries.turns_by_region(check),
         "flips": queries.latest_flips(check, 10),
         "day": queries.availability(check.id, since=now - timedelta(days=1)),
         "week": queries.availability(check.id, since=now - timedelta(days=7)),

@@ -1,11 +1,12 @@
 """What the chart of a check shows."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.checks.domain.queries import Bin, latency_series
+from apps.checks.domain.queries import Bin, latency_by_region, latency_series
 from apps.checks.models import Check
 from apps.core import clock
 
@@ -27,7 +28,8 @@ def default_period(check: Check) -> str:
 
 
 def latency_chart(check: Check, *, period: str) -> dict[str, Any]:
-    """Return the chart as JSON: stacked phases in milliseconds, a gap where nothing was measured, failures as bands.
+    """Return the chart as JSON: stacked phases in milliseconds, or one line a region where there are several; a gap where
+    nothing was measured, failures as bands.
 
     Points are no narrower than the check's interval, so that each holds a result.
     """
@@ -37,21 +39,34 @@ def latency_chart(check: Check, *, period: str) -> dict[str, Any]:
     since = until - span
     bins = {entry.at: entry for entry in latency_series(check.id, since=since, until=until, step=step)}
     times = [since + step * place for place in range(int(span / step))]
-    chosen = [bins.get(at) for at in times]
+    lines = latency_by_region(check.id, since=since, until=until, step=step) if len(check.regions) > 1 else {}
+    shown = _lines(lines, times) if len(lines) > 1 else _phases([bins.get(at) for at in times])
     return {
-        "kind": "area",
-        "stacked": True,
+        "kind": "line" if len(lines) > 1 else "area",
+        "stacked": len(lines) <= 1,
         "unit": "ms",
         "from": _milliseconds(since),
         "to": _milliseconds(until),
         "times": [_milliseconds(at) for at in times],
-        "series": [
-            {"name": name, "values": [_phase(entry, place) for entry in chosen]}
-            for place, name in enumerate(_phase_names())
-        ],
+        "series": shown,
         "bands": [_band(entry, step) for entry in bins.values() if entry.failures],
         "thresholds": _thresholds(check),
     }
+
+
+def _phases(chosen: list[Bin | None]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "values": [_phase(entry, place) for entry in chosen]}
+        for place, name in enumerate(_phase_names())
+    ]
+
+
+def _lines(lines: Mapping[str, Mapping[datetime, float | None]], times: list[datetime]) -> list[dict[str, Any]]:
+    return [{"name": name, "values": [_rounded(values.get(at)) for at in times]} for name, values in lines.items()]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _phase_names() -> list[str]:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Case, Count, Func, IntegerField, Q, QuerySet, TextField, Value, When
 
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Check, CheckState, Flip, Result
+from apps.checks.models import Check, CheckState, Flip, Region, Result, Turn
 from apps.core import clock
 
 # What is wrong comes first.
@@ -63,6 +63,11 @@ def latest_results(check_id: UUID, limit: int = 20) -> list[Result]:
     )
 
 
+def turns_by_region(check: Check) -> list[Turn]:
+    """Return how the check stands in each of its regions, in the regions' order."""
+    return list(Turn.objects.filter(watched=check).select_related("region").order_by("region_id"))
+
+
 def latest_flips(check: Check, limit: int = 20) -> list[Flip]:
     return list(Flip.objects.filter(watched=check).order_by("-sequence")[:limit])
 
@@ -100,6 +105,27 @@ def latency_series(check_id: UUID, *, since: datetime, until: datetime, step: ti
 def _bin(row: tuple[Any, ...]) -> Bin:
     at, results, failures, *rest = row
     return Bin(at, results, failures, tuple(rest[: len(PHASES)]), *rest[len(PHASES) :])
+
+
+REGION_SERIES = """
+SELECT region_id, date_bin(%(step)s::interval, due_at, %(since)s) AS bin, avg(total_ms) FROM checks_result
+WHERE check_id = %(check_id)s AND due_at >= %(since)s AND due_at < %(until)s
+GROUP BY region_id, bin ORDER BY region_id
+"""
+
+
+def latency_by_region(
+    check_id: UUID, *, since: datetime, until: datetime, step: timedelta
+) -> dict[str, dict[datetime, float | None]]:
+    """Return the average latency of each region's results by bins of ``step``, by the region's name."""
+    with connection.cursor() as cursor:
+        cursor.execute(REGION_SERIES, {"check_id": check_id, "since": since, "until": until, "step": str(step)})
+        rows = cursor.fetchall()
+    regions = {region.id: str(region) for region in Region.objects.filter(id__in={row[0] for row in rows})}
+    lines: dict[str, dict[datetime, float | None]] = {name: {} for name in regions.values()}
+    for region_id, at, average in rows:
+        lines[regions[region_id]][at] = average
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,11 @@ def give_back(turns: Iterable[ClaimedTurn]) -> None:
 
 def _lease(turns: Iterable[ClaimedTurn], lease: timedelta) -> None:
     held = sorted(turns, key=lambda turn: (turn.check_id, turn.region_id))
-    keys: list[list[Any]] = [[turn.check_id for turn in held], [turn.region_id for turn in held], [turn.due_at for turn in held]]
+    keys: list[list[Any]] = [
+        [turn.check_id for turn in held],
+        [turn.region_id for turn in held],
+        [turn.due_at for turn in held],
+    ]
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
         prefer_keys(cursor)
         cursor.execute(EXTEND, [str(lease), *keys])

@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 
 from apps.checks.enums import Verdict
-from apps.checks.models import Check
+from apps.checks.models import Check, Turn
 from apps.checks.types.base import CheckType
 from apps.checks.types.explaining import explain
 from apps.checks.types.registry import CHECK_TYPES
@@ -25,6 +25,12 @@ VERDICT_STATES = {
 def explained(row: Any) -> str:
     """Say in words why a result or flip failed; empty where it did not."""
     return str(explain(row.error_code, row.error_values or {})) if row.error_code else ""
+
+
+@register.filter
+def explained_last(turn: Turn) -> str:
+    """Say in words why a region's last result failed."""
+    return str(explain(turn.last_error, turn.last_error_values or {}))
 
 
 @register.filter
