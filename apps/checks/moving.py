@@ -23,6 +23,7 @@ from apps.checks.importers.registry import IMPORTERS
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
 from apps.checks.upload_forms import LabelledUploadForm, UploadForm
 from apps.core.documents import MAX_BYTES, DocumentError, read_document, write_yaml
+from apps.core.refusals import Refusal
 from apps.core.secrets import SealBroken, seal, unseal
 from apps.tenants.doors import TenantRequest, tenant_view
 
@@ -136,6 +137,9 @@ def _confirmed(request: TenantRequest, place: str) -> HttpResponse:
         plan = apply_document(given["document"], prune_label=given["prune"])
     except (SealBroken, DocumentErrors):
         messages.error(request, _("Something changed since the preview. Look at it again."))
+        return redirect(request.path)
+    except Refusal as error:
+        messages.error(request, str(error))
         return redirect(request.path)
     done = len(plan.steps) - plan.counts[Action.UNCHANGED]
     messages.success(

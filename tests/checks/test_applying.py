@@ -280,6 +280,7 @@ def test_page_shows_the_import_before_it_happens(signed_in: Client, acme: Tenant
 
     assert (shown.status_code, before) == (200, [])
     assert "Nothing here is like its type “steam”." in shown.content.decode()
+    assert "https://shop.example/" in shown.content.decode()
     assert [(step.action.value, step.key) for step in preview.plan.steps] == [("create", "kuma-1")]
     assert done.headers["Location"] == reverse("checks:list", args=[acme.slug])
     assert names(acme) == ["Shop"]
@@ -306,6 +307,19 @@ def test_sealed_preview_opens_in_its_own_tenant_only(signed_in: Client, acme: Te
 
     assert answer.headers["Location"] == reverse("checks:configuration", args=[globex.slug])
     assert names(globex) == []
+
+
+def test_page_says_what_a_rule_forbids(signed_in: Client, acme: Tenant) -> None:
+    address = reverse("checks:configuration", args=[acme.slug])
+    groups = "".join(
+        f"  - {{key: {one}, name: {one}, kind: group, config: {{members: [{other}]}}}}\n" for one, other in ("ab", "ba")
+    )
+    shown = signed_in.post(address, {"text": f"apiVersion: obsera/v1\nchecks:\n{groups}"})
+
+    done = signed_in.post(address, {"sealed": shown.context["preview"].sealed}, follow=True)
+
+    assert [str(message.level_tag) for message in done.context["messages"]] == ["error"]
+    assert names(acme) == []
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MANAGED_BY
 from apps.checks.enums import State
 from apps.checks.models import Check
-from apps.core.kinds import Config, is_secret_setting
+from apps.checks.types.registry import CHECK_TYPES
+from apps.core.kinds import Config, Text, is_secret_setting
 from apps.core.tenancy import current_tenant_id
 
 HIDDEN = "••••"
@@ -65,6 +66,16 @@ class Step:
     config: Config | None = None
     standing: Standing | None = None
     changes: tuple[Change, ...] = ()
+
+    @property
+    def kind_label(self) -> Text:
+        return CHECK_TYPES.get(self.kind).label
+
+    @property
+    def target(self) -> str:
+        """Return what people see of the address, never a secret."""
+        config = self.config or (self.standing and self.standing.config)
+        return CHECK_TYPES.get(self.kind).target(config) if config else ""
 
 
 @dataclass(frozen=True, slots=True)
