@@ -29,6 +29,9 @@ SCHEDULE_TABLE = (
     Job("checks.forget_a_little", task="checks.forget_a_little", every=timedelta(days=1), queue="events"),
     # Makes the coming days' partitions of results, drops the oldest.
     Job("checks.turn_over_partitions", task="checks.turn_over_partitions", every=timedelta(hours=6), queue="events"),
+    # Rolls complete hours of results up for charts and bars.
+    Job("checks.roll_up", task="checks.roll_up", every=timedelta(minutes=5), queue="events"),
+    Job("checks.forget_old_rollups", task="checks.forget_old_rollups", every=timedelta(days=1), queue="events"),
     # Tags are given and taken, and members of groups deleted, without a change of state.
     Job("checks.regroup", task="checks.regroup", every=timedelta(seconds=30), queue="events"),
     # Time alone calms a flapping check.

@@ -17,6 +17,7 @@ from apps.checks.domain.ping_pruning import prune_pings
 from apps.checks.domain.prober import run_prober
 from apps.checks.domain.prober_work import DatabaseWork
 from apps.checks.domain.regions import lose_sight_of_silent_regions, region_of_code
+from apps.checks.domain.rollups import forget_old_rollups, roll_up
 from apps.checks.domain.turns import has_overdue_turns
 from apps.events.hints import hint
 
@@ -98,3 +99,15 @@ def prune() -> None:
 def regroup() -> None:
     """Bring groups in line with their members."""
     regroup_all()
+
+
+@shared_task(name="checks.roll_up")
+def roll() -> None:
+    """Roll complete hours up."""
+    roll_up()
+
+
+@shared_task(name="checks.forget_old_rollups")
+def forget_rollups() -> None:
+    """Drop rollups that nothing shows any more."""
+    forget_old_rollups()

@@ -21,6 +21,7 @@ from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.charts import PERIODS, default_period, latency_chart
 from apps.checks.domain.dependencies import blamed_for
 from apps.checks.domain.findings import findings_of
+from apps.checks.domain.rollups import rolled_availability
 from apps.checks.domain.settings import config_of, type_of
 from apps.checks.enums import State
 from apps.checks.forms import BulkForm, CheckForm, FilterForm, RenameForm
@@ -186,7 +187,7 @@ def _detail_context(check: Check, period: str) -> dict[str, Any]:
         "turns": queries.turns_by_region(check),
         "flips": queries.latest_flips(check, 10),
         "day": queries.availability(check.id, since=now - timedelta(days=1)),
-        "week": queries.availability(check.id, since=now - timedelta(days=7)),
+        "week": rolled_availability(check.id, since=now - timedelta(days=7)),
         "periods": PERIODS,
         "period": period if period in PERIODS else default_period(check),
     }

@@ -22,6 +22,7 @@ ALLOWED = {
     "checks/domain/learning.py": "one job learns for every tenant's checks",
     "checks/domain/regions.py": "regions serve every tenant",
     "checks/domain/results.py": "a prober's batch holds results of many tenants",
+    "checks/domain/rollups.py": "results of all tenants are rolled up together",
     "checks/domain/turns.py": "probers serve every tenant",
     "checks/domain/partitions.py": "partitions hold the results of every tenant",
     "console/domain/health.py": "the operator asks about all tenants at once",

@@ -22,6 +22,7 @@ WITHOUT_TENANT = {
     "checks.Region": "a place that probes start from serves many tenants, and bears no tenant's name",
     "checks.SickSpell": "when a region's own control targets failed",
     "checks.PingDoor": "the installation's own sign of life",
+    "checks.RolledHour": "which hours are rolled up, of all tenants at once",
     "events.ScheduledJob": "what recurs for the whole installation",
     "tenants.Tenant": "the root that every tenant's row points to",
 }

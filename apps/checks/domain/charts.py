@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from apps.checks.domain.queries import Bin, latency_by_region, latency_series
+from apps.checks.domain.rollups import HOUR, hour_of, rolled_series
 from apps.checks.models import Check
 from apps.core import clock
 
@@ -35,9 +37,11 @@ def latency_chart(check: Check, *, period: str) -> dict[str, Any]:
     """
     span, width = PERIODS.get(period, PERIODS[DEFAULT_PERIOD])
     step = max(width, timedelta(seconds=check.interval_seconds))
-    until = clock.now()
+    until, series = clock.now(), latency_series
+    if width >= HOUR:  # long periods come from whole hours, rolled up
+        step, until, series = HOUR * ceil(step / HOUR), hour_of(until) + HOUR, rolled_series
     since = until - span
-    bins = {entry.at: entry for entry in latency_series(check.id, since=since, until=until, step=step)}
+    bins = {entry.at: entry for entry in series(check.id, since=since, until=until, step=step)}
     times = [since + step * place for place in range(int(span / step))]
     lines = latency_by_region(check.id, since=since, until=until, step=step) if len(check.regions) > 1 else {}
     shown = _lines(lines, times) if len(lines) > 1 else _phases([bins.get(at) for at in times])

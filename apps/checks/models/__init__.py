@@ -10,6 +10,7 @@ from apps.checks.models.fields import RealField
 from apps.checks.models.heartbeat import MAX_BODY_BYTES, Heartbeat, Ping, PingDoor, PingKey
 from apps.checks.models.region import MAIN_REGION, Region, SickSpell
 from apps.checks.models.result import Result
+from apps.checks.models.rollup import DayRollup, HourRollup, RolledHour
 from apps.checks.models.state import CheckState, Flip
 from apps.checks.models.turn import Turn
 
@@ -20,9 +21,11 @@ __all__ = [
     "MIN_INTERVAL_SECONDS",
     "Check",
     "CheckState",
+    "DayRollup",
     "Dependency",
     "Flip",
     "Heartbeat",
+    "HourRollup",
     "PerCheck",
     "Ping",
     "PingDoor",
@@ -30,6 +33,7 @@ __all__ = [
     "RealField",
     "Region",
     "Result",
+    "RolledHour",
     "SickSpell",
     "Turn",
 ]
