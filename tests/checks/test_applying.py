@@ -13,7 +13,7 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
-from apps.checks.models import Check, CheckState, Turn
+from apps.checks.models import Check, CheckState, Dependency, Turn
 from apps.core.documents import read_document
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
@@ -149,6 +149,29 @@ def test_change_shows_fields_and_keeps_the_row(program: Program, acme: Tenant) -
         after = Check.objects.get(key="shop")
         assert (after.id, after.version) == (before.id, before.version + 1)
         assert config_of(after).headers == {"Authorization": "Bearer newsecret"}
+
+
+def dependencies(tenant: Tenant) -> list[tuple[str, str]]:
+    with tenant_scope(tenant.id):
+        return sorted(Dependency.objects.values_list("child__key", "parent__key"))
+
+
+def test_dependencies_are_drawn_redrawn_and_never_in_a_circle(program: Program, acme: Tenant) -> None:
+    drawn = YAML.replace(b"name: Shop\n", b"name: Shop\n    depends_on: [database]\n")
+    circle = drawn.replace(b"name: Database\n", b"name: Database\n    depends_on: [shop]\n")
+
+    program.post("apply", drawn)
+    first = dependencies(acme)
+    exported = program.export()
+    status, _problem = program.post("apply", circle)
+    left_alone = program.post("apply", YAML)[1]["counts"]
+    cleared = program.post("apply", drawn.replace(b"[database]", b"[]"))[1]["steps"][0]["changes"]
+
+    assert first == [("shop", "database")]
+    assert read_document(exported)["checks"][0]["depends_on"] == ["database"]
+    assert (status, left_alone["unchanged"]) == (409, 2)
+    assert cleared == [{"field": "depends_on", "before": ["database"], "after": []}]
+    assert dependencies(acme) == []
 
 
 def test_check_made_by_hand_is_found_by_its_name_and_keeps_the_key(program: Program, acme: Tenant) -> None:

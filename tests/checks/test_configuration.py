@@ -103,6 +103,14 @@ def test_left_out_setting_returns_to_its_default_and_left_out_pause_stays() -> N
     assert plan(document(entry(paused=False)), standing(is_paused=True))[0][2] == (Change("paused", True, False),)
 
 
+def test_dependencies_are_keys_and_left_alone_where_nothing_is_said() -> None:
+    router, before = standing(key="router"), standing(depends_on=("router",))
+
+    assert plan(document(entry()), before, router) == [(Action.UNCHANGED, "shop", ())]
+    assert plan(document(entry(depends_on=[])), before, router)[0][2] == (Change("depends_on", ["router"], []),)
+    assert configuration_document([before], region_codes={})["checks"][0]["depends_on"] == ["router"]
+
+
 def test_written_document_hides_secrets_and_wants_no_change() -> None:
     check = standing(
         config=HttpConfig(url=URL, headers={"Authorization": "Bearer topsecret", "Accept": "text/plain"}),
@@ -168,6 +176,8 @@ def test_changed_secret_is_seen_but_not_shown() -> None:
         (document(entry(confirmations=2)), "checks[0].confirmations", "fewer regions"),
         (document(entry(paused="yes")), "checks[0].paused", "true or false"),
         (document(entry(tags="eu")), "checks[0].tags", "list"),
+        (document(entry(depends_on="router")), "checks[0].depends_on", "list of keys"),
+        (document(entry(depends_on=["router"])), "checks[0].depends_on", "“router”"),
         (document(entry(tags=["t" * 41])), "checks[0].tags", "40"),
         (document(entry(config=[])), "checks[0].config", "mapping"),
         (document(entry(config={})), "checks[0].config.url", "required"),

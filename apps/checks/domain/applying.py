@@ -1,7 +1,7 @@
 """Making the tenant's checks what a document wants: first a plan, then all of it or nothing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -24,11 +24,12 @@ from apps.checks.domain.configuration import (
     settle_config,
     with_keys,
 )
+from apps.checks.domain.dependencies import set_parents
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MANAGED_BY
 from apps.checks.enums import State
-from apps.checks.models import Check
+from apps.checks.models import Check, Dependency
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import Config, Text, is_secret_setting
 from apps.core.tenancy import current_tenant_id
@@ -100,21 +101,33 @@ def make_plan(entries: Iterable[Entry], standing: Iterable[Standing], *, prune_l
     Only checks tagged ``managed-by:<prune_label>`` may go, and only where a label is given.
     """
     by_key = {check.key: check for check in standing}
+    wanted = list(entries)
     steps: list[Step] = []
     errors: dict[str, list[str | Promise]] = {}
-    for entry in entries:
+    for entry in wanted:
         try:
             steps.append(_step(entry, by_key.pop(entry.key, None)))
         except DocumentErrors as error:
             errors.update({path: list(texts) for path, texts in error.errors.items()})
-    if errors:
-        raise DocumentErrors(errors)
     tag = MANAGED_BY + prune_label
     goners = [check for check in by_key.values() if prune_label and tag in check.tags]
+    known = {entry.key for entry in wanted} | set(by_key) - {check.key for check in goners}
+    errors.update(_missing_parents(wanted, known))
+    if errors:
+        raise DocumentErrors(errors)
     steps.extend(
         Step(action=Action.PRUNE, key=check.key, name=check.name, kind=check.kind, standing=check) for check in goners
     )
     return Plan(tuple(steps))
+
+
+def _missing_parents(entries: Iterable[Entry], known: Collection[str]) -> dict[str, list[str | Promise]]:
+    return {
+        f"{entry.path}.depends_on": [_("There is no check with the key “%(key)s”.") % {"key": key[:100]}]
+        for entry in entries
+        for key in entry.depends_on or ()
+        if key not in known
+    }
 
 
 def _step(entry: Entry, standing: Standing | None) -> Step:
@@ -156,6 +169,8 @@ def _changes(entry: Entry, config: Config, standing: Standing) -> Iterable[Chang
             yield Change(name, before, after)
     if entry.tags != standing.tags:
         yield Change("tags", standing.tags, entry.tags)
+    if entry.depends_on not in (None, standing.depends_on):
+        yield Change("depends_on", list(standing.depends_on), list(entry.depends_on or ()))
     if entry.is_paused not in (None, standing.is_paused):
         yield Change("paused", standing.is_paused, entry.is_paused)
 
@@ -174,11 +189,15 @@ def standing_checks(*, tag: str = "") -> list[Standing]:
     """Return the tenant's checks as values, oldest first, every one with a key."""
     rows = list(Check.objects.select_related("checkstate").order_by("created_at", "id"))
     keys = with_keys((row.name, row.key) for row in rows)
-    pairs = zip(rows, keys, strict=True)
-    return [_standing(row, key) for row, key in pairs if not tag or tag in row.tags]
+    key_of = {row.id: key for row, key in zip(rows, keys, strict=True)}
+    parents: dict[UUID, list[str]] = {}
+    for child_id, parent_id in Dependency.objects.values_list("child_id", "parent_id"):
+        parents.setdefault(child_id, []).append(key_of[parent_id])
+    chosen = [row for row in rows if not tag or tag in row.tags]
+    return [_standing(row, key_of[row.id], tuple(sorted(parents.get(row.id, ())))) for row in chosen]
 
 
-def _standing(row: Check, key: str) -> Standing:
+def _standing(row: Check, key: str, depends_on: tuple[str, ...]) -> Standing:
     return Standing(
         id=row.id,
         key=key,
@@ -188,6 +207,7 @@ def _standing(row: Check, key: str) -> Standing:
         timing=_timing_of(row),
         tags=list(row.tags),
         is_paused=row.checkstate.state == State.PAUSED,
+        depends_on=depends_on,
     )
 
 
@@ -229,12 +249,28 @@ def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_
     """The same for a document that was read already."""
     if not is_dry_run:
         _wait_for_turn()
-    plan = make_plan(wanted.entries, standing_checks(), prune_label=prune_label)
+    standing = standing_checks()
+    plan = make_plan(wanted.entries, standing, prune_label=prune_label)
     if not is_dry_run:
         rows = {row.id: row for row in Check.objects.filter(id__in=[s.standing.id for s in plan.steps if s.standing])}
+        ids = {check.key: check.id for check in standing}
         for step in plan.steps:
-            _take(step, rows)
+            if created := _take(step, rows):
+                ids[step.key] = created.id
+        for step in plan.steps:
+            _depend(step, ids)
     return plan
+
+
+def _depend(step: Step, ids: Mapping[str, UUID]) -> None:
+    """Draw a check's dependencies, once all checks are there; a circle undoes the whole document."""
+    if step.entry is None or step.entry.depends_on is None:
+        return
+    if step.standing is not None and step.entry.depends_on == step.standing.depends_on:
+        return
+    parents = Check.objects.filter(id__in=[ids[key] for key in step.entry.depends_on])
+    for check in Check.objects.filter(id=ids[step.key]):
+        set_parents(check, list(parents))
 
 
 def _wait_for_turn() -> None:
@@ -245,23 +281,23 @@ def _wait_for_turn() -> None:
         )
 
 
-def _take(step: Step, rows: Mapping[UUID, Check]) -> None:
+def _take(step: Step, rows: Mapping[UUID, Check]) -> Check | None:
+    """Do one step; return the check that it created."""
     if step.standing is None:
-        _create(step)
-        return
+        return _create(step)
     check = rows.get(step.standing.id)
     if check is None:  # deleted by hand since we looked: the next run makes it anew
-        return
+        return None
     if step.action == Action.PRUNE:
         checks.delete_check(check)
-        return
-    if step.action == Action.UPDATE:
+    elif step.action == Action.UPDATE:
         _update(step, check)
     elif check.key != step.key:  # found by its name: from now on it keeps this key
         Check.objects.filter(id=check.id).update(key=step.key)
+    return None
 
 
-def _create(step: Step) -> None:
+def _create(step: Step) -> Check:
     assert step.entry and step.config  # noqa: S101, PT018 - only what goes has none
     check = checks.create_check(
         name=step.name,
@@ -273,11 +309,12 @@ def _create(step: Step) -> None:
     )
     if step.entry.is_paused:
         checks.pause_check(check)
+    return check
 
 
 def _update(step: Step, check: Check) -> None:
     assert step.entry and step.config and step.standing  # noqa: S101, PT018 - an update has all three
-    if any(change.field != "paused" for change in step.changes):
+    if any(change.field not in ("paused", "depends_on") for change in step.changes) or check.key != step.key:
         entry = step.entry
         checks.update_check(
             check, name=entry.name, config=step.config, timing=entry.timing, tags=entry.tags, key=step.key

@@ -29,7 +29,7 @@ KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 LABEL = re.compile(r"[a-z0-9][a-z0-9._-]*")
 SECRET = re.compile(r"\$\{SECRET:[A-Za-z0-9_.-]{1,200}\}")
 TIMING_FIELDS = tuple(Timing.__slots__)
-CHECK_FIELDS = frozenset({"key", "name", "kind", "config", "tags", "paused", *TIMING_FIELDS})
+CHECK_FIELDS = frozenset({"key", "name", "kind", "config", "tags", "paused", "depends_on", *TIMING_FIELDS})
 DOCUMENT_FIELDS = frozenset({"apiVersion", "managedBy", "checks"})
 
 
@@ -43,7 +43,10 @@ class DocumentErrors(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One check of a document; its settings are not yet judged by its kind. ``is_paused`` None leaves that as it is."""
+    """One check of a document; its settings are not yet judged by its kind.
+
+    ``is_paused`` and ``depends_on`` (keys, sorted) are None where the document leaves them as they are.
+    """
 
     path: str
     key: str
@@ -53,6 +56,7 @@ class Entry:
     timing: Timing
     tags: list[str]
     is_paused: bool | None = None
+    depends_on: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,7 @@ class Standing:
     timing: Timing
     tags: list[str]
     is_paused: bool
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,15 @@ def read_entries(
     return list(entries.values())
 
 
+def _read_dependencies(value: Any, path: str, errors: dict[str, list[str | Promise]]) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+        errors[path] = [_("Give a list of keys of checks.")]
+        return None
+    return tuple(sorted(set(value)))
+
+
 def _read_label(value: Any, errors: dict[str, list[str | Promise]]) -> str:
     if value is None:
         return ""
@@ -174,11 +188,22 @@ def _read_entry(
         own[f"{path}.paused"] = [_("Give true or false.")]
     timing = _read_timing(value, path, own, regions)
     tags = _read_tags(value.get("tags", []), extra_tags, f"{path}.tags", own)
+    depends_on = _read_dependencies(value.get("depends_on"), f"{path}.depends_on", own)
     errors.update(own)
     if own:
         return None
     assert isinstance(name, str) and isinstance(kind, str)  # noqa: S101, PT018 - judged above
-    return Entry(path=path, key=key, name=name, kind=kind, config=config, timing=timing, tags=tags, is_paused=paused)
+    return Entry(
+        path=path,
+        key=key,
+        name=name,
+        kind=kind,
+        config=config,
+        timing=timing,
+        tags=tags,
+        is_paused=paused,
+        depends_on=depends_on,
+    )
 
 
 def _read_timing(
@@ -306,6 +331,8 @@ def _written(check: Standing, region_codes: Mapping[int, str]) -> dict[str, Any]
         written["regions"] = [region_codes[number] for number in check.timing.regions if number in region_codes]
     if check.tags:
         written["tags"] = list(check.tags)
+    if check.depends_on:
+        written["depends_on"] = list(check.depends_on)
     if check.is_paused:
         written["paused"] = True
     return written
