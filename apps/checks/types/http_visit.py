@@ -1,10 +1,10 @@
 """Visiting a web address: one request and the redirects that follow it, with what goes along and what stays behind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.checks.enums import Verdict
 from apps.checks.types.answers import Answer
@@ -27,14 +27,13 @@ class Redirecting:
     same_host_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """What was exchanged, and the problem that ended it early (an empty code where the last reply is to be judged)."""
 
     steps: list[Exchange]
     address: ParsedUrl
     code: str = ""
-    values: Mapping[str, str | int] = field(default_factory=lambda: NO_VALUES)
+    values: Mapping[str, str | int] = NO_VALUES
     is_ours: bool = False
 
     @property
