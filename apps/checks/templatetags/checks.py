@@ -1,13 +1,16 @@
 """Words and figures of checks for templates."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from apps.checks.enums import Verdict
 from apps.checks.models import Check, Turn
-from apps.checks.types.base import CheckType
 from apps.checks.types.explaining import explain
 from apps.checks.types.registry import CHECK_TYPES
 
@@ -33,10 +36,29 @@ def explained_last(turn: Turn) -> str:
     return str(explain(turn.last_error, turn.last_error_values or {}))
 
 
+@lru_cache(maxsize=1_000)
+def _drawn(component: str, name: str, value: str, _language: str) -> str:
+    """Return a component that looks alike in every row, drawn once a process: a long list has hundreds of them."""
+    given = CHECK_TYPES.get(value) if name == "kind" else value
+    return render_to_string(f"components/{component}.html", {name: given, "silent": True})
+
+
 @register.filter
-def kind_of(check: Check) -> CheckType:
-    """Return the check's type, for its label and icon."""
-    return CHECK_TYPES.get(check.kind)
+def icon(name: str) -> SafeString:
+    """Return an icon without words."""
+    return SafeString(_drawn("icon", "name", name, ""))
+
+
+@register.filter
+def state_badge(state: str) -> SafeString:
+    """Return a state as dot and word."""
+    return SafeString(_drawn("state_badge", "state", state, get_language() or ""))
+
+
+@register.filter
+def kind_icon(check: Check) -> SafeString:
+    """Return the icon of the check's kind, named by its label."""
+    return SafeString(_drawn("kind_label", "kind", check.kind, get_language() or ""))
 
 
 @register.filter
