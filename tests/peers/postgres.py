@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import trustme
@@ -15,7 +17,7 @@ import trustme
 from config.run.parts import child_argv, run_tool
 from config.run.postgres import find_binaries, find_identity
 from tests.peers.certificates import tls_files
-from tests.peers.process import free_port, running, short_folder
+from tests.peers.process import START_SECONDS, free_port, running, short_folder
 
 PASSWORD = "pässwörd of ①"  # SASLprep makes a 1 of the last sign
 USERS = {"scram_user": "scram-sha-256", "md5_user": "md5", "clear_user": "password", "open_user": "trust"}
@@ -86,8 +88,20 @@ def _make(binaries: Path, home: Path, identity: str) -> None:
     (home / "data" / "pg_hba.conf").write_text(f"{text}\n")
 
 
+def _admin(port: int, database: str) -> psycopg.Connection[Any]:
+    """Connect as the one who may do all; a server takes connections a moment before it serves them."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return psycopg.connect(host="127.0.0.1", port=port, user="admin", dbname=database, autocommit=True)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def _furnish(port: int) -> int:
-    with psycopg.connect(host="127.0.0.1", port=port, user="admin", dbname="postgres", autocommit=True) as admin:
+    with _admin(port, "postgres") as admin:
         for user, way in USERS.items():
             kind = "md5" if way == "md5" else "scram-sha-256"
             admin.execute("SELECT set_config('password_encryption', %s, false)", (kind,))
@@ -96,7 +110,7 @@ def _furnish(port: int) -> int:
         admin.execute("CREATE DATABASE vault")
         admin.execute("REVOKE CONNECT ON DATABASE vault FROM public")
         major = admin.info.server_version // 10_000
-    with psycopg.connect(host="127.0.0.1", port=port, user="admin", dbname="shop", autocommit=True) as admin:
+    with _admin(port, "shop") as admin:
         admin.execute("CREATE TABLE orders (id int, state text)")
         admin.execute("INSERT INTO orders VALUES (1, 'open'), (2, 'stuck'), (3, NULL)")
         admin.execute("GRANT ALL ON orders TO public")

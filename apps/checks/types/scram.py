@@ -14,6 +14,8 @@ from apps.checks.types.service import wrong_protocol
 
 # Servers use 4,096 to 15,000 rounds; far more would let a hostile one burn the prober's time.
 MAX_ROUNDS = 100_000
+KEPT = 4_096
+_known: dict[bytes, bytes] = {}
 HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 FORBIDDEN = (
     stringprep.in_table_c12,
@@ -54,8 +56,7 @@ class ScramLogin:
         is_sound = nonce.startswith(self._nonce) and len(nonce) > len(self._nonce) and salt and rounds.isdecimal()
         if not is_sound or len(rounds) > 9 or not 0 < int(rounds) <= MAX_ROUNDS:
             raise wrong_protocol(challenge)
-        # In a thread, since it takes milliseconds that belong to other probes.
-        salted = await asyncio.to_thread(hashlib.pbkdf2_hmac, self._hash, self._password, salt, int(rounds))
+        salted = await _salted(self._hash, self._password, salt, int(rounds))
         final = f"c=biws,r={nonce}"  # “biws” is “n,,”: no channel binding
         exchanged = f"{self._bare},{challenge.decode()},{final}".encode()
         client_key = self._hmac(salted, b"Client Key")
@@ -73,6 +74,20 @@ class ScramLogin:
 
     def _hmac(self, key: bytes, message: bytes) -> bytes:
         return hmac.digest(key, message, self._hash)
+
+
+async def _salted(name: str, password: bytes, salt: bytes, rounds: int) -> bytes:
+    """Return the password after all its rounds. Known ones are kept: a server's salt stays until the password changes,
+    and the rounds cost ten times as much as the rest of a probe."""
+    key = hashlib.blake2b(b"\0".join((name.encode(), str(rounds).encode(), salt.hex().encode(), password))).digest()
+    salted = _known.get(key)
+    if salted is None:
+        # In a thread, since it takes milliseconds that belong to other probes.
+        salted = await asyncio.to_thread(hashlib.pbkdf2_hmac, name, password, salt, rounds)
+        if len(_known) >= KEPT:
+            _known.clear()
+        _known[key] = salted
+    return salted
 
 
 def prepared(text: str) -> str:

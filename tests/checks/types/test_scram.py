@@ -1,5 +1,7 @@
 """SCRAM by the example of RFC 7677, and against servers that cheat."""
 
+import hashlib
+
 import pytest
 
 from apps.checks.types.base import ProbeFailure
@@ -69,6 +71,22 @@ async def test_challenge_that_cannot_be_right_is_refused(challenge: bytes) -> No
 )
 def test_passwords_are_prepared_by_rfc_4013(given: str, meant: str) -> None:
     assert prepared(given) == meant
+
+
+async def test_rounds_are_gone_through_once_for_a_salt_and_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[tuple[bytes, bytes]] = []
+    real = hashlib.pbkdf2_hmac
+
+    def count(name: str, password: bytes, salt: bytes, rounds: int) -> bytes:
+        counted.append((password, salt))
+        return real(name, password, salt, rounds)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", count)
+    for password, salt in (("one", b"QUFB"), ("one", b"QUFB"), ("two", b"QUFB"), ("one", b"QkJC"), ("one", b"QUFB")):
+        made = ScramLogin("SCRAM-SHA-256", username="counted", password=password, nonce="n")
+        await made.respond(b"r=nx,s=" + salt + b",i=4096")
+
+    assert counted == [(b"one", b"AAA"), (b"two", b"AAA"), (b"one", b"BBB")]
 
 
 def test_names_are_escaped() -> None:
