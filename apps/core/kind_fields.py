@@ -16,6 +16,28 @@ MAX_WHOLE_NUMBER = 2**63
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
+class FilledField(forms.Field):
+    """A setting that may be left out, but not sent empty: nothing is no value of its type.
+
+    It is not ``required``, which would mark it and put it before others in forms.
+    """
+
+    is_left_out = False
+
+    def validate(self, value: Any) -> None:
+        if value in self.empty_values and not self.is_left_out:
+            raise ValidationError(self.error_messages["required"], code="required")
+        super().validate(value)
+
+
+class NumberField(FilledField, forms.IntegerField):
+    """A whole number."""
+
+
+class ChosenField(FilledField, forms.ChoiceField):
+    """One of several choices, none of which is empty."""
+
+
 class StructuredField(forms.CharField):
     """Base: a text area whose value is a list or an object; a setting's check judges the finished value."""
 

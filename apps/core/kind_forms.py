@@ -4,12 +4,12 @@ from typing import Any, Generic, TypeVar
 
 from django import forms
 
+from apps.core.kind_fields import FilledField
 from apps.core.kinds import (
     Config,
     ConfigErrors,
     config_form_fields,
     dump_config,
-    is_required_setting,
     is_secret_setting,
     parse_config,
 )
@@ -37,8 +37,8 @@ class KindForm(forms.Form, Generic[C]):
                 is_secret = is_secret_setting(config_class, name)
                 field.initial = None if is_secret else shown[name]
                 field.required = field.required and not is_secret
-            if self._is_left_out(PREFIX + name, field):
-                field.required = field.required and is_required_setting(config_class, name)
+            if isinstance(field, FilledField):
+                field.is_left_out = self._is_left_out(PREFIX + name, field)
             self.fields[PREFIX + name] = field
 
     def _is_left_out(self, name: str, field: forms.Field) -> bool:

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.kind_fields import LinesField, ObjectsField, PairsField, StructuredField
+from apps.core.kind_fields import ChosenField, LinesField, NumberField, ObjectsField, PairsField, StructuredField
 
 Text = str | Promise
 MASK = "••••"
@@ -117,11 +117,11 @@ def _form_field(entry: Field[Any], python_type: Any) -> forms.Field:
         common["validators"] = [given.check]
     if python_type is bool:
         return forms.BooleanField(**{**common, "required": False})
-    if python_type is int:  # an optional one may be left out, but not emptied: no number is no value of its type
-        return forms.IntegerField(min_value=given.low, max_value=given.high, **{**common, "required": True})
+    if python_type is int:
+        return NumberField(min_value=given.low, max_value=given.high, **common)
     if given.choices:
         may_be_empty = any(value == "" for value, _label in given.choices)
-        return forms.ChoiceField(choices=given.choices, **{**common, "required": not may_be_empty})
+        return (forms.ChoiceField if may_be_empty else ChosenField)(choices=given.choices, **common)
     common["max_length"] = given.max_length
     for declared, structured, widget in STRUCTURED_FIELDS:
         if python_type == declared:
@@ -253,8 +253,3 @@ def split_config(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
 def is_secret_setting(config: type[Config], name: str) -> bool:
     """Tell whether a setting is never shown back."""
     return any(entry.name == name and _setting_of(entry).is_secret for entry in fields(config))
-
-
-def is_required_setting(config: type[Config], name: str) -> bool:
-    """Tell whether a setting has no default."""
-    return any(entry.name == name and _setting_of(entry).is_required for entry in fields(config))

@@ -124,7 +124,7 @@ def test_form_fields_carry_labels_widgets_and_limits() -> None:
     made = config_form_fields(Sample)
 
     assert list(made) == ["url", "count", "is_loud", "mode", "headers", "token"]
-    assert [made[name].required for name in made] == [True, True, False, True, False, False]
+    assert [made[name].required for name in made] == [True, False, False, False, False, False]
     assert made["url"].widget.attrs["placeholder"] == "https://"
     assert isinstance(made["token"].widget, forms.PasswordInput)
 
