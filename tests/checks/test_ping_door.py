@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from apps.checks.consumers import PingDoor
-from apps.checks.domain.heartbeats import adopt_address, ping_key
+from apps.checks.domain.heartbeats import ping_key
 from apps.checks.domain.ping_bounds import Bound
 from apps.checks.domain.ping_dialects import gatus_token
 from apps.checks.enums import State
@@ -196,8 +196,8 @@ def test_other_methods_are_refused(door: Door, check: Check, method: str) -> Non
 # --- Uptime Kuma --------------------------------------------------------------------------------------------------------
 
 
-def test_push_address_of_uptime_kuma(door: Door, check: Check) -> None:
-    adopt_address(check, token="Kx0y8KumaToken")
+def test_push_address_of_uptime_kuma(door: Door, scope: Tenant) -> None:
+    check = heartbeat(config=HeartbeatConfig(address="Kx0y8KumaToken"))
 
     up = door.ask("/api/push/Kx0y8KumaToken?status=up&msg=OK&ping=42.5")
     down = door.ask("/api/push/Kx0y8KumaToken?status=down&msg=disk%20full&ping=")
@@ -220,8 +220,8 @@ def test_unknown_push_token_is_refused_as_json(door: Door, check: Check, token: 
 # --- Gatus --------------------------------------------------------------------------------------------------------------
 
 
-def test_external_endpoint_of_gatus(door: Door, check: Check) -> None:
-    adopt_address(check, token=gatus_token("core_backup", "s3cret"))
+def test_external_endpoint_of_gatus(door: Door, scope: Tenant) -> None:
+    heartbeat(config=HeartbeatConfig(address=gatus_token("core_backup", "s3cret")))
     path = "/api/v1/endpoints/core_backup/external"
 
     good = door.ask(f"{path}?success=true&duration=1m2.5s", "POST", Authorization="Bearer s3cret")
@@ -250,8 +250,10 @@ def test_external_endpoint_by_ping_key_and_slug(door: Door, check: Check) -> Non
         ("GET", "?success=true", "Bearer s3cret", 405),
     ],
 )
-def test_external_endpoint_refuses(door: Door, check: Check, method: str, query: str, secret: str, status: int) -> None:
-    adopt_address(check, token=gatus_token("core_backup", "s3cret"))
+def test_external_endpoint_refuses(
+    door: Door, scope: Tenant, method: str, query: str, secret: str, status: int
+) -> None:
+    heartbeat(config=HeartbeatConfig(address=gatus_token("core_backup", "s3cret")))
 
     answer = door.ask(f"/api/v1/endpoints/core_backup/external{query}", method, Authorization=secret)
 

@@ -10,12 +10,13 @@ import pytest
 from apps.checks.domain import ping_pruning
 from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check
 from apps.checks.domain.heartbeat_rules import Report
-from apps.checks.domain.heartbeats import adopt_address, heartbeat_facts, ping_key
+from apps.checks.domain.heartbeats import AddressTaken, heartbeat_facts, ping_key
 from apps.checks.domain.pings import BySlug, Fate, NewPing, PingStore
 from apps.checks.enums import State
 from apps.checks.models import Check, CheckState, Flip, Heartbeat, Ping
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
+from apps.core.kinds import ConfigErrors, parse_config
 from apps.core.tenancy import tenant_scope
 from apps.events.models import OutboxRow
 from apps.tenants.models import Tenant
@@ -185,13 +186,37 @@ def test_manual_resume_ignores_pings_until_then(scope: Tenant) -> None:
     assert state_of(check) == State.UP
 
 
-def test_adopted_address_of_another_product_is_heard(scope: Tenant) -> None:
-    check = heartbeat()
+def test_address_of_another_product_is_kept(scope: Tenant) -> None:
+    check = heartbeat(config=HeartbeatConfig(address="Kx0y8KumaPushToken"))
+    changed = HeartbeatConfig(address="3AE4A10C3D544B81B3061C48E0817CE4")
 
-    adopt_address(check, token="Kx0y8KumaPushToken", slug="core_backup")
-    stored = PingStore().store([ping("Kx0y8KumaPushToken"), ping(BySlug(ping_key(), "core_backup"))])
+    assert PingStore().store([ping("Kx0y8KumaPushToken")]).fates == [Fate.STORED]
+    update_check(check, name="Backup", config=changed, timing=Timing(), tags=[])
+    assert PingStore().store([ping("3ae4a10c-3d54-4b81-b306-1c48e0817ce4")]).fates == [Fate.STORED]
+    update_check(check, name="Backup", config=HOURLY, timing=Timing(), tags=[])
+    assert token_of(check) == "3ae4a10c-3d54-4b81-b306-1c48e0817ce4"
 
-    assert stored.fates == [Fate.STORED, Fate.STORED]
+
+def test_address_that_another_heartbeat_has_is_refused(acme: Tenant, globex: Tenant) -> None:
+    taken = HeartbeatConfig(address="Kx0y8KumaPushToken")
+    with tenant_scope(globex.id):
+        heartbeat(config=taken)
+
+    with tenant_scope(acme.id):
+        mine = heartbeat()
+        with pytest.raises(AddressTaken):
+            heartbeat(config=taken)
+        with pytest.raises(AddressTaken):
+            update_check(mine, name="Backup", config=taken, timing=Timing(), tags=[])
+        assert Check.objects.count() == 1
+
+
+@pytest.mark.parametrize("address", ["short", "a/b/c/d/e/f/g", "x" * 65, "white space here"])
+def test_address_that_nobody_could_ping_is_refused(address: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(HeartbeatConfig, {"address": address})
+
+    assert list(caught.value.errors) == ["address"]
 
 
 def test_key_of_configuration_as_code_is_the_slug(scope: Tenant) -> None:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.heartbeat_rules import Beat, deadline, expected_at, phase
 from apps.checks.domain.settings import config_of
@@ -14,6 +15,7 @@ from apps.checks.models import Check, CheckState, Heartbeat, Ping, PingKey
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core import clock
 from apps.core.ids import new_token
+from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
 
 SLUG_LENGTH = 100
@@ -31,22 +33,32 @@ def beat_of(heartbeat: Heartbeat, state: str) -> Beat:
     )
 
 
+class AddressTaken(Refusal):
+    """Two heartbeats cannot have one address."""
+
+    message = _("Another heartbeat has this address already. Leave it empty and give the job its new one.")
+
+
 class HeartbeatSource:
     """Where a heartbeat's state comes from: its pings, and their absence."""
 
     def begin(self, check: Check) -> None:
-        Heartbeat.objects.create(watched=check, slug=_slug_of(check))
+        given = _config(check).token
+        heartbeat = Heartbeat(watched=check, slug=_slug_of(check), **({"token": given} if given else {}))
+        _keep(heartbeat, force_insert=True)
         ping_key()
 
     def settings_changed(self, check: Check) -> None:
         """Expect the next report by the new settings; what they made late is late from now on, not in the past."""
         standing = CheckState.objects.select_for_update().get(watched=check)  # before the heartbeat, as pings lock them
         heartbeat = Heartbeat.objects.select_for_update().get(watched=check)
-        limit = deadline(beat_of(heartbeat, standing.state), cast("HeartbeatConfig", config_of(check)))
+        config = _config(check)
+        limit = deadline(beat_of(heartbeat, standing.state), config)
         heartbeat.deadline_at = None if limit is None else max(limit, clock.now())
         if check.key:
             heartbeat.slug = _slug_of(check)
-        heartbeat.save(update_fields=["deadline_at", "slug"])
+        heartbeat.token = config.token or heartbeat.token
+        _keep(heartbeat, update_fields=["deadline_at", "slug", "token"])
 
     def pause(self, check: Check) -> None:
         Heartbeat.objects.filter(watched=check).update(**NOTHING_KNOWN)
@@ -54,6 +66,19 @@ class HeartbeatSource:
     def resume(self, check: Check) -> None:
         """Wait for the next report, however long it takes."""
         Heartbeat.objects.filter(watched=check).update(last_ping_at=None, **NOTHING_KNOWN)
+
+
+def _config(check: Check) -> HeartbeatConfig:
+    return cast("HeartbeatConfig", config_of(check))
+
+
+def _keep(heartbeat: Heartbeat, **how: Any) -> None:
+    """Save; raises `AddressTaken` where the address it brings is another heartbeat's, perhaps of another tenant."""
+    try:
+        with transaction.atomic():
+            heartbeat.save(**how)
+    except IntegrityError as error:
+        raise AddressTaken from error
 
 
 def _slug_of(check: Check) -> str:
@@ -80,13 +105,6 @@ def has_slug(slug: str) -> bool:
     return Heartbeat.objects.filter(slug=slug).exists()
 
 
-@transaction.atomic
-def adopt_address(check: Check, *, token: str = "", slug: str = "") -> None:
-    """Let a heartbeat that moved in keep its address: the end of its ping or push URL, or its slug."""
-    given = {name: value for name, value in (("token", token), ("slug", slug)) if value}
-    Heartbeat.objects.filter(watched=check).update(**given)
-
-
 # --- Reading ------------------------------------------------------------------------------------------------------------
 
 NEXT_SHOWN = 3
@@ -106,7 +124,7 @@ class HeartbeatFacts:
 def heartbeat_facts(check: Check) -> HeartbeatFacts:
     """Return what is known of a heartbeat, and when its next reports are expected."""
     heartbeat = Heartbeat.objects.get(watched=check)
-    config, now = cast("HeartbeatConfig", config_of(check)), clock.now()
+    config, now = _config(check), clock.now()
     beat = beat_of(heartbeat, check.checkstate.state)
     return HeartbeatFacts(
         heartbeat, config, phase(beat, config, now), expected_at(beat, config), _upcoming(config, now)

@@ -1,10 +1,12 @@
 """The heartbeat: nothing is sent out, a job reports by itself, and its silence is the failure."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar, cast
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
@@ -27,6 +29,7 @@ from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
 YEAR_SECONDS = 31_536_000
+ADDRESS = re.compile(r"[A-Za-z0-9_-]{10,64}")
 
 
 class Signal(TextChoices):
@@ -58,6 +61,14 @@ def _refusing(check: Callable[[str], None], message: Any) -> Callable[[str], Non
             raise ValidationError(message, code="schedule") from error
 
     return validate
+
+
+def _check_address(address: str) -> None:
+    """Refuse what nobody could ping, or what anybody could guess."""
+    if address and not ADDRESS.fullmatch(address):
+        raise ValidationError(
+            _("Give the last part of the URL: 10 to 64 letters, digits, hyphens or underscores."), code="address"
+        )
 
 
 def _keywords(label: Text) -> Any:
@@ -126,6 +137,17 @@ class HeartbeatConfig(BaseConfig):
         help=_("Success by GET or HEAD is kept and changes nothing, so that a link preview is no success."),
     )
 
+    address: str = setting(
+        "",
+        label=_("Address it had elsewhere"),
+        help=_(
+            "For a job that moved in: the end of its ping or push URL. It then reports here by a new host name alone."
+        ),
+        is_secret=True,
+        max_length=64,
+        check=_check_address,
+    )
+
     def clean(self) -> None:
         errors: dict[str, Any] = {
             name: _("This cannot be empty.") for name in ("schedule", "time_zone") if not getattr(self, name)
@@ -148,6 +170,14 @@ class HeartbeatConfig(BaseConfig):
     @cached_property
     def rhythm(self) -> Schedule:
         return RHYTHMS[self.schedule](self)
+
+    @cached_property
+    def token(self) -> str:
+        """Return the address as doors spell it: ids in lower case with hyphens."""
+        try:
+            return str(UUID(self.address))
+        except ValueError:
+            return self.address
 
     @cached_property
     def keywords(self) -> tuple[tuple[Signal, tuple[str, ...]], ...]:
