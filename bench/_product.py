@@ -104,6 +104,11 @@ def _tree_seconds(root: int, usage: Mapping[int, tuple[int, float]]) -> float:
     return total
 
 
+def tree_seconds(root: int) -> float:
+    """Return the CPU seconds that a process and all below it have used."""
+    return _tree_seconds(root, _usage_by_process())
+
+
 def tree(root: int) -> list[int]:
     """Return a process and all below it."""
     usage = _usage_by_process()
