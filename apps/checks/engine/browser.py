@@ -97,7 +97,7 @@ class LoopBrowser:
             self._loop.close()
             return
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._room.close(), self._loop).result(STOP_SECONDS)
+            asyncio.run_coroutine_threadsafe(self._room.leave(), self._loop).result(STOP_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_SECONDS)
         if not self._thread.is_alive():
@@ -152,6 +152,15 @@ class _Room:
         with suppress(Exception):
             if playwright is not None:
                 await playwright.stop()
+
+    async def leave(self) -> None:
+        """Close everything for good, tasks that nobody waits for any more included."""
+        await self.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # in which closed pipes are let go of
 
     async def ready(self) -> None:
         """See to it that a browser runs: the one there is, or a fresh one."""

@@ -11,12 +11,15 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
+from apps.checks.engine.stream import connect_failure
 from apps.checks.types.base import Network, ProbeFailure
 from apps.core.http.urls import BadUrl, check_url
 
 MAX_HEAD = 65_536
 CHUNK = 65_536
 CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+MAX_ADDRESSES = 3  # that are tried of one name
 HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 # What concerns this connection alone, not the server's.
 OWN_HEADERS = (b"proxy-", b"connection:", b"keep-alive:")
@@ -54,6 +57,9 @@ class GuardedProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in self._writers:
             writer.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -67,7 +73,6 @@ class GuardedProxy:
             self.is_exhausted = True
         finally:
             writer.close()
-            self._writers.discard(writer)
             self._tasks.discard(task)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,17 +100,22 @@ class GuardedProxy:
             await _both(self._pump(reader, far_writer), self._pump(far_reader, writer))
         finally:
             far_writer.close()
-            self._writers.discard(far_writer)
 
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         addresses, _ms = await self._net.resolve(host)  # the guard: it returns allowed addresses only, or fails
-        for ip in addresses[:3]:
-            with suppress(OSError, TimeoutError):
+        failure = ProbeFailure("connect_failed")
+        for ip in addresses[:MAX_ADDRESSES]:
+            try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     made = await asyncio.open_connection(ip, port)
-                    self.reached.append(ip)
-                    return made
-        raise ProbeFailure("connect_failed")
+            except TimeoutError:
+                failure = ProbeFailure("connect_timeout")
+            except OSError as error:
+                failure = connect_failure(error)
+            else:
+                self.reached.append(ip)
+                return made
+        raise failure
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK):

@@ -122,10 +122,10 @@ async def test_failing_steps_are_named() -> None:
         async with Journeys() as browser:
             home = f"goto {web.url()}"
             missing = await browser.walk(f"goto {web.url('/nowhere')}")  # first, since it waits for the browser's start
-            element = await browser.walk(home, 'click "#no-such"', timeout=2)
-            text = await browser.walk(home, 'expect text "{{word}}"', timeout=2, word="top-secret-word")
-            title = await browser.walk(home, "expect title Inside", timeout=2)
-            selector = await browser.walk(home, 'click "[[["', timeout=4)
+            element = await browser.walk(home, 'click "#no-such"', timeout=5)
+            text = await browser.walk(home, 'expect text "{{word}}"', timeout=5, word="top-secret-word")
+            title = await browser.walk(home, "expect title Inside", timeout=5)
+            selector = await browser.walk(home, 'click "[[["', timeout=5)
             refused = await browser.walk(f"goto http://127.0.0.1:{closed}/")
             unknown = await browser.walk("goto http://no-such-host.invalid/")
             strange = await browser.walk("goto {{where}}", where="file:///etc/passwd")
@@ -141,7 +141,7 @@ async def test_failing_steps_are_named() -> None:
     assert title.error_values["detail"] == "found “Sign in”"
     assert selector.error_code == "browser_step"
     assert (missing.error_code, missing.error_values["status"]) == ("status_mismatch", 404)
-    assert refused.error_code == "connect_failed"
+    assert refused.error_code == "connect_refused"
     assert unknown.error_code == "dns_failure"
     assert strange.error_code == "bad_url"
 
@@ -288,7 +288,7 @@ async def test_hostile_pages_end_and_leave_the_browser_usable(monkeypatch: pytes
     with serving(handle) as web:
         async with Journeys() as browser:
             first = await browser.walk(f"goto {web.url()}")
-            busy = await browser.walk(f"goto {web.url('/busy')}", 'expect text "x"', timeout=4)
+            busy = await browser.walk(f"goto {web.url('/busy')}", 'expect text "x"', timeout=5)
             boxes = await browser.walk(f"goto {web.url('/boxes')}", "expect title Boxes", 'expect text "ok"')
             endless = await browser.walk(f"goto {web.url('/endless')}", timeout=20)
             crash = await browser.walk(f"goto {web.url('/crash')}", 'expect text "x"', timeout=20)
