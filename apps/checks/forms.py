@@ -210,11 +210,19 @@ class CheckForm(KindForm[Config]):
         optional = [field for field in settings if not field.field.required]
         groups = [
             FieldGroup(_("What to watch"), [*required, *self._shown("name", "interval_seconds", "tags")]),
-            FieldGroup(_("Request and expectations"), optional, is_folded=bool(required)),
+            *self._sections(optional, is_folded=bool(required)),
             FieldGroup(_("Patience"), self._shown(*PATIENCE), is_folded=True),
             FieldGroup(_("Regions"), self._shown(*REGIONS), is_folded=True),
         ]
         return [group for group in groups if group.fields]
+
+    def _sections(self, settings: list[forms.BoundField], *, is_folded: bool) -> list[FieldGroup]:
+        """Return optional settings under the titles that their kind gives them, in the order of their first."""
+        sections: dict[str, list[forms.BoundField]] = {}
+        for field in settings:
+            title = str(getattr(field.field, "section", "") or _("Request and expectations"))
+            sections.setdefault(title, []).append(field)
+        return [FieldGroup(title, fields, is_folded=is_folded) for title, fields in sections.items()]
 
     def _shown(self, *names: str) -> list[forms.BoundField]:
         return [self[name] for name in names if name in self.fields]

@@ -51,6 +51,7 @@ class Setting:
     max_length: int = 2_000
     is_required: bool = False
     placeholder: str = ""
+    section: Text = ""  # under which title a form shows it; empty for the usual one
     check: Callable[[Any], None] | None = None  # raises ValidationError
 
 
@@ -133,9 +134,12 @@ def _form_field(entry: Field[Any], python_type: Any) -> forms.Field:
 
 
 def config_form_fields(config: type[Config]) -> dict[str, forms.Field]:
-    """Return one Django form field per setting, in the order of declaration."""
+    """Return one Django form field per setting, in the order of declaration; each knows its ``section``."""
     hints = get_type_hints(config)
-    return {entry.name: _form_field(entry, hints[entry.name]) for entry in fields(config)}
+    made = {entry.name: _form_field(entry, hints[entry.name]) for entry in fields(config)}
+    for entry in fields(config):
+        made[entry.name].section = _setting_of(entry).section  # type: ignore[attr-defined]
+    return made
 
 
 def _messages(error: ValidationError) -> list[str]:

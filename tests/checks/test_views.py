@@ -77,7 +77,13 @@ def test_unprobed_kind_is_asked_for_no_interval_and_keeps_what_it_has(acme: Tena
         form = CheckForm({**FORM, **sent}, kind=Unprobed(), check=check, stored=config_of(check))
 
         assert form.is_valid(), form.errors
-        assert [str(group.title) for group in form.groups] == ["What to watch", "Request and expectations"]
+        assert [str(group.title) for group in form.groups] == [
+            "What to watch",
+            "Request",
+            "Sign-in and cookies",
+            "What the answer must be",
+            "Redirects and connection",
+        ]
         assert form.timing().retries == 3
 
 
