@@ -10,6 +10,7 @@ tenant = [
     path("", home.home, name="home"),
     path("start/", home.onboarding, name="onboarding"),
     path("search/", home.find, name="search"),
+    path("jump/", home.jump, name="jump"),
 ]
 urlpatterns = [
     path("t/<slug:tenant_slug>/", include(tenant)),

@@ -133,4 +133,32 @@ def test_kind_is_found_by_typing_and_chosen_by_keyboard_alone(owner_visit: Visit
     page.keyboard.press("Enter")
 
     page.wait_for_url("**/checks/new/?kind=http")
-    expect(page.get_by_label("URL")).to_be_visible()
+    expect(page.get_by_role("textbox", name="URL", exact=True)).to_be_visible()
+
+
+def test_palette_leads_to_a_check_and_an_action_by_keyboard_alone(owner_visit: Visitor, check_id: str) -> None:
+    page = owner_visit.page
+    page.goto("/t/main/")
+    jumps = page.locator("#palette [role=option]")
+
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox", name="Jump to")
+    expect(field).to_be_focused()
+    expect(jumps.filter(has_text="Settings")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("keyb")
+    expect(jumps).to_have_count(1)
+    expect(jumps.first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/checks/{check_id}/")
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("new")
+    expect(jumps.first).to_have_text("New check")
+    page.keyboard.press("ArrowDown")
+    expect(jumps.nth(1)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/checks/new/")

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
+from apps.console.domain.jumping import jumps
 from apps.console.domain.onboarding import watch_first_address
 from apps.console.domain.overview import overview_of_tenant
 from apps.console.domain.search import search
@@ -66,3 +67,12 @@ def find(request: TenantRequest) -> HttpResponse:
     text = request.GET.get("q", "").replace("\x00", "")[:200]
     hits = search(text, tenant_slug=request.tenant.slug, rights=request.can)
     return render(request, "console/search.html", {"text": text, "hits": hits})
+
+
+@require_GET
+@tenant_view(VIEW_CHECKS)
+def jump(request: TenantRequest) -> HttpResponse:
+    """The lines of the command palette for what is typed there."""
+    text = request.GET.get("q", "").replace("\x00", "")[:200]
+    groups = jumps(text, tenant_slug=request.tenant.slug, rights=request.can)
+    return render(request, "console/_jumps.html", {"groups": groups})

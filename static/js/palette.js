@@ -1,0 +1,89 @@
+/* The command palette: Ctrl or ⌘ with K, type, arrows, Enter. The server searches; only the newest answer is shown. */
+
+const DELAY_MS = 120;
+
+const dialog = document.getElementById("palette");
+const input = dialog.querySelector("input");
+const list = dialog.querySelector("[data-palette-jumps]");
+let timer = 0;
+let asking = new AbortController();
+
+const jumps = () => [...list.querySelectorAll("[role=option]")];
+const chosen = () => list.querySelector("[aria-selected=true]");
+
+function choose(jump) {
+  chosen()?.setAttribute("aria-selected", "false");
+  if (jump) {
+    jump.setAttribute("aria-selected", "true");
+    jump.scrollIntoView({ block: "nearest" });
+    input.setAttribute("aria-activedescendant", jump.id);
+  } else {
+    input.removeAttribute("aria-activedescendant");
+  }
+}
+
+async function ask() {
+  asking.abort();
+  asking = new AbortController();
+  const url = `${dialog.dataset.palette}?${new URLSearchParams({ q: input.value })}`;
+  try {
+    const answer = await fetch(url, { signal: asking.signal });
+    if (answer.ok) {
+      list.innerHTML = await answer.text();
+      choose(jumps()[0]);
+    }
+  } catch (error) {
+    if (error.name !== "AbortError") {
+      list.replaceChildren();
+    }
+  }
+}
+
+function open() {
+  if (document.querySelector("dialog[open]")) {
+    return;
+  }
+  input.value = "";
+  dialog.showModal();
+  input.focus();
+  ask();
+}
+
+function step(by) {
+  const all = jumps();
+  choose(all[(all.indexOf(chosen()) + by + all.length) % all.length]);
+}
+
+const KEYS = {
+  ArrowDown: () => step(1),
+  ArrowUp: () => step(-1),
+  Enter: () => chosen()?.click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    if (dialog.open) {
+      dialog.close();
+    } else {
+      open();
+    }
+  }
+});
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-palette-open]")) {
+    open();
+  } else if (event.target === dialog) {
+    dialog.close();
+  }
+});
+input.addEventListener("keydown", (event) => {
+  if (KEYS[event.key]) {
+    event.preventDefault();
+    KEYS[event.key]();
+  }
+});
+input.addEventListener("input", () => {
+  window.clearTimeout(timer);
+  timer = window.setTimeout(ask, DELAY_MS);
+});
