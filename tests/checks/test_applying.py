@@ -266,6 +266,7 @@ def test_databases_larger_than_documents_are_read(program: Program, acme: Tenant
 
 def test_imported_heartbeats_wait_for_their_jobs(program: Program, acme: Tenant) -> None:
     export = {"checks": [{"name": "Backup", "slug": "backup", "timeout": 3_600, "grace": 600, "status": "paused"}]}
+    export["checks"][0]["ping_url"] = "https://hc.example/31365bce-8da9-4729-8ff3-aaa71d56b712"
 
     status, said = program.post("import/healthchecks", json.dumps(export).encode())
 
@@ -274,6 +275,7 @@ def test_imported_heartbeats_wait_for_their_jobs(program: Program, acme: Tenant)
         check = Check.objects.get(key="hc-backup")
         assert (config_of(check).period_seconds, config_of(check).grace_seconds) == (3_600, 600)
         assert check.checkstate.state == State.PAUSED
+        assert check.heartbeat.token == "31365bce-8da9-4729-8ff3-aaa71d56b712"
         assert not Turn.objects.exists()
 
 

@@ -1,5 +1,6 @@
 """Gatus: its YAML configuration."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -106,10 +107,18 @@ def _gather_external(where: str, endpoint: Mapping[str, Any], gathering: Gatheri
             name=name,
             source_id=f"{group}-{name}",
             kind="heartbeat",
-            settings={"period_seconds": int(period or 3_600)},
+            settings={"period_seconds": int(period or 3_600), "address": _address(group, name, endpoint.get("token"))},
             tags=(group,) if group else (),
         )
     )
+
+
+def _address(group: str, name: str, secret: Any) -> str:
+    """Return what our door makes of an endpoint's key and its secret, which several endpoints may share."""
+    if not secret:
+        return ""
+    key = "_".join(re.sub(r"[/_,.#+& ]", "-", part.strip().lower()) for part in (group, name))
+    return hashlib.sha256(f"{key}:{secret}".encode()).hexdigest()
 
 
 def _client(endpoint: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -36,7 +36,9 @@ class Healthchecks:
         gathering = Gathering("hc")
         for row in read_rows(raw, lists=("checks",)):
             _gather(row, gathering)
-        gathering.lose("", "", _("Jobs keep pinging the old address until you give them the new one."))
+        gathering.lose(
+            "", "", _("Jobs keep pinging the old host until you give them ours; the end of the address stays the same.")
+        )
         return gathering.found()
 
 
@@ -72,6 +74,7 @@ def _settings(row: Row) -> dict[str, Any]:
         "start_keywords": row.text("startkw"),
         "manual_resume": is_true(row.get("manualresume")),
         "only_post": row.text("methods").upper() == "POST",
+        "address": _uuid(row),
     }
 
 

@@ -260,7 +260,8 @@ def _dns(row: Row) -> tuple[str, dict[str, Any]]:
 def _push(row: Row) -> tuple[str, dict[str, Any]]:
     period, retries = seconds(row.get("interval")) or 60, integer(row.get("maxretries")) or 0
     grace = retries * (seconds(row.get("retry_interval")) or period)
-    return "heartbeat", {"period_seconds": int(period), "grace_seconds": max(60, int(grace))}
+    timing = {"period_seconds": int(period), "grace_seconds": max(60, int(grace))}
+    return "heartbeat", {**timing, "address": row.get("push_token")}
 
 
 def _database(kind: str, *also: str) -> Callable[[Row], tuple[str, dict[str, Any]]]:

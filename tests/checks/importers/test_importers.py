@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps.checks.domain.configuration import read_configuration, settle_config
+from apps.checks.domain.ping_dialects import gatus_token
 from apps.checks.importers.base import Found, SourceError
 from apps.checks.importers.registry import IMPORTERS
 from apps.checks.importers.wish import seconds
@@ -110,7 +111,7 @@ def test_uptime_kuma_backup() -> None:
     backup = made["Nightly backup"]
     assert (backup["kind"], backup["config"]) == (
         "heartbeat",
-        {"period_seconds": 86_400, "grace_seconds": 3_600},
+        {"period_seconds": 86_400, "grace_seconds": 3_600, "address": "Yb1aT5Zc7Q"},
     )
 
 
@@ -318,7 +319,7 @@ def test_gatus() -> None:
     assert made["certificate"]["config"] == {"host": "example.org", "port": 443, "fail_days": 2}
     assert made["database"]["config"] == {"host": "db.example.org", "port": 5432}
     assert made["off"]["paused"] is True
-    assert made["nightly"]["config"] == {"period_seconds": 1_800}
+    assert made["nightly"]["config"] == {"period_seconds": 1_800, "address": gatus_token("jobs_nightly", "potato")}
     assert sorted(made) == ["certificate", "database", "front-end", "nightly", "off", "resolver"]
 
 
@@ -345,6 +346,7 @@ def test_healthchecks() -> None:
             "filters_body": False,
             "manual_resume": False,
             "only_post": True,
+            "address": "31365bce-8da9-4729-8ff3-aaa71d56b712",
         },
         "tags": ["db", "nightly"],
     }
@@ -358,6 +360,7 @@ def test_healthchecks() -> None:
         "success_keywords": "done",
         "manual_resume": True,
         "only_post": False,
+        "address": "803f680d-e89b-492b-82ef-2be7b774a92d",
     }
     assert made["Reports"]["paused"] is True
     assert made["Sync"]["key"] == "hc-9d17c61f-5c4f-4cab-b517-11e6b2679ced"
