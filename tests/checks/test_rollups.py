@@ -228,7 +228,7 @@ def test_bars_of_ninety_days(in_acme: Tenant, noon: time_machine.Traveller) -> N
 
     bars = daily_bars([one.id, two.id])
 
-    assert bars[two.id] == [DayBar()] * 90
+    assert list(bars[two.id]) == [DayBar()] * 90
     assert bars[one.id][0] == DayBar(1_000, 1)
     assert bars[one.id][-2:] == [DayBar(20, 5), DayBar(10, 0)]
     assert [bars[one.id][place].state for place in (0, 1, -2, -1)] == ["degraded", "none", "down", "up"]
