@@ -134,6 +134,14 @@ def read_entries(
     return list(entries.values())
 
 
+def _read_key(value: Mapping[str, Any], path: str, errors: dict[str, list[str | Promise]]) -> str:
+    key = value.get("key", default_key(str(value.get("name", ""))))
+    if isinstance(key, str) and KEY.fullmatch(key):
+        return key
+    errors[path] = [_("Give a key of lower-case letters, digits, dashes and underscores.")]
+    return ""
+
+
 def _read_dependencies(value: Any, path: str, errors: dict[str, list[str | Promise]]) -> tuple[str, ...] | None:
     if value is None:
         return None
@@ -180,9 +188,7 @@ def _read_entry(
         own[f"{path}.kind"] = [_("Give one of: %(kinds)s.") % {"kinds": ", ".join(CHECK_TYPES.kinds())}]
     if not isinstance(config, Mapping):
         own[f"{path}.config"] = [_("Give a mapping of settings.")]
-    key = value.get("key", default_key(name) if isinstance(name, str) else "")
-    if not isinstance(key, str) or not KEY.fullmatch(key):
-        own[f"{path}.key"] = [_("Give a key of lower-case letters, digits, dashes and underscores.")]
+    key = _read_key(value, f"{path}.key", own)
     paused = value.get("paused")
     if paused is not None and not isinstance(paused, bool):
         own[f"{path}.paused"] = [_("Give true or false.")]
