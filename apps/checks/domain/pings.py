@@ -1,7 +1,7 @@
 """Storing pings: whatever came in within a few milliseconds goes into one transaction.
 
-One statement locks the heartbeats that are meant, the rules judge each ping in its order, one COPY and one statement keep
-the pings and move the heartbeats. When `store_pings` returns, it is committed: only then may a job be told so.
+One statement locks the heartbeats that are meant, the rules judge each ping in its order, and one statement keeps the
+pings and moves the heartbeats. When `store_pings` returns, it is committed: only then may a job be told so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection, transaction
+from psycopg import Cursor
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.heartbeat_rules import VERDICTS, Beat, Heard, Report, deadline, hear
@@ -85,35 +86,32 @@ JOIN checks_check AS watched ON watched.id = beat.check_id
 WHERE beat.token = ANY(%s)
 ORDER BY beat.check_id FOR UPDATE OF standing FOR UPDATE OF beat
 """
-STAGING = """
-CREATE TEMPORARY TABLE IF NOT EXISTS staged_ping (
-    check_id uuid, tenant_id uuid, number int8, at timestamptz, signal text, exit_status int2, run_id uuid,
-    duration interval, method text, source_ip text, agent text, body_bytes int4, body bytea,
-    last_ping_at timestamptz, last_start_at timestamptz, last_start_run uuid, last_duration interval, deadline_at timestamptz,
-    is_doubtful boolean
-) ON COMMIT DELETE ROWS;
-DELETE FROM staged_ping
-"""  # the DELETE: a caller may have a transaction around several batches
-STAGING_TYPES = (
-    *("uuid", "uuid", "int8", "timestamptz", "text", "int2", "uuid", "interval", "text", "text", "text", "int4"),
-    *("bytea", "timestamptz", "timestamptz", "uuid", "interval", "timestamptz", "bool"),
+# One array per column: binding them costs less than a staging table, which would have to be emptied at each commit.
+COLUMNS = (
+    *(("check_id", "uuid"), ("tenant_id", "uuid"), ("number", "int8"), ("at", "timestamptz"), ("signal", "text")),
+    *(("exit_status", "int2"), ("run_id", "uuid"), ("duration", "interval"), ("method", "text"), ("source_ip", "inet")),
+    *(("agent", "text"), ("body_bytes", "int4"), ("body", "bytea"), ("last_ping_at", "timestamptz")),
+    *(("last_start_at", "timestamptz"), ("last_start_run", "uuid"), ("last_duration", "interval")),
+    *(("deadline_at", "timestamptz"), ("is_doubtful", "bool")),
 )
-COPY = "COPY staged_ping FROM STDIN (FORMAT BINARY)"
-KEEP = """
-WITH kept AS (
+KEEP = f"""
+WITH heard AS MATERIALIZED (
+    SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for _name, kind in COLUMNS)})
+        AS heard({", ".join(name for name, _kind in COLUMNS)})
+), kept AS (
     INSERT INTO checks_ping (check_id, tenant_id, number, at, signal, exit_status, run_id, duration, method, source_ip,
                              agent, body_bytes, body)
-    SELECT check_id, tenant_id, number, at, signal, exit_status, run_id, duration, method, source_ip::inet, agent,
+    SELECT check_id, tenant_id, number, at, signal, exit_status, run_id, duration, method, source_ip, agent,
            body_bytes, body
-    FROM staged_ping
+    FROM heard
 )
 UPDATE checks_heartbeat AS beat
 SET pings = last.number, last_ping_at = last.last_ping_at, last_start_at = last.last_start_at,
     last_start_run = last.last_start_run, last_duration = last.last_duration, deadline_at = last.deadline_at,
     is_doubtful = last.is_doubtful
-FROM (SELECT DISTINCT ON (check_id) * FROM staged_ping ORDER BY check_id, number DESC) AS last
+FROM (SELECT DISTINCT ON (check_id) * FROM heard ORDER BY check_id, number DESC) AS last
 WHERE beat.check_id = last.check_id
-"""
+"""  # noqa: S608 - constants of this module alone
 
 
 @dataclass(slots=True)
@@ -141,7 +139,7 @@ class PingStore:
         changes: list[tuple[UUID, Change]] = []
         with system_scope("a batch of pings is for many tenants"), transaction.atomic():
             with connection.cursor() as cursor:
-                prefer_keys(cursor, BOUNDS, STAGING)
+                prefer_keys(cursor, BOUNDS)
                 tokens, fates = _resolved(cursor, pings)
                 found = self._find(cursor, tokens)
                 for place, (ping, token) in enumerate(zip(pings, tokens, strict=True)):
@@ -155,11 +153,7 @@ class PingStore:
                     if change:
                         changes.append((found[token].check_id, change))
                 if rows:
-                    with cursor.copy(COPY) as copy:
-                        copy.set_types(STAGING_TYPES)
-                        for row in rows:
-                            copy.write_row(row)
-                    cursor.execute(KEEP)
+                    _keep(rows)
             _record(changes)
         changed: dict[UUID, set[UUID]] = {}
         for row in rows:
@@ -261,6 +255,12 @@ def _row(found: _Found, ping: NewPing, heard: Heard) -> tuple[Any, ...]:
         *(beat.last_ping_at, beat.last_start_at, beat.last_start_run, beat.last_duration),
         *(found.deadline_at, found.is_doubtful),
     )
+
+
+def _keep(rows: list[tuple[Any, ...]]) -> None:
+    """Insert the pings and move the heartbeats: bound on the server, in binary, inside the open transaction."""
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        cursor.execute(KEEP, [list(column) for column in zip(*rows, strict=True)], prepare=False)
 
 
 def _record(changes: list[tuple[UUID, Change]]) -> None:
