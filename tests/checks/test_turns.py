@@ -85,7 +85,7 @@ def test_claim_uses_the_index(in_acme: Tenant) -> None:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(
             "EXPLAIN SELECT check_id FROM checks_turn WHERE region_id = 1 AND claimable_at <= now()"
-                " ORDER BY claimable_at LIMIT 9"
+            " ORDER BY claimable_at LIMIT 9"
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())
 

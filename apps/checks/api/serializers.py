@@ -25,13 +25,13 @@ class RegionCodesField(serializers.ListField):
         """Return the codes by id, read once a list."""
         return region_codes()
 
-    def to_internal_value(self, data: Any) -> tuple[int, ...]:
+    def to_internal_value(self, data: Any) -> list[int]:
         codes = super().to_internal_value(data)
         known = {region.code: region.id for region in selectable_regions()}
         unknown = [code for code in codes if code not in known]
         if unknown or not codes:
             raise serializers.ValidationError([REGION_HELP % {"codes": ", ".join(sorted(known))}])
-        return tuple(dict.fromkeys(known[code] for code in codes))
+        return list(dict.fromkeys(known[code] for code in codes))
 
     def to_representation(self, data: list[int]) -> list[str]:
         return [self.codes[region_id] for region_id in data if region_id in self.codes]

@@ -20,6 +20,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
 GREETING = b"AMQP\x00\x00\x09\x01"
@@ -90,7 +91,7 @@ class AmqpCheck(ServiceCheck):
     help: ClassVar[Text] = _("Logs in to an AMQP 0-9-1 broker and judges how many wait in a queue and read from it.")
     icon: ClassVar[str] = "arrows-shuffle"
     group: ClassVar[Group] = Group.BROKER
-    Config: ClassVar[type[ServiceConfig]] = AmqpConfig
+    Config: ClassVar[type[BaseConfig]] = AmqpConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "amqp_vhost_refused": (
             _("The virtual host %(vhost)s cannot be opened (%(answer)s)."),

@@ -25,6 +25,7 @@ from apps.checks.types.service import (
     shown_list,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
 
 MAX_LINE = 16_384
@@ -61,7 +62,7 @@ class ImapCheck(ServiceCheck):
     help: ClassVar[Text] = _("Greets a mailbox server, secures the connection, logs in and looks into a folder.")
     icon: ClassVar[str] = "inbox"
     group: ClassVar[Group] = Group.MAIL
-    Config: ClassVar[type[ServiceConfig]] = ImapConfig
+    Config: ClassVar[type[BaseConfig]] = ImapConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "imap_folder_refused": (
             _("The folder %(folder)s cannot be opened (%(answer)s)."),

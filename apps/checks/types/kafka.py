@@ -21,6 +21,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
 METADATA, SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 3, 17, 18, 36
@@ -68,7 +69,7 @@ class KafkaCheck(ServiceCheck):
     help: ClassVar[Text] = _("Logs in to a Kafka broker, counts the brokers and looks at the partitions of a topic.")
     icon: ClassVar[str] = "arrow-fork"
     group: ClassVar[Group] = Group.BROKER
-    Config: ClassVar[type[ServiceConfig]] = KafkaConfig
+    Config: ClassVar[type[BaseConfig]] = KafkaConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "kafka_too_old": (
             _("The broker knows nothing of what this check asks (Metadata %(lowest)s to %(highest)s)."),

@@ -23,6 +23,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
 MESSAGE = 2013  # OP_MSG
@@ -72,7 +73,7 @@ class MongodbCheck(ServiceCheck):
     help: ClassVar[Text] = _("Logs in to a MongoDB server, pings it and judges its part in the replica set.")
     icon: ClassVar[str] = "leaf"
     group: ClassVar[Group] = Group.DATABASE
-    Config: ClassVar[type[ServiceConfig]] = MongodbConfig
+    Config: ClassVar[type[BaseConfig]] = MongodbConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "mongodb_role_mismatch": (
             _("The server's role is %(role)s; expected was %(expected)s."),

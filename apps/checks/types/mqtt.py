@@ -24,6 +24,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
 MAX_PACKET = 262_144
@@ -88,7 +89,7 @@ class MqttCheck(ServiceCheck):
     help: ClassVar[Text] = _("Connects to an MQTT broker, logs in, and sends itself a message over a topic.")
     icon: ClassVar[str] = "broadcast"
     group: ClassVar[Group] = Group.BROKER
-    Config: ClassVar[type[ServiceConfig]] = MqttConfig
+    Config: ClassVar[type[BaseConfig]] = MqttConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "mqtt_version_refused": (
             _("The broker does not speak MQTT %(version)s."),

@@ -24,6 +24,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
 
 MAX_PACKET = 1_048_576
@@ -70,7 +71,7 @@ class MysqlCheck(ServiceCheck):
     help: ClassVar[Text] = _("Logs in to a MySQL or MariaDB server and judges the value of a query.")
     icon: ClassVar[str] = "database"
     group: ClassVar[Group] = Group.DATABASE
-    Config: ClassVar[type[ServiceConfig]] = MysqlConfig
+    Config: ClassVar[type[BaseConfig]] = MysqlConfig
     messages: ClassVar[Mapping[str, Message]] = QUERY_MESSAGES
     facts: ClassVar[Mapping[str, Fact]] = QUERY_FACTS
 

@@ -22,6 +22,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
 MAX_LINE = 65_536
@@ -66,7 +67,7 @@ class NatsCheck(ServiceCheck):
     help: ClassVar[Text] = _("Connects to a NATS server, logs in, and asks whether JetStream works.")
     icon: ClassVar[str] = "messages"
     group: ClassVar[Group] = Group.BROKER
-    Config: ClassVar[type[ServiceConfig]] = NatsConfig
+    Config: ClassVar[type[BaseConfig]] = NatsConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "nats_jetstream_missing": (
             _("JetStream does not work for this account (%(answer)s)."),

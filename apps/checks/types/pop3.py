@@ -22,6 +22,7 @@ from apps.checks.types.service import (
     shown_list,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
 
 MAX_LINE = 4_096
@@ -44,7 +45,7 @@ class Pop3Check(ServiceCheck):
     help: ClassVar[Text] = _("Greets a mailbox server, secures the connection and logs in.")
     icon: ClassVar[str] = "mailbox"
     group: ClassVar[Group] = Group.MAIL
-    Config: ClassVar[type[ServiceConfig]] = Pop3Config
+    Config: ClassVar[type[BaseConfig]] = Pop3Config
     messages: ClassVar[Mapping[str, Message]] = {}
     facts: ClassVar[Mapping[str, Fact]] = {
         "banner": Fact(_("Greeting")),

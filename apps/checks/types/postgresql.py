@@ -26,6 +26,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
 PROTOCOL = 196_608  # 3.0
@@ -75,7 +76,7 @@ class PostgresqlCheck(ServiceCheck):
     help: ClassVar[Text] = _("Logs in to a PostgreSQL server, judges its role and the value of a query.")
     icon: ClassVar[str] = "database"
     group: ClassVar[Group] = Group.DATABASE
-    Config: ClassVar[type[ServiceConfig]] = PostgresqlConfig
+    Config: ClassVar[type[BaseConfig]] = PostgresqlConfig
     messages: ClassVar[Mapping[str, Message]] = {
         **QUERY_MESSAGES,
         "postgresql_role_mismatch": (

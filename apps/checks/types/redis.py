@@ -20,6 +20,7 @@ from apps.checks.types.service import (
     shown,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
 MAX_LINE = 4_096
@@ -69,7 +70,7 @@ class RedisCheck(ServiceCheck):
     help: ClassVar[Text] = _("Pings a Redis or Valkey server, judges its role and looks for a key.")
     icon: ClassVar[str] = "stack-2"
     group: ClassVar[Group] = Group.DATABASE
-    Config: ClassVar[type[ServiceConfig]] = RedisConfig
+    Config: ClassVar[type[BaseConfig]] = RedisConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "redis_role_mismatch": (
             _("The server is the %(role)s; expected was the %(expected)s."),

@@ -25,6 +25,7 @@ from apps.checks.types.service import (
     shown_list,
     wrong_protocol,
 )
+from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
 
 MAX_LINE = 4_096  # eight times what RFC 5321 allows
@@ -88,7 +89,7 @@ class SmtpCheck(ServiceCheck):
     )
     icon: ClassVar[str] = "mail-forward"
     group: ClassVar[Group] = Group.MAIL
-    Config: ClassVar[type[ServiceConfig]] = SmtpConfig
+    Config: ClassVar[type[BaseConfig]] = SmtpConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "smtp_refused": (
             _("The mail server refused %(command)s (%(answer)s)."),
