@@ -233,7 +233,7 @@ DAY_BITS, COUNT_BITS = 7, 28
 MAX_BARS = 2**DAY_BITS
 BARS = f"""
 SELECT check_id, array_agg(
-    (extract(epoch FROM at - %(first)s::timestamptz) / 86400)::int8 | (failed::int8 << {DAY_BITS})
+    ((at AT TIME ZONE 'UTC')::date - (%(first)s::timestamptz AT TIME ZONE 'UTC')::date)::int8 | (failed::int8 << {DAY_BITS})
     | ((failed + good + slow)::int8 << {DAY_BITS + COUNT_BITS})
 )
 FROM checks_dayrollup WHERE check_id = ANY(%(check_ids)s) AND at >= %(first)s AND at < %(until)s GROUP BY check_id
