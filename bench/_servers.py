@@ -103,14 +103,15 @@ class FlipTarget(_Server):
 
     @contextmanager
     def flipping(self, paths: int, *, every_seconds: float) -> Iterator[None]:
-        """Flip each of ``/0`` … about once every ``every_seconds``, at random, until the block ends."""
+        """Flip each of ``/0`` … once every ``every_seconds``, in an order of chance, until the block ends."""
         stop = threading.Event()
         chance = random.Random(1)
 
         def flip() -> None:
+            order: list[int] = []
             while not stop.wait(every_seconds / paths):
-                path = f"/{chance.randrange(paths)}"
-                self._broken.symmetric_difference_update({path})
+                order = order or chance.sample(range(paths), paths)
+                self._broken.symmetric_difference_update({f"/{order.pop()}"})
 
         thread = threading.Thread(target=flip, daemon=True)
         thread.start()

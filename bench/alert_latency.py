@@ -33,8 +33,10 @@ tenant = Tenant.objects.order_by("created_at").first()
 with tenant_scope(tenant.id):
     config = parse_config(CHANNEL_TYPES.get("slack").Config, {{"url": "{sink}"}})
     create_channel(kind="slack", draft=Draft(name="Sink", config=config, is_default=True))
-    config = parse_config(CHECK_TYPES.get("http").Config, {{"url": "{target}/product"}})
-    create_check(name="watched", kind="http", config=config, timing=Timing(interval_seconds=10, timeout_seconds=5, retries=0))
+    for number in range({outages}):
+        config = parse_config(CHECK_TYPES.get("http").Config, {{"url": f"{target}/product/{{number}}"}})
+        timing = Timing(interval_seconds=10, timeout_seconds=5, retries=0)
+        create_check(name=f"watched {{number}}", kind="http", config=config, timing=timing)
 """
 
 
@@ -45,11 +47,11 @@ def main() -> int:
     ours: list[float] = []
     theirs: list[float] = []
     with FlipTarget() as target, SlackSink() as sink, SlackSink() as peer_sink, running_product() as product:
-        product.python(SETUP.format(sink=sink.url, target=target.url))
+        product.python(SETUP.format(sink=sink.url, target=target.url, outages=chosen.outages))
         with prometheus_line(target.url + "/peer", peer_sink.url) as has_peer:
             time.sleep(25)
             for number in range(chosen.outages):
-                ours.append(_one_outage(target, "/product", sink))
+                ours.append(_one_outage(target, f"/product/{number}", sink))  # one that goes down again and again flaps
                 if has_peer:
                     theirs.append(_one_outage(target, "/peer", peer_sink))
                 peer = f"   peer {theirs[-1]:.3f} s" if has_peer else ""
