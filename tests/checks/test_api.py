@@ -134,3 +134,13 @@ def test_viewers_key_may_only_read(acme: Tenant) -> None:
     assert api.call("GET", "")[0] == 200
     assert api.call("POST", "", NEW)[0] == 403
     assert api.call("POST", f"{check.id}/pause/")[0] == 403
+
+
+def test_check_says_its_kinds_name_and_icon(api: Api, acme: Tenant) -> None:
+    _status, made = api.call("POST", "", NEW)
+
+    assert {name: made[name] for name in ("kind", "kind_label", "kind_icon")} == {
+        "kind": "http",
+        "kind_label": "HTTP",
+        "kind_icon": "world",
+    }

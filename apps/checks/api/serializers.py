@@ -44,6 +44,8 @@ class CheckSerializer(StrictModelSerializer):
     """A check. ``config`` holds the settings of its kind; secret ones come back masked."""
 
     kind = serializers.ChoiceField(choices=[(kind.kind, kind.label) for kind in CHECK_TYPES])
+    kind_label = serializers.SerializerMethodField(help_text=_("The kind's name in the caller's language."))
+    kind_icon = serializers.SerializerMethodField(help_text=_("The kind's icon: a name of Tabler's outline icons."))
     config = serializers.DictField()
     tags = serializers.ListField(child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False)
     regions = RegionCodesField(required=False, max_length=20)
@@ -61,6 +63,8 @@ class CheckSerializer(StrictModelSerializer):
                 "name",
                 "key",
                 "kind",
+                "kind_label",
+                "kind_icon",
                 "config",
                 "target",
                 "tags",
@@ -84,6 +88,12 @@ class CheckSerializer(StrictModelSerializer):
             *("created_at", "updated_at"),
         )
         read_only_fields = ("target", "created_at", "updated_at")
+
+    def get_kind_label(self, check: Check) -> str:
+        return str(CHECK_TYPES.get(check.kind).label)
+
+    def get_kind_icon(self, check: Check) -> str:
+        return CHECK_TYPES.get(check.kind).icon
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Parse ``config`` by the kind, which cannot change once the check exists."""
