@@ -65,7 +65,7 @@ class PairsField(StructuredField):
 
     default_error_messages = {
         "line": _("Write one “Name: value” pair a line; “%(line)s” has no colon."),
-        "object": _("Give an object of strings, such as {“Name”: “value”}."),
+        "object": _('Give an object of strings, such as {"Name": "value"}.'),
     }
 
     def prepare_value(self, value: Any) -> Any:
@@ -132,7 +132,7 @@ class ObjectsField(StructuredField):
 
     default_error_messages = {
         "json": _("This is not JSON (line %(line)s, column %(column)s: %(reason)s)."),
-        "array": _("Give an array of objects, such as [{“name”: “value”}]."),
+        "array": _('Give an array of objects, such as [{"name": "value"}].'),
         "deep": _("This is nested too deeply: %(max)s levels are the most."),
         "number": _("This has a number that is too large, or none at all (NaN, Infinity)."),
     }

@@ -99,8 +99,8 @@ def test_wrong_lines_are_named(value: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"name": "x"}, "Give an array of objects, such as [{“name”: “value”}]."),
-        (["x"], "Give an array of objects, such as [{“name”: “value”}]."),
+        ({"name": "x"}, 'Give an array of objects, such as [{"name": "value"}].'),
+        (["x"], 'Give an array of objects, such as [{"name": "value"}].'),
         ("{", "This is not JSON (line 1, column 2: Expecting property name enclosed in double quotes)."),
         ("[" * 2_000, "This is nested too deeply: 16 levels are the most."),
         ('[{"name": ' + "[" * 20 + "]" * 20 + "}]", "This is nested too deeply: 16 levels are the most."),

@@ -97,7 +97,7 @@ def test_stored_values_come_back_and_forgotten_settings_are_passed_over() -> Non
             {**FULL, "headers": "no colon"},
             {"headers": ["Write one “Name: value” pair a line; “no colon” has no colon."]},
         ),
-        ({**FULL, "headers": {"A": 1}}, {"headers": ["Give an object of strings, such as {“Name”: “value”}."]}),
+        ({**FULL, "headers": {"A": 1}}, {"headers": ['Give an object of strings, such as {"Name": "value"}.']}),
         (
             {**FULL, "headers": {"A": "b\r\nC: d"}},
             {"headers": ["Names and values are single lines without control characters."]},

@@ -83,7 +83,7 @@ def test_every_wrong_field_is_named(api: Api) -> None:
         ({}, {"url": ["This field is required."]}),
         ({"url": HOOK, "colour": 1}, {"colour": ["There is no such setting here."]}),
         ({"url": 5}, {"url": ["Give text in quotes."]}),
-        ({"url": HOOK, "headers": {"A": 1}}, {"headers": ["Give an object of strings, such as {“Name”: “value”}."]}),
+        ({"url": HOOK, "headers": {"A": 1}}, {"headers": ['Give an object of strings, such as {"Name": "value"}.']}),
         ({"url": "nonsense"}, {"url": ["Only addresses that begin with http:// or https:// can be used."]}),
     ],
 )

@@ -53,7 +53,7 @@ def compile_schema(text: str) -> Any:
             _("The schema is not JSON (%(reason)s)."), code="json", params={"reason": str(error)[:100]}
         ) from error
     if not isinstance(schema, dict):
-        raise ValidationError(_("A schema is an object, such as {“type”: “object”}."), code="object")
+        raise ValidationError(_('A schema is an object, such as {"type": "object"}.'), code="object")
     _judge_parts(schema, 0)
     made = _bounded(validators.validator_for(schema, default=validators.Draft202012Validator))
     token = _steps_left.set(MAX_STEPS)

@@ -61,7 +61,7 @@ class MultistepConfig(BaseConfig):
         label=_("Steps"),
         help=_(
             "An array of objects with name, method, url, headers, body, expected_status, conditions (in Gatus' language) "
-            "and extract, such as {“token”: “json: $.token”}. Later steps use it as {{token}}."
+            'and extract, such as {"token": "json: $.token"}. Later steps use it as {{token}}.'
         ),
         widget=Widget.CODE,
         max_length=64_000,

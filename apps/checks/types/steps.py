@@ -63,7 +63,7 @@ class Step:
 def check_steps(given: list[dict[str, Any]]) -> None:
     """Raise `ValidationError` naming the step and what is wrong with it."""
     if not given:
-        raise ValidationError(_("Give at least one step, such as [{“url”: “https://example.com/”}]."), code="none")
+        raise ValidationError(_('Give at least one step, such as [{"url": "https://example.com/"}].'), code="none")
     if len(given) > MAX_STEPS:
         raise ValidationError(
             _("These are too many: %(max)s steps are the most."), code="many", params={"max": MAX_STEPS}
@@ -135,7 +135,7 @@ def _check_url(url: str) -> None:
 def _pairs(step: dict[str, Any], name: str) -> dict[str, str]:
     value = step.get(name, {})
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _wrong(_("“%(name)s” must be an object of texts, such as {“Name”: “value”}."), name=name)
+        raise _wrong(_('“%(name)s” must be an object of texts, such as {"Name": "value"}.'), name=name)
     return value
 
 
