@@ -73,8 +73,16 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text and text.isprintable() else "'" if not isinstance(_plain(text), str) else None
-    return dumper.represent_scalar(TAG + "str", text, style=style)
+    return dumper.represent_scalar(TAG + "str", text, style=_style(text))
+
+
+def _style(text: str) -> str | None:
+    lines = text.split("\n")
+    if not all(line.isprintable() for line in lines):
+        return '"'  # escaped: some of what cannot be printed, such as U+0085, would be read as the end of a line
+    if len(lines) > 1:
+        return "|"
+    return "'" if not isinstance(_plain(text), str) else None
 
 
 _Dumper.add_representer(str, _represent_text)

@@ -92,7 +92,7 @@ def test_spoken_instant_in_summer_time() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_a_sentence(reason: Reason) -> None:
-    values = dict.fromkeys(("severity", "tags", "rule", "until", "reason", "channels", "count"), "x")
+    values = dict.fromkeys(("severity", "tags", "rule", "until", "reason", "channels", "count", "parent"), "x")
 
     said = str(reason.label) % values
 

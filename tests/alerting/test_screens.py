@@ -123,7 +123,8 @@ def test_detail_tells_why_and_what_was_sent(signed_in: Client, acme: Tenant, rul
     )
     assert [(line.stage, line.has_passed, line.text) for line in run.lines] == [
         ("Rule", True, "The rule covers this check and “Down”."),
-        ("Inhibition", True, "No graver alert on the same check."),
+        ("Inhibition", True, "No graver alert on the same check, and what it depends on is well."),
+        ("Waiting", True, "Nothing to wait for."),
         ("Silences", True, "No silence applies."),
         ("Grouping", True, "One alert per rule and check."),
         ("News", True, "Nobody had been told of it yet."),

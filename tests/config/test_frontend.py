@@ -16,10 +16,12 @@ OPEN_COMPONENTS = {
     "menu", "nav_item", "page_header", "pagination", "sidebar", "tenant_switcher", "theme_switch", "toasts", "user_menu",
 }
 FRAMED_COMPONENTS = {
-    "confirm_dialog", "language_switch", "logo", "nav_item", "sidebar", "tenant_switcher", "toasts", "user_menu",
+    "confirm_dialog", "language_switch", "logo", "nav_item", "palette", "sidebar", "tenant_switcher", "toasts", "user_menu",
 }
 # The living page has literal values only: these take a form or a list, and stand there as the markup they make.
-NEED_PYTHON = {"form", "form_errors", "form_field", "form_field_notes", "form_fields", "menu", "uptime_bars"}
+NEED_PYTHON = {
+    "form", "form_errors", "form_field", "form_field_notes", "form_fields", "kind_label", "kind_picker", "menu", "uptime_bars",
+}
 # fmt: on
 COMPONENT_INCLUDE = re.compile(r'{% include "components/(?P<name>[a-z_/]+)\.html"(?P<given>[^%]*)%}')
 ICON_INCLUDE = re.compile(r"components/icon\.html['\"] with [^%]*?name=['\"]([a-z0-9-]+)['\"]")
