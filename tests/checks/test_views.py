@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.checks.domain.checks import create_check
 from apps.checks.domain.queries import line_span, sparklines
 from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of
@@ -16,6 +17,7 @@ from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
+from apps.core.kinds import parse_config
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
@@ -194,7 +196,20 @@ def test_detail_explains_the_failure(signed_in: Client, acme: Tenant) -> None:
     shown = page(signed_in, acme, "detail", check.id)
 
     assert "503" in shown
+    assert "Confidence that this is no false alarm: 8.68 %" in shown
     assert signed_in.get(reverse("checks:chart", args=[acme.slug, check.id])).json()["bands"][0]["state"] == "down"
+
+
+def test_page_of_a_check_that_is_not_probed_shows_no_probing(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        probed = make_check(state=State.UP)
+        config = parse_config(CHECK_TYPES.get("heartbeat").Config, {})
+        waited_for = create_check(name="Backup", kind="heartbeat", config=config)
+
+    for check, count in ((probed, 1), (waited_for, 0)):
+        shown = page(signed_in, acme, "detail", check.id)
+        for mark in ('id="check-chart"', 'id="check-results"', reverse("checks:run_now", args=[acme.slug, check.id])):
+            assert shown.count(mark) == count
 
 
 def test_pause_and_resume_flip_and_stop_the_turns(signed_in: Client, acme: Tenant) -> None:
