@@ -1,6 +1,6 @@
 """A probe's outcome as Prometheus reads it, under the names that blackbox_exporter gave these figures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
@@ -43,10 +43,8 @@ def _lines(kind: str, outcome: Outcome) -> Iterator[Line]:
     if outcome.cert_expires_at:
         seconds = outcome.cert_expires_at.timestamp()
         yield "probe_ssl_earliest_cert_expiry", "When the certificate ends, in unix time.", "", seconds
-    if kind == "http":
-        yield from _http_lines(outcome)
-    elif kind == "icmp":
-        yield from _phases("probe_icmp_duration_seconds", ICMP_PHASES, outcome)
+    if kind in LINES_OF_KIND:
+        yield from LINES_OF_KIND[kind](outcome)
 
 
 def _http_lines(outcome: Outcome) -> Iterator[Line]:
@@ -57,6 +55,14 @@ def _http_lines(outcome: Outcome) -> Iterator[Line]:
     if outcome.http_version:
         yield "probe_http_version", "The version of HTTP.", "", float(outcome.http_version)
     yield from _phases("probe_http_duration_seconds", HTTP_PHASES, outcome)
+
+
+def _icmp_lines(outcome: Outcome) -> Iterator[Line]:
+    yield from _phases("probe_icmp_duration_seconds", ICMP_PHASES, outcome)
+
+
+# What blackbox_exporter tells of some kinds besides; it knows no others.
+LINES_OF_KIND: Mapping[str, Callable[[Outcome], Iterator[Line]]] = {"http": _http_lines, "icmp": _icmp_lines}
 
 
 def _phases(name: str, phases: tuple[tuple[str, str], ...], outcome: Outcome) -> Iterator[Line]:

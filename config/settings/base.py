@@ -49,6 +49,8 @@ RESULT_RETENTION_DAYS = env.integer("RESULT_RETENTION_DAYS", 400, low=2, high=4_
 BROWSER_CHECKS = env.flag("BROWSER_CHECKS", default=False)
 # The code of the region that this installation's own probers are in.
 PROBE_REGION = env.text("PROBE_REGION", "main")
+# Name servers for checks of tenants that may not reach the private ones of the prober's machine.
+PUBLIC_NAME_SERVERS = env.words("PUBLIC_NAME_SERVERS", "9.9.9.9,1.1.1.1")
 # Addresses that answer whenever that region's network is well (URLs or host names); when more than half of them fail,
 # failures seen there count as unknown and page nobody. Empty: the region is always held to be well.
 PROBE_CONTROLS = env.words("PROBE_CONTROLS")

@@ -12,6 +12,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rdatatype
+from django.conf import settings
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
@@ -21,8 +22,6 @@ from apps.core.http.guard import forbidden_reason
 UDP_TRIES = 3
 UDP_TRY_SECONDS = 2.0
 PAYLOAD = 1_232  # what passes nearly every network unfragmented: https://www.dnsflagday.net/2020/
-# Asked where this machine's own servers are private addresses, which a tenant's check must not reach.
-PUBLIC_SERVERS = ("9.9.9.9", "1.1.1.1")
 RESOLV_CONF = Path("/etc/resolv.conf")
 # What the parser raises besides its own errors on messages that are torn in unusual places.
 PARSE_ERRORS = (dns.exception.DNSException, ValueError, struct.error, IndexError, OverflowError)
@@ -79,7 +78,8 @@ def system_servers(*, allow_private: bool) -> tuple[str, ...]:
     except OSError:
         found = ()
     allowed = tuple(ip for ip in found if forbidden_reason(ip, allow_private=allow_private) is None)
-    return allowed or PUBLIC_SERVERS
+    # This machine's own servers are private addresses, which this tenant's checks must not reach.
+    return allowed or tuple(settings.PUBLIC_NAME_SERVERS)
 
 
 @lru_cache(maxsize=4)

@@ -298,7 +298,7 @@ def test_system_s_servers_are_used_where_they_may_be(tmp_path: Any, monkeypatch:
     assert dns_exchange.system_servers(allow_private=True) == ("10.0.0.53", "8.8.8.8")
     assert dns_exchange.system_servers(allow_private=False) == ("8.8.8.8",)
     path.write_text("nameserver 127.0.0.53\n")
-    assert dns_exchange.system_servers(allow_private=False) == dns_exchange.PUBLIC_SERVERS
+    assert dns_exchange.system_servers(allow_private=False) == ("9.9.9.9", "1.1.1.1")
 
 
 def test_root_s_anchor_is_readable() -> None:
