@@ -18,12 +18,18 @@ from apps.checks.domain.prober import run_prober
 from apps.checks.domain.prober_work import DatabaseWork
 from apps.checks.domain.regions import lose_sight_of_silent_regions, region_of_code
 from apps.checks.domain.rollups import forget_old_rollups, roll_up
-from apps.checks.domain.turns import has_overdue_turns
+from apps.checks.domain.turns import regions_with_overdue_turns
 from apps.events.hints import hint
 
-QUEUE = "probes"
+# A region's probers have a queue of their own, so that a start meant for one never lands in another.
+MAIN_CODE = "main"
 RUN_TASK = "checks.run_prober"
 _stop = threading.Event()
+
+
+def queue_of(region_code: str) -> str:
+    """Return the queue that a region's probes worker listens to."""
+    return "probes" if region_code == MAIN_CODE else f"probes-{region_code}"
 
 
 @worker_shutting_down.connect
@@ -34,8 +40,9 @@ def _tell_the_prober(**_details: Any) -> None:
 @worker_ready.connect
 def _wake_a_prober(sender: Any, **_details: Any) -> None:
     """A fresh probes worker starts at once; `sweep_turns` wakes it should this hint be lost."""
-    if QUEUE in sender.app.amqp.queues.consume_from:
-        hint(RUN_TASK, queue=QUEUE, expires_seconds=10)
+    queue = queue_of(settings.PROBE_REGION)
+    if queue in sender.app.amqp.queues.consume_from:
+        hint(RUN_TASK, queue=queue, expires_seconds=10)
 
 
 @shared_task(name=RUN_TASK)
@@ -48,8 +55,8 @@ def run() -> None:
 @shared_task(name="checks.sweep_turns")
 def sweep_turns() -> None:
     """Wake a prober where turns wait too long: its start hint was lost."""
-    if has_overdue_turns(region_id=region_of_code(settings.PROBE_REGION).id):
-        hint(RUN_TASK, queue=QUEUE, expires_seconds=5)
+    for code in regions_with_overdue_turns():
+        hint(RUN_TASK, queue=queue_of(code), expires_seconds=5)
 
 
 @shared_task(name="checks.lose_sight")

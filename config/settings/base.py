@@ -47,7 +47,7 @@ RESULT_RETENTION_DAYS = env.integer("RESULT_RETENTION_DAYS", 400, low=2, high=4_
 # Browser journeys run in a Chromium of the prober's machine, which needs Chromium, the packages of requirements/browser.txt
 # and about 500 MB of memory.
 BROWSER_CHECKS = env.flag("BROWSER_CHECKS", default=False)
-# The code of the region that this installation's own probers are in.
+# The code of the region that this process' probers are in: lower-case letters, digits and hyphens.
 PROBE_REGION = env.text("PROBE_REGION", "main")
 # Name servers for checks of tenants that may not reach the private ones of the prober's machine.
 PUBLIC_NAME_SERVERS = env.words("PUBLIC_NAME_SERVERS", "9.9.9.9,1.1.1.1")

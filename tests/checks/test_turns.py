@@ -5,8 +5,18 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from apps.checks.domain.turns import claim_turns, extend_leases, give_back, start_turns, stop_turns
+from apps.checks.domain.regions import region_of_code
+from apps.checks.domain.turns import (
+    claim_turns,
+    extend_leases,
+    give_back,
+    regions_with_overdue_turns,
+    start_turns,
+    stop_turns,
+)
+from apps.checks.enums import State
 from apps.checks.models import Turn
+from apps.checks.tasks import queue_of
 from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
@@ -90,3 +100,29 @@ def test_claim_uses_the_index(in_acme: Tenant) -> None:
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
     assert "checks_turn_due" in plan
+
+
+def test_regions_where_turns_wait_too_long_are_named(in_acme: Tenant) -> None:
+    late = clock.now() - timedelta(seconds=5)
+    make_check(regions=[1, 2], due_at=late)
+    make_check(regions=[3], due_at=clock.now())
+    make_check(regions=[4], due_at=late, state=State.PAUSED)
+
+    assert regions_with_overdue_turns() == ["main", "eu"]
+
+
+def test_prober_of_a_new_region_makes_it(db: None) -> None:
+    assert region_of_code("tokyo").id == region_of_code("tokyo").id > 99
+    assert region_of_code("eu").id == 2
+
+
+def test_each_region_has_a_queue_of_its_own() -> None:
+    assert [queue_of(code) for code in ("main", "eu")] == ["probes", "probes-eu"]
+
+
+def test_prober_claims_the_turns_of_its_region_alone(in_acme: Tenant) -> None:
+    both = make_check(regions=[1, 2])
+    make_check(regions=[1])
+
+    assert [(turn.check_id, turn.region_id) for turn in claim_turns(10, region_id=2)] == [(both.id, 2)]
+    assert len(claim_turns(10)) == 2

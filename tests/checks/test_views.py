@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.checks.domain.charts import default_period
 from apps.checks.domain.checks import create_check
 from apps.checks.domain.queries import line_span, sparklines
 from apps.checks.domain.results import store_results
@@ -198,6 +199,13 @@ def test_detail_explains_the_failure(signed_in: Client, acme: Tenant) -> None:
     assert "503" in shown
     assert "Confidence that this is no false alarm: 8.68 %" in shown
     assert signed_in.get(reverse("checks:chart", args=[acme.slug, check.id])).json()["bands"][0]["state"] == "down"
+
+
+@pytest.mark.parametrize(("minutes", "period"), [(0, "15m"), (14, "15m"), (16, "1h"), (59, "1h"), (61, "6h")])
+def test_young_check_shows_a_short_period(in_acme: Tenant, minutes: int, period: str) -> None:
+    check = make_check(created_at=clock.now() - timedelta(minutes=minutes))
+
+    assert default_period(check) == period
 
 
 def test_page_of_a_check_that_is_not_probed_shows_no_probing(signed_in: Client, acme: Tenant) -> None:

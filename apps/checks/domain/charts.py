@@ -14,6 +14,7 @@ from apps.core import clock
 
 # The periods on offer and how wide a point of each is.
 PERIODS = {
+    "15m": (timedelta(minutes=15), timedelta(seconds=10)),
     "1h": (timedelta(hours=1), timedelta(seconds=30)),
     "6h": (timedelta(hours=6), timedelta(minutes=2)),
     "24h": (timedelta(days=1), timedelta(minutes=10)),
@@ -21,12 +22,12 @@ PERIODS = {
     "30d": (timedelta(days=30), timedelta(hours=4)),
 }
 DEFAULT_PERIOD = "6h"
-YOUNG = timedelta(hours=1)
 
 
 def default_period(check: Check) -> str:
-    """Return the period in which there is something to see: an hour while the check is younger than that."""
-    return "1h" if clock.now() - check.created_at < YOUNG else DEFAULT_PERIOD
+    """Return the period in which there is something to see: the shortest that a young check has not outgrown."""
+    age = clock.now() - check.created_at
+    return next((name for name in ("15m", "1h") if age < PERIODS[name][0]), DEFAULT_PERIOD)
 
 
 def latency_chart(check: Check, *, period: str) -> dict[str, Any]:

@@ -15,16 +15,9 @@ from apps.core.tenancy import system_scope
 ALIVE_WITHIN = timedelta(minutes=5)
 
 
-class UnknownRegion(LookupError):
-    """No region has this code."""
-
-
 def region_of_code(code: str) -> Region:
-    """Return the region that a prober says it is in."""
-    try:
-        return Region.objects.get(code=code)
-    except Region.DoesNotExist as error:
-        raise UnknownRegion(code) from error
+    """Return the shared region that a prober says it is in; one that is new is made."""
+    return Region.objects.get_or_create(code=code, defaults={"name": code})[0]
 
 
 def shared_regions() -> list[Region]:

@@ -11,8 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
-from apps.checks.models import MAIN_REGION, Check, Turn
+from apps.checks.models import MAIN_REGION, Check, Region, Turn
 from apps.core import clock
 from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import current_tenant_id, system_scope
@@ -156,7 +157,8 @@ def stop_turns(check: Check) -> None:
 OVERDUE = timedelta(seconds=2)
 
 
-def has_overdue_turns(*, region_id: int = MAIN_REGION) -> bool:
-    """Tell whether a turn waits that a living prober of the region would have taken."""
+def regions_with_overdue_turns() -> list[str]:
+    """Return the codes of the shared regions where a turn waits that a living prober would have taken."""
+    overdue = Turn.unscoped.filter(region_id=OuterRef("id"), claimable_at__lt=clock.now() - OVERDUE)
     with system_scope("probers serve every tenant"):
-        return Turn.unscoped.filter(region_id=region_id, claimable_at__lt=clock.now() - OVERDUE).exists()
+        return list(Region.objects.filter(Exists(overdue), is_private=False).values_list("code", flat=True))
