@@ -42,6 +42,16 @@ def test_living_region_keeps_its_say(in_acme: Tenant) -> None:
     assert CheckState.objects.get().state == State.UP
 
 
+def test_prober_that_comes_back_says_first_what_was_not_seen(in_acme: Tenant) -> None:
+    silent_since = clock.now() - timedelta(hours=9)
+    make_check(state=State.UP, due_at=silent_since - timedelta(minutes=5))
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=silent_since)
+
+    mark_seen(MAIN_REGION)
+
+    assert [(flip.after, flip.at) for flip in Flip.objects.all()] == [("unknown", silent_since)]
+
+
 def test_paused_check_of_a_silent_region_stays_paused(in_acme: Tenant) -> None:
     make_check(state=State.PAUSED)
     Region.objects.filter(id=MAIN_REGION).update(seen_at=clock.now() - timedelta(hours=1))

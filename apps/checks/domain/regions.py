@@ -49,7 +49,8 @@ def region_codes() -> dict[int, str]:
 
 
 def mark_seen(region_id: int) -> None:
-    """Note that the region's prober lives."""
+    """Note that the region's prober lives. What nobody looked at until now is told first: that time is unknown."""
+    lose_sight_of_silent_regions()
     Region.objects.filter(id=region_id).update(seen_at=clock.now())
 
 
