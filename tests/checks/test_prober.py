@@ -204,6 +204,15 @@ class TestControls:
 
         assert SickSpell.objects.get().ended_at is not None
 
+    def test_misspelt_control_hides_no_outage(self, scope: Tenant, target: FlipTarget) -> None:
+        target.break_path("/a")
+        http_check(target, "/a")
+
+        with probing(["http://not a host/"]):
+            wait_for(lambda: CheckState.objects.get().state == State.DOWN)
+
+        assert SickSpell.objects.count() == 0
+
     def test_failure_counts_while_the_controls_answer(self, scope: Tenant, target: FlipTarget) -> None:
         target.break_path("/a")
         http_check(target, "/a")

@@ -48,7 +48,7 @@ class Controls:
         try:
             outcomes = await asyncio.gather(*(self._look_at(config) for config in self._configs.values()))
             names = zip(self._configs, outcomes, strict=True)
-            self._failed = [f"{name}: {outcome.error_code}" for name, outcome in names if not _answers(outcome)]
+            self._failed = [f"{name}: {outcome.error_code}" for name, outcome in names if _is_silent(outcome)]
             self._looked_at = monotonic()
         finally:
             self._look = None
@@ -65,5 +65,6 @@ def _config(target: str) -> HttpConfig:
     return HttpConfig(url=url, method="HEAD", expected_status="100-599", follow_redirects=False, verify_tls=False)
 
 
-def _answers(outcome: Outcome) -> bool:
-    return outcome.verdict == Verdict.SUCCESS
+def _is_silent(outcome: Outcome) -> bool:
+    """Tell a control that failed from one that could not be asked, such as a misspelt one: that must not hide outages."""
+    return outcome.verdict == Verdict.FAILURE
