@@ -186,6 +186,7 @@ def _detail_context(check: Check, period: str) -> dict[str, Any]:
         "findings": findings_of(kind, results[0].details if results else None),
         "turns": queries.turns_by_region(check),
         "flips": queries.latest_flips(check, 10),
+        "confidence": queries.outage_confidence(check),
         "day": queries.availability(check.id, since=now - timedelta(days=1)),
         "week": rolled_availability(check.id, since=now - timedelta(days=7)),
         "periods": PERIODS,

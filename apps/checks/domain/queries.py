@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Case, Count, Func, IntegerField, Q, QuerySet, TextField, Value, When
 
+from apps.checks.domain.patience import confidence, false_failure_ratio
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Check, CheckState, Flip, Region, Result, Turn
 from apps.core import clock
@@ -66,6 +67,19 @@ def latest_results(check_id: UUID, limit: int = 20) -> list[Result]:
 def turns_by_region(check: Check) -> list[Turn]:
     """Return how the check stands in each of its regions, in the regions' order."""
     return list(Turn.objects.filter(watched=check).select_related("region").order_by("region_id"))
+
+
+def outage_confidence(check: Check) -> float | None:
+    """Return how sure we are (0–1) that a check which is down is no false alarm, by all failures in a row until now; None
+    where no region counts any."""
+    turns = list(check.turns.all())
+    failures = sum(turn.failures for turn in turns)
+    if not failures:
+        return None
+    ratio = false_failure_ratio(
+        failures=sum(turn.forgiven for turn in turns), results=sum(turn.measured for turn in turns)
+    )
+    return confidence(failures, false_failure_ratio=ratio)
 
 
 def latest_flips(check: Check, limit: int = 20) -> list[Flip]:
