@@ -67,7 +67,7 @@ class LoopNetwork:
         addresses, dns_ms = await self.resolve(host)
         failure: ProbeFailure | None = None
         for ip in addresses[:MAX_ADDRESSES]:
-            link = self._socket(ip, socket.SOCK_DGRAM)
+            link = self._socket(ip, port, socket.SOCK_DGRAM)
             try:
                 link.connect((ip, port))  # sends nothing: it only finds the route
             except OSError as error:
@@ -135,7 +135,7 @@ class LoopNetwork:
         return attempts[-1].result()
 
     async def _connect(self, ip: str, port: int) -> socket.socket:
-        link = self._socket(ip, socket.SOCK_STREAM)
+        link = self._socket(ip, port, socket.SOCK_STREAM)
         try:
             await self._loop.sock_connect(link, (ip, port))
         except OSError as error:
@@ -146,9 +146,9 @@ class LoopNetwork:
             raise
         return link
 
-    def _socket(self, ip: str, kind: int) -> socket.socket:
+    def _socket(self, ip: str, port: int, kind: int) -> socket.socket:
         """Return a socket for ``ip``, unless the guard refuses it. This is the last look before anything is sent."""
-        self._guard(ip)
+        self._guard(ip, port)
         try:
             link = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind)
         except OSError as error:
@@ -159,8 +159,8 @@ class LoopNetwork:
         self._sockets.append(link)
         return link
 
-    def _guard(self, ip: str) -> None:
-        reason = forbidden_reason(ip, allow_private=self._allow_private)
+    def _guard(self, ip: str, port: int = 0) -> None:
+        reason = forbidden_reason(ip, allow_private=self._allow_private, port=port)
         if reason is not None:
             raise ProbeFailure("address_forbidden", {"address": ip, "reason": reason})
 

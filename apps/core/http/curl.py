@@ -248,7 +248,7 @@ class Transfer:
         """Open the socket for an address, unless the guard refuses it. This is the last look: names were resolved by now."""
         family, kind, protocol, place = address
         ip = place[0]
-        reason = forbidden_reason(ip, allow_private=self._allow_private)
+        reason = forbidden_reason(ip, allow_private=self._allow_private, port=place[1])
         if reason is not None:
             self._refused = Failure("address_forbidden", {"address": ip, "reason": reason})
             return int(pycurl.SOCKET_BAD)

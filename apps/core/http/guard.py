@@ -5,7 +5,7 @@ so the special blocks of the IANA registries are written down here. IPv6 address
 by what they carry as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -81,9 +81,29 @@ TEREDO = IPv6Network("2001::/32")
 ISATAP_MARK = 0x5EFE
 
 
-@lru_cache(maxsize=16_384)
-def forbidden_reason(ip: str, *, allow_private: bool) -> str | None:
+Rule = Callable[[str, int | None], str | None]
+_own_rule: Rule | None = None
+
+
+def judge_by(rule: Rule | None) -> None:
+    """Have every address of this process judged by ``rule(ip, port)`` instead, as an agent's allow-list does; None ends that."""
+    global _own_rule
+    _own_rule = rule
+
+
+def forbidden_reason(ip: str, *, allow_private: bool, port: int | None = None) -> str | None:
     """Return why ``ip`` may not be connected to, as a stable code, or None where it may.
+
+    ``port`` is None where it is not known yet, and 0 where there is none (pings); it matters to a process's own rule only.
+    """
+    if _own_rule is not None:
+        return _own_rule(ip, port)
+    return special_reason(ip, allow_private=allow_private)
+
+
+@lru_cache(maxsize=16_384)
+def special_reason(ip: str, *, allow_private: bool) -> str | None:
+    """Return in which special block ``ip`` lies that may not be connected to, or None.
 
     ``allow_private`` opens loopback, private, shared and benchmarking networks; cloud metadata, link-local, multicast,
     unspecified, broadcast, documentation and reserved addresses stay shut.

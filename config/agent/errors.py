@@ -1,0 +1,37 @@
+"""What makes an agent stop, and what makes it go on alone."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How the process ends. A service manager need not start it again after `USAGE` or `REFUSED`."""
+
+    STOPPED = 0  # by a signal, everything handed over or kept on disk
+    FAULT = 1  # of the agent itself
+    USAGE = 2  # an option, a file or a folder; the text says which
+    REFUSED = 3  # the server knows the token not, or not any more
+
+
+class AgentError(Exception):
+    """An option or a file is wrong. The text names it and what mends it."""
+
+
+class ServerAway(Exception):
+    """The server has given no answer that may be acted upon; the text says why. Trying again may help."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TokenRefused(Exception):
+    """The token is not, or no longer, the key to an agent of this server."""
+
+
+class RequestRefused(Exception):
+    """The server takes this request not as it is; ``errors`` tells the fields."""
+
+    def __init__(self, status: int, errors: dict[str, object]) -> None:
+        super().__init__(f"status {status}: {errors}")
+        self.status = status
+        self.errors = errors
