@@ -1,10 +1,12 @@
 """The prober against a real target and a real database."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -172,6 +174,46 @@ def test_results_wait_while_the_database_is_away(scope: Tenant, target: FlipTarg
         wait_for(Result.objects.exists)
 
     assert Result.objects.count() == 1
+
+
+def stand_still(seconds: float) -> None:
+    """Keep the interpreter to this thread, as a machine does that is paused: no other one runs meanwhile."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(2 * seconds)
+    try:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pass
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def test_probe_that_ran_out_of_time_while_the_prober_stood_still_is_repeated(
+    scope: Tenant, target: FlipTarget
+) -> None:
+    target.delay_seconds = 30.0
+    http_check(target, "/slow")
+
+    with probing():
+        wait_for(lambda: target.hits == 1)
+        target.delay_seconds = 0.0
+        stand_still(3.5)
+        wait_for(Result.objects.exists)
+
+    assert [(result.verdict, result.error_code) for result in Result.objects.all()] == [(Verdict.SUCCESS, "")]
+    assert target.hits == 2
+    assert [flip.after for flip in Flip.objects.all()] == ["up"]
+
+
+def test_turns_made_by_a_clock_that_was_set_back_since_are_due_anew(scope: Tenant, target: FlipTarget) -> None:
+    check = http_check(target)
+    ahead = clock.now() + timedelta(hours=1)
+    Turn.objects.filter(watched=check).update(due_at=ahead, claimable_at=ahead)
+
+    with probing():
+        wait_for(Result.objects.exists, 12)
+
+    assert (Turn.objects.get().due_at - clock.now()).total_seconds() <= 10
 
 
 class TestControls:

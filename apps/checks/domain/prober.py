@@ -6,10 +6,11 @@ a place that is away only makes it wait, holding what it has seen.
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from threading import Event
@@ -17,15 +18,16 @@ from typing import TypeVar
 from uuid import UUID
 
 import uvloop
-from django.db import Error, InterfaceError, OperationalError
 
 from apps.checks.domain.controls import Controls
-from apps.checks.domain.prober_work import ProberWork
+from apps.checks.domain.prober_work import BatchRefused, PlaceAway, ProberWork
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.settings import opened_config
 from apps.checks.domain.turns import CheckSettings, ClaimedTurn
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.loop import ProbeLoop
+from apps.checks.engine.pace import Pace
+from apps.checks.engine.stalls import StallWatch
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
 from apps.core import clock
@@ -43,8 +45,20 @@ EXTEND_EVERY_SECONDS = 2.5
 SIGN_OF_LIFE_EVERY_SECONDS = 15.0
 PAUSE_SECONDS = 0.5
 SETTINGS_KEPT = 50_000
+# Probes leave no cycles behind, and a full collection looks at the settings of every check: at Python's own thresholds
+# that took two fifths of the prober's time.
+GARBAGE_THRESHOLDS = (50_000, 20, 100)
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Held:
+    """A turn of ours: claimed, then under way."""
+
+    turn: ClaimedTurn
+    since: float  # of the loop's clock: when it was claimed, then when its probe started
+    is_repeated: bool = False
 
 
 class Prober:
@@ -57,8 +71,7 @@ class Prober:
         self._stop = stop
         self._control_targets = controls
         self._has_browser = has_browser
-        self._held: dict[UUID, ClaimedTurn] = {}
-        self._held_since: dict[UUID, float] = {}
+        self._held: dict[UUID, Held] = {}
         self._results: list[NewResult] = []
         self._suspects: list[NewResult] = []
         self._vetting: asyncio.Task[None] | None = None
@@ -73,13 +86,14 @@ class Prober:
         """Probe until told to stop."""
         self._loop = asyncio.get_running_loop()
         self._probes = ProbeLoop(self._on_outcome, max_in_flight=MAX_IN_FLIGHT, has_browser=self._has_browser)
+        self._pace = Pace(self._start)
+        self._stalls = StallWatch()
         self._controls = Controls(self._control_targets, self._probes.probe_once)
         try:
             while not self._stop.is_set():
                 beat_ends = self._loop.time() + BEAT_SECONDS
                 await self._give_sign_of_life()
-                await self._store()
-                await self._claim()
+                await self._trade()
                 await self._extend()
                 await self._rest(beat_ends - self._loop.time())
         finally:
@@ -92,18 +106,41 @@ class Prober:
                 await asyncio.wait_for(self._has_news.wait(), seconds)
         self._has_news.clear()
 
-    async def _claim(self) -> None:
-        room = MAX_IN_FLIGHT - len(self._held)
-        turns = await self._at_work(partial(self._work.claim, min(room, CLAIM_SIZE))) if room > 0 else None
+    async def _trade(self) -> None:
+        """Hand in what has come and take on what is due."""
+        while len(self._results) > STORE_SIZE:
+            if await self._hand_in(0) is None:
+                return
+        room = min(MAX_IN_FLIGHT - len(self._held), CLAIM_SIZE)
+        turns = await self._hand_in(max(room, 0))
         # A turn we hold already comes again when the database was away for longer than its lease: it is still under way.
         new = [turn for turn in turns or () if turn.check_id not in self._held]
-        if not new:
-            return
         await self._learn_settings(new)
+        now = self._loop.time()
         for turn in new:
-            self._held[turn.check_id] = turn
-            self._held_since[turn.check_id] = self._loop.time()
-            self._loop.call_later(turn.starts_in_seconds, self._start, turn)
+            held = self._held[turn.check_id] = Held(turn, now)
+            self._pace.add(held, at=now + turn.starts_in_seconds)
+
+    async def _hand_in(self, limit: int) -> list[ClaimedTurn] | None:
+        """Store a batch and claim; None where the place is away, whose batch then stays first in line."""
+        batch, self._results = self._results[:STORE_SIZE], self._results[STORE_SIZE:]
+        try:
+            turns = await self._at_work(partial(self._work.trade, batch, limit))
+        except BatchRefused:
+            await self._store_one_by_one(batch)
+            return []
+        if turns is None:
+            self._results[:0] = batch
+        return turns
+
+    async def _store_one_by_one(self, batch: Sequence[NewResult]) -> None:
+        """Keep what was refused as a whole, so that one bad row never costs the others."""
+        for result in batch:
+            try:
+                if await self._at_work(partial(self._work.trade, [result], 0)) is None:
+                    self._results.append(result)
+            except BatchRefused:
+                logger.exception("the result of check %s cannot be stored", result.check_id)
 
     async def _learn_settings(self, turns: Iterable[ClaimedTurn]) -> None:
         """Fetch and open the settings of checks that are new to us or were changed."""
@@ -114,18 +151,20 @@ class Prober:
         for check_id, (version, settings) in (found or {}).items():
             self._settings[check_id] = (version, settings.kind, _opened(check_id, settings))
 
-    def _start(self, turn: ClaimedTurn) -> None:
-        if self._held.get(turn.check_id) is not turn:
+    def _start(self, held: Held) -> None:
+        turn = held.turn
+        if self._held.get(turn.check_id) is not held:
             return
+        held.since = self._loop.time()
         _version, kind, config = self._settings.get(turn.check_id, (0, "", None))
         if config is None:
             outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="settings_unreadable")
-            self._on_outcome(turn, outcome, clock.now())
+            self._on_outcome(held, outcome, clock.now())
             return
         seconds, is_private = turn.timeout_seconds, turn.allows_private
         self._probes.submit(
             ProbeJob(
-                token=turn,
+                token=held,
                 kind=kind,
                 config=config,
                 timeout_seconds=seconds,
@@ -134,11 +173,18 @@ class Prober:
             )
         )
 
-    def _on_outcome(self, turn: ClaimedTurn, outcome: Outcome, started_at: datetime) -> None:
-        self._held.pop(turn.check_id, None)
-        self._held_since.pop(turn.check_id, None)
-        result = _result(turn, outcome, started_at)
-        if outcome.verdict != Verdict.FAILURE:
+    def _on_outcome(self, held: Held, outcome: Outcome, started_at: datetime) -> None:
+        if outcome.verdict == Verdict.FAILURE and self._stalls.has_stalled_since(held.since):
+            if not held.is_repeated:
+                held.is_repeated = True
+                self._pace.add(held, at=self._loop.time())
+                return
+            outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="prober_stalled")
+        self._held.pop(held.turn.check_id, None)
+        self._keep(_result(held.turn, outcome, started_at))
+
+    def _keep(self, result: NewResult) -> None:
+        if result.verdict != Verdict.FAILURE:
             self._results.append(result)
         elif not self._controls.is_watched:
             self._results.append(result)
@@ -175,50 +221,25 @@ class Prober:
         failed = await self._controls.failed() if self._is_sick else []
         await self._at_work(partial(self._work.say_sick, failed) if failed else self._work.say_well)
 
-    async def _store(self) -> None:
-        """Store what has come in. A batch that could not be taken stays first in line."""
-        while self._results:
-            batch, self._results = self._results[:STORE_SIZE], self._results[STORE_SIZE:]
-            try:
-                is_stored = await self._at_work(partial(self._keep, batch))
-            except Error:
-                await self._store_one_by_one(batch)
-                continue
-            if not is_stored:
-                self._results[:0] = batch
-                return
-
-    def _keep(self, batch: Sequence[NewResult]) -> bool:
-        self._work.store(batch)
-        return True
-
-    async def _store_one_by_one(self, batch: Sequence[NewResult]) -> None:
-        """Keep what was refused as a whole, so that one bad row never costs the others."""
-        for result in batch:
-            try:
-                if not await self._at_work(partial(self._keep, [result])):
-                    self._results.append(result)
-            except Error:
-                logger.exception("the result of check %s cannot be stored", result.check_id)
-
     async def _extend(self) -> None:
         """Keep the leases of slow probes alive."""
         now = self._loop.time()
         if now - self._extended_at < EXTEND_EVERY_SECONDS:
             return
         self._extended_at = now
-        slow = [
-            turn for check_id, turn in self._held.items() if now - self._held_since[check_id] > EXTEND_EVERY_SECONDS
-        ]
+        slow = [held.turn for held in self._held.values() if now - held.since > EXTEND_EVERY_SECONDS]
         if slow:
             await self._at_work(partial(self._work.extend, slow))
 
     async def _leave(self) -> None:
         if self._vetting:
             await self._vetting
-        await self._store()
-        unfinished = list(self._held.values())
+        while self._results and await self._hand_in(0) is not None:
+            pass
+        unfinished = [held.turn for held in self._held.values()]
         self._held.clear()
+        self._pace.close()
+        self._stalls.close()
         self._probes.close()
         if unfinished:
             await self._at_work(partial(self._work.give_back, unfinished))
@@ -229,9 +250,8 @@ class Prober:
         """Run work in its thread; return None where the place of work is away."""
         try:
             return await self._loop.run_in_executor(self._worker, work)
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("the database is away: %s", error)
-            await self._loop.run_in_executor(self._worker, self._work.recover)
+        except PlaceAway as error:
+            logger.warning("%s", error)
             await asyncio.sleep(PAUSE_SECONDS)
             return None
 
@@ -274,4 +294,6 @@ def _not_measured(result: NewResult) -> NewResult:
 
 def run_prober(work: ProberWork, stop: Event, *, controls: Sequence[str] = (), has_browser: bool = False) -> None:
     """Run a prober in this thread until ``stop`` is set; ``has_browser`` lets it run browser journeys."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    gc.freeze()  # what the modules hold stays for good
     uvloop.run(Prober(work, stop, controls=controls, has_browser=has_browser).run())

@@ -1,27 +1,53 @@
 """Where a prober gets its work from and leaves what it saw: the database. An agent's prober has another such place."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
-from django.db import close_old_connections, connection
+from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
 
 from apps.checks.domain.regions import mark_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, by_tenant, store_results
-from apps.checks.domain.turns import CheckSettings, ClaimedTurn, claim_turns, extend_leases, give_back, settings_of
+from apps.checks.domain.turns import (
+    CheckSettings,
+    ClaimedTurn,
+    claim_turns,
+    extend_leases,
+    give_back,
+    settings_of,
+    straighten_turns,
+)
+from apps.core.postgres.clock import database_now
 from apps.live.domain.publish import publish_many
+
+logger = logging.getLogger(__name__)
+
+LOOK_AT_THE_CLOCK_EVERY_SECONDS = 5.0
+# More than NTP slews in that time; less than what a turn may be late.
+STEPPED_SECONDS = 2.0
+
+
+class PlaceAway(Exception):
+    """The place of work cannot be reached now. Whatever was asked of it may be asked again."""
+
+
+class BatchRefused(Exception):
+    """Results could not be stored as a whole, for what is in them: none was."""
 
 
 class ProberWork(Protocol):
-    """Every method may block; they run one at a time in a thread of their own. Any may raise `django.db.Error`."""
+    """Every method may block; they run one at a time in a thread of their own, and may raise `PlaceAway`."""
 
     region_id: int
 
-    def claim(self, limit: int) -> list[ClaimedTurn]: ...
+    def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
+        """Store results and claim up to ``limit`` turns; raises `BatchRefused`."""
+        ...
 
     def settings_of(self, check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSettings]]: ...
-
-    def store(self, results: Sequence[NewResult]) -> None: ...
 
     def extend(self, turns: Iterable[ClaimedTurn]) -> None: ...
 
@@ -33,11 +59,16 @@ class ProberWork(Protocol):
 
     def say_sick(self, failed_controls: Sequence[str]) -> None: ...
 
-    def recover(self) -> None:
-        """Make ready for another try after an error."""
-        ...
-
     def close(self) -> None: ...
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        close_old_connections()
+        raise PlaceAway(f"the database is away: {error}") from error
 
 
 class DatabaseWork:
@@ -45,35 +76,69 @@ class DatabaseWork:
 
     def __init__(self, region_id: int) -> None:
         self.region_id = region_id
+        self._clock = DatabaseClock()
 
-    def claim(self, limit: int) -> list[ClaimedTurn]:
-        return claim_turns(limit, region_id=self.region_id)
+    def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
+        """Keep the results and let those who watch live know, then claim."""
+        with _reached():
+            if results:
+                self._store(results)
+            if self._clock.may_have_stepped_back():
+                straighten_turns(self.region_id)
+            return claim_turns(limit, region_id=self.region_id) if limit > 0 else []
 
-    def settings_of(self, check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSettings]]:
-        return settings_of(check_ids)
-
-    def store(self, results: Sequence[NewResult]) -> None:
-        """Keep the results, then let those who watch live know."""
-        store_results(results)
+    def _store(self, results: Sequence[NewResult]) -> None:
+        try:
+            store_results(results)
+        except (OperationalError, InterfaceError):
+            raise
+        except Error as error:
+            raise BatchRefused from error
         changed = by_tenant(results)
         publish_many({f"tenant:{tenant}": [f"check:{check}" for check in checks] for tenant, checks in changed.items()})
 
+    def settings_of(self, check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSettings]]:
+        with _reached():
+            return settings_of(check_ids)
+
     def extend(self, turns: Iterable[ClaimedTurn]) -> None:
-        extend_leases(turns)
+        with _reached():
+            extend_leases(turns)
 
     def give_back(self, turns: Iterable[ClaimedTurn]) -> None:
-        give_back(turns)
+        with _reached():
+            give_back(turns)
 
     def say_well(self) -> None:
-        mark_well(self.region_id)
-        mark_seen(self.region_id)
+        with _reached():
+            mark_well(self.region_id)
+            mark_seen(self.region_id)
 
     def say_sick(self, failed_controls: Sequence[str]) -> None:
-        mark_sick(self.region_id, failed_controls)
-        mark_seen(self.region_id)
-
-    def recover(self) -> None:
-        close_old_connections()
+        with _reached():
+            mark_sick(self.region_id, failed_controls)
+            mark_seen(self.region_id)
 
     def close(self) -> None:
         connection.close()
+
+
+class DatabaseClock:
+    """Notices when the database's clock is set back: turns made before would then wait for hours."""
+
+    def __init__(self) -> None:
+        self._looked_at = float("-inf")
+        self._ahead: float | None = None  # of this machine's monotonic clock
+
+    def may_have_stepped_back(self) -> bool:
+        """Tell whether the clock went back since the last look; at the first nobody knows."""
+        if monotonic() - self._looked_at < LOOK_AT_THE_CLOCK_EVERY_SECONDS:
+            return False
+        before, asked_at = self._ahead, monotonic()
+        database = database_now().timestamp()
+        self._looked_at = monotonic()
+        # Judged by the moment of asking: a slow answer then looks like a step ahead, which does no harm.
+        self._ahead = database - asked_at
+        if before is not None and self._ahead < before - STEPPED_SECONDS:
+            logger.warning("the database's clock was set back by %.0f s", before - self._ahead)
+        return before is None or self._ahead < before - STEPPED_SECONDS

@@ -154,6 +154,25 @@ def stop_turns(check: Check) -> None:
     Turn.objects.filter(watched=check).update(claimable_at=None)
 
 
+# A turn lies at most an interval ahead, and its lease a timeout and a little more: what is later was made by a clock that
+# has been set back since. The time is drawn anew, so that they do not all fall due at once.
+STRAIGHTEN = """
+UPDATE checks_turn AS turn SET due_at = fresh.at, claimable_at = fresh.at
+FROM checks_check AS watched
+CROSS JOIN LATERAL (SELECT now() + make_interval(secs => random() * watched.interval_seconds) AS at) AS fresh
+WHERE watched.id = turn.check_id AND turn.region_id = %(region)s AND watched.tenant_id = turn.tenant_id
+  AND turn.claimable_at > now() + make_interval(secs => greatest(watched.interval_seconds, watched.timeout_seconds))
+                          + %(slack)s::interval
+"""
+STRAIGHTEN_SLACK = timedelta(seconds=30)
+
+
+def straighten_turns(region_id: int) -> None:
+    """Make turns due anew that no clock which runs forward can have made. Safe to repeat."""
+    with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(STRAIGHTEN, {"region": region_id, "slack": str(STRAIGHTEN_SLACK)})
+
+
 OVERDUE = timedelta(seconds=2)
 
 

@@ -125,6 +125,18 @@ MESSAGES: Mapping[str, Message] = {
         _("This could not be measured: the place it was probed from had no network itself."),
         _("Nothing is needed from you; it counts as unknown, not as downtime."),
     ),
+    "prober_stalled": (
+        _("This could not be measured: the prober itself stood still meanwhile, twice."),
+        _("Nothing is needed from you; operators should look at the load of the machine that probes."),
+    ),
+    "outside_allow_list": (
+        _("The agent that looks after this check may not connect to %(address)s."),
+        _("Name the address with --allow where the agent runs, or choose another target."),
+    ),
+    "kind_not_allowed": (
+        _("The agent that looks after this check does not run checks of the kind “%(kind)s”."),
+        _("Name the kind with --kinds where the agent runs, or choose another region."),
+    ),
     "settings_unreadable": (_("The check's settings could not be read."), _("Save the check again.")),
 }
 

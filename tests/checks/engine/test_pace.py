@@ -1,0 +1,44 @@
+"""When probes start."""
+
+import asyncio
+
+from apps.checks.engine.pace import MOST_PER_TICK, TICK_SECONDS, Pace
+
+
+async def _starts(dues: list[float], seconds: float) -> list[tuple[float, float]]:
+    """Return (due, started) in seconds from the beginning."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    started: list[tuple[float, float]] = []
+    pace = Pace(lambda due: started.append((due, loop.time() - began)))
+    for due in dues:
+        pace.add(due, at=began + due)
+    await asyncio.sleep(seconds)
+    pace.close()
+    return started
+
+
+def test_each_starts_at_its_time_whatever_the_order_of_adding() -> None:
+    started = asyncio.run(_starts([0.12, 0.0, 0.06], 0.2))
+
+    assert [due for due, _at in started] == [0.0, 0.06, 0.12]
+    assert all(at >= due for due, at in started)
+
+
+def test_backlog_is_spread_over_ticks() -> None:
+    started = asyncio.run(_starts([0.0] * (4 * MOST_PER_TICK), 0.3))
+
+    assert len(started) == 4 * MOST_PER_TICK
+    assert started[-1][1] >= 3 * TICK_SECONDS
+
+
+def test_nothing_starts_once_closed() -> None:
+    async def close_before() -> list[object]:
+        started: list[object] = []
+        pace = Pace(started.append)
+        pace.add("late", at=asyncio.get_running_loop().time() + 0.05)
+        pace.close()
+        await asyncio.sleep(0.1)
+        return started
+
+    assert asyncio.run(close_before()) == []
