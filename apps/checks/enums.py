@@ -36,3 +36,12 @@ class FalsePagePeriod(TextChoices):
     MONTH = "month", _("month")
     QUARTER = "quarter", _("quarter")
     YEAR = "year", _("year")
+
+
+class AgentState(TextChoices):
+    """How an agent stands."""
+
+    CONNECTED = "connected", _("Connected")
+    SILENT = "silent", _("Silent")
+    NEW = "new", _("Never seen")
+    REVOKED = "revoked", _("Revoked")

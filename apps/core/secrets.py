@@ -8,6 +8,8 @@ from functools import cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -49,3 +51,14 @@ def unseal(sealed: str, *, place: str) -> str:
         return _keys()[key_id].decrypt(raw[:12], raw[12:], place.encode()).decode()
     except (KeyError, ValueError, InvalidTag) as error:
         raise SealBroken(f"the secret kept for {place} does not open") from error
+
+
+def derived_key(purpose: str, *, owner: bytes) -> bytes:
+    """Return 32 bytes that only this installation knows, the same each time: one key for each purpose and owner (HKDF, RFC 5869)."""
+    return HKDF(SHA256(), length=32, salt=purpose.encode(), info=owner).derive(_master(settings.SECRET_KEY))
+
+
+@cache
+def _master(secret_key: str) -> bytes:
+    """Return the root of the derived keys; scrypt, since an installation may have chosen a weak secret."""
+    return hashlib.scrypt(secret_key.encode(), salt=b"obsera derived keys", n=2**14, r=8, p=1, dklen=32)

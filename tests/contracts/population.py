@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from apps.alerting.domain.silences import create_silence
+from apps.checks.domain.agents import create_agent
 from apps.core import clock
 from apps.events.domain.outbox import deliver_pending
 from apps.incidents.domain.maintenance import start_now
@@ -27,6 +28,7 @@ def populate(tenant: Tenant) -> None:
     create_api_key(name="theirs", role=Role.OWNER, created_by=None, can=EVERYTHING)
     webhook = WebhookChannel()
     create_channel(kind=webhook.kind, draft=Draft(name="theirs", config=webhook.sample(), is_default=True))
+    create_agent(name="theirs")
     make_rule()
     create_silence(ends_at=clock.now() + timedelta(hours=1), actor=None, tags=["theirs"])
     make_outage(make_check("theirs"))

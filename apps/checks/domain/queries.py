@@ -11,8 +11,9 @@ from django.db import connection
 from django.db.models import Case, Count, Func, IntegerField, Q, QuerySet, TextField, Value, When
 
 from apps.checks.domain.patience import confidence, false_failure_ratio
+from apps.checks.domain.regions import known_places
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Check, CheckState, Flip, Region, Result, Turn
+from apps.checks.models import Check, CheckState, Flip, Result, Turn
 from apps.core import clock
 
 # What is wrong comes first.
@@ -66,7 +67,7 @@ def latest_results(check_id: UUID, limit: int = 20) -> list[Result]:
 
 def turns_by_region(check: Check) -> list[Turn]:
     """Return how the check stands in each of its regions, in the regions' order."""
-    return list(Turn.objects.filter(watched=check).select_related("region").order_by("region_id"))
+    return list(Turn.objects.filter(watched=check).select_related("region__agent").order_by("region_id"))
 
 
 def outage_confidence(check: Check) -> float | None:
@@ -135,10 +136,11 @@ def latency_by_region(
     with connection.cursor() as cursor:
         cursor.execute(REGION_SERIES, {"check_id": check_id, "since": since, "until": until, "step": str(step)})
         rows = cursor.fetchall()
-    regions = {region.id: str(region) for region in Region.objects.filter(id__in={row[0] for row in rows})}
+    regions = {place.id: str(place) for place in known_places({row[0] for row in rows}).values()}
     lines: dict[str, dict[datetime, float | None]] = {name: {} for name in regions.values()}
     for region_id, at, average in rows:
-        lines[regions[region_id]][at] = average
+        if region_id in regions:  # an agent's goes with the agent
+            lines[regions[region_id]][at] = average
     return lines
 
 

@@ -1,13 +1,16 @@
 """Regions: which there are, which live, and which are sick."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 
 from apps.checks.domain.judging import SILENT_AFTER, rejudge
 from apps.checks.enums import Verdict
-from apps.checks.models import MAIN_REGION, Region, SickSpell
+from apps.checks.models import MAIN_REGION, Agent, Region, SickSpell
 from apps.core import clock
 from apps.core.tenancy import system_scope
 
@@ -15,9 +18,24 @@ from apps.core.tenancy import system_scope
 ALIVE_WITHIN = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A region as the open tenant knows it: that of an agent bears the agent's code and name."""
+
+    id: int
+    code: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name or self.code
+
+
 def region_of_code(code: str) -> Region:
     """Return the shared region that a prober says it is in; one that is new is made."""
-    return Region.objects.get_or_create(code=code, defaults={"name": code})[0]
+    region: Region = Region.objects.get_or_create(code=code, defaults={"name": code})[0]
+    if region.is_private:
+        raise ImproperlyConfigured("PROBE_REGION names an agent's region: only the agent probes from there.")
+    return region
 
 
 def shared_regions() -> list[Region]:
@@ -31,21 +49,40 @@ def shared_regions() -> list[Region]:
     ]
 
 
-def selectable_regions() -> list[Region]:
-    """Return the regions that a check of the open tenant may be probed from."""
-    return shared_regions()
+def selectable_regions() -> list[Place]:
+    """Return the regions that a check of the open tenant may be probed from: the shared ones, and its own agents'."""
+    own = Agent.objects.filter(revoked_at=None).order_by("name", "id")
+    return [_place(region) for region in shared_regions()] + [_place_of_agent(agent) for agent in own]
 
 
-def regions_to_choose(kept: Iterable[int]) -> list[Region]:
+def known_places(region_ids: Iterable[int] | None = None) -> dict[int, Place]:
+    """Return regions by id, as the open tenant knows them: all it may hear of, or those asked for."""
+    shared, own = Region.objects.filter(is_private=False), Agent.objects.all()
+    if region_ids is not None:
+        wanted = set(region_ids)
+        shared, own = shared.filter(id__in=wanted), own.filter(region_id__in=wanted)
+    places = [*(_place(region) for region in shared), *(_place_of_agent(agent) for agent in own)]
+    return {place.id: place for place in places}
+
+
+def _place(region: Region) -> Place:
+    return Place(region.id, region.code, region.name)
+
+
+def _place_of_agent(agent: Agent) -> Place:
+    return Place(agent.region_id, agent.code, agent.name)
+
+
+def regions_to_choose(kept: Iterable[int]) -> list[Place]:
     """Return what a form offers: the regions that may be selected, and those that the check has already."""
-    offered = {region.id: region for region in selectable_regions()}
+    offered = {place.id: place for place in selectable_regions()}
     missing = [region_id for region_id in kept if region_id not in offered]
-    return [*offered.values(), *Region.objects.filter(id__in=missing)]
+    return [*offered.values(), *(known_places(missing).values() if missing else ())]
 
 
 def region_codes() -> dict[int, str]:
-    """Return every region's code by its id."""
-    return dict(Region.objects.values_list("id", "code"))
+    """Return the codes of the regions that the open tenant may hear of, by id."""
+    return {place.id: place.code for place in known_places().values()}
 
 
 def mark_seen(region_id: int) -> None:
@@ -54,12 +91,21 @@ def mark_seen(region_id: int) -> None:
     Region.objects.filter(id=region_id).update(seen_at=clock.now())
 
 
+def mark_agent_seen(region: Region) -> None:
+    """`mark_seen` for an agent's region: there may be thousands, so each looks at its own turns only."""
+    now = clock.now()
+    if region.seen_at and now - region.seen_at > SILENT_AFTER:
+        _lose_sight(region_id=region.id)
+    Region.objects.filter(id=region.id).update(seen_at=now)
+    region.seen_at = now
+
+
 LOSE_SIGHT = """
 UPDATE checks_turn AS turn SET opinion = NULL, failures = 0, successes = 0, last_verdict = %(unknown)s,
     run_since_at = region.seen_at
 FROM checks_region AS region
 WHERE region.id = turn.region_id AND region.seen_at < %(before)s AND turn.opinion IS NOT NULL
-  AND turn.claimable_at IS NOT NULL
+  AND turn.claimable_at IS NOT NULL AND region.id = coalesce(%(region)s, region.id)
 RETURNING turn.check_id
 """
 
@@ -69,9 +115,14 @@ def lose_sight_of_silent_regions() -> int:
 
     What depended on them becomes unknown since that sign. Return how many checks that were.
     """
+    return _lose_sight()
+
+
+def _lose_sight(*, region_id: int | None = None) -> int:
     with system_scope("regions serve every tenant"), transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(LOSE_SIGHT, {"unknown": Verdict.UNKNOWN, "before": clock.now() - SILENT_AFTER})
+            given: dict[str, Any] = {"unknown": Verdict.UNKNOWN, "before": clock.now() - SILENT_AFTER, "region": region_id}
+            cursor.execute(LOSE_SIGHT, given)
             check_ids = {check_id for (check_id,) in cursor.fetchall()}
         rejudge(check_ids)
     return len(check_ids)

@@ -4,6 +4,7 @@ What changes with every result stands in tables of its own, so that the row peop
 once a result, `CheckState` and `Flip` only when the state changes.
 """
 
+from apps.checks.models.agent import Agent
 from apps.checks.models.check import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, Check, PerCheck
 from apps.checks.models.dependency import Dependency
 from apps.checks.models.fields import RealField
@@ -19,6 +20,7 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_INTERVAL_SECONDS",
     "MIN_INTERVAL_SECONDS",
+    "Agent",
     "Check",
     "CheckState",
     "DayRollup",

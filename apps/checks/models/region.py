@@ -25,6 +25,12 @@ class Region(models.Model):
     def __str__(self) -> str:
         return self.name or self.code
 
+    @property
+    def shown_name(self) -> str:
+        """What the open tenant calls it: an agent's region bears the agent's name. Read it with its ``agent``."""
+        agent = getattr(self, "agent", None) if self.is_private else None
+        return agent.name if agent else str(self)
+
 
 class SickSpell(models.Model):
     """A time in which a region's control targets failed: what its probes saw then says nothing of the checks."""
