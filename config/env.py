@@ -1,6 +1,7 @@
 """Strict readers of the environment: a wrong value stops the start with one line that names the setting and the mend."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -42,6 +43,14 @@ def integer(name: str, default: int, *, low: int, high: int) -> int:
     if word.lstrip("-").isdigit() and low <= int(word) <= high:
         return int(word)
     raise ImproperlyConfigured(f"{name}={word!r} is not a whole number from {low} to {high}.")
+
+
+def choice(name: str, default: str, choices: Iterable[str]) -> str:
+    """Return one of the known words."""
+    word = text(name, default).strip() or default
+    if word in choices:
+        return word
+    raise ImproperlyConfigured(f"{name}={word!r} is none of: {', '.join(choices)}.")
 
 
 def words(name: str, default: str = "") -> list[str]:

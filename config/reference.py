@@ -21,6 +21,7 @@ READERS = {
     "text": "text",
     "flag": "yes/no",
     "integer": "whole number",
+    "choice": "one of a few words",
     "words": "list, by commas",
     "database": "database address",
     "mail": "mail server address",

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.domain.allowance import allowed, allowed_interval
 from apps.checks.domain.bulk import BulkAction
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.regions import regions_to_choose
@@ -168,7 +169,9 @@ class CheckForm(KindForm[Config]):
         if check:
             initial = {name: getattr(check, name) for name in ("name", *Timing.__slots__)}
             kwargs["initial"] = {**initial, "tags": ", ".join(check.tags), **kwargs.get("initial", {})}
-        kwargs.setdefault("initial", {}).setdefault("regions", [MAIN_REGION])
+        initial = kwargs.setdefault("initial", {})
+        initial.setdefault("regions", [MAIN_REGION])
+        initial["interval_seconds"] = allowed_interval(initial.get("interval_seconds", Timing().interval_seconds))
         super().__init__(*args, config_class=kind.Config, **kwargs)
         kept = check.regions if check else []
         self.fields["regions"].choices = [  # type: ignore[attr-defined]
@@ -176,9 +179,20 @@ class CheckForm(KindForm[Config]):
         ]
         for name, unit in self.UNITS.items():
             self.fields[name].unit = unit  # type: ignore[attr-defined]  # read by components/form_field.html
+        self._tell_plan()
         if not kind.is_probed:
             for name in PROBED_ONLY:
                 del self.fields[name]
+
+    def _tell_plan(self) -> None:
+        """Name the plan's limits where people choose; the domain refuses what is beyond them."""
+        plan = allowed()
+        if plan.min_interval_seconds > MIN_INTERVAL_SECONDS:
+            text = _("Your plan allows from %(seconds)s seconds up to a day.")
+            self.fields["interval_seconds"].help_text = text % {"seconds": plan.min_interval_seconds}
+        if plan.regions_per_check is not None and plan.regions_per_check < len(self.fields["regions"].choices):  # type: ignore[attr-defined]
+            text = _("Your plan allows so many at once: %(most)s.")
+            self.fields["regions"].help_text = text % {"most": plan.regions_per_check}
 
     def clean_tags(self) -> list[str]:
         return parse_tags(self.cleaned_data["tags"])

@@ -1,5 +1,6 @@
 """Pages of checks."""
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
@@ -118,6 +119,8 @@ def _act(request: TenantRequest, form: BulkForm, chosen: Iterable[Check]) -> Non
         count = act_on(chosen, action, tags=form.cleaned_data["tags"])
     except ValidationError as refusal:
         messages.error(request, " ".join(refusal.messages))
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
     else:
         done = ngettext("%(action)s: one check changed.", "%(action)s: %(count)s checks changed.", count)
         messages.success(request, done % {"action": action.label, "count": count})
@@ -163,7 +166,7 @@ def _kept(form: CheckForm, keep: Callable[[dict[str, Any]], Check]) -> Check | N
     try:
         return keep({**given, "config": form.parsed_config, "timing": form.timing()})
     except Refusal as refusal:
-        form.add_error(None, str(refusal))
+        form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return None
 
 
@@ -214,8 +217,21 @@ def pause(request: TenantRequest, check_id: UUID) -> HttpResponse:
 @tenant_view(EDIT_CHECKS)
 def resume(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """Watch again; from the list, the answer is its row."""
-    checks.resume_check(_check_or_404(check_id))
+    try:
+        checks.resume_check(_check_or_404(check_id))
+    except Refusal as refusal:
+        return _refused(request, check_id, refusal)
     return _row(request, check_id) if _is_from_list(request) else _to_detail(request, check_id)
+
+
+def _refused(request: TenantRequest, check_id: UUID, refusal: Refusal) -> HttpResponse:
+    """Say why not: in the list beside the row as it stays, elsewhere above the check's page."""
+    if not _is_from_list(request):
+        messages.error(request, str(refusal))
+        return _to_detail(request, check_id)
+    answer = _row(request, check_id)
+    answer["HX-Trigger"] = json.dumps({"toast": {"text": str(refusal), "tone": "error"}})
+    return answer
 
 
 @require_POST

@@ -7,6 +7,7 @@ from typing import Any
 import django_stubs_ext
 from django.utils.translation import gettext_lazy as _
 
+from apps.plans.catalogue import PLANS
 from config import env
 
 django_stubs_ext.monkeypatch()  # Field[…] and friends may be written where Python runs them
@@ -56,6 +57,8 @@ PUBLIC_NAME_SERVERS = env.words("PUBLIC_NAME_SERVERS", "9.9.9.9,1.1.1.1")
 PROBE_CONTROLS = env.words("PROBE_CONTROLS")
 # Who owns the first tenant of a new installation, and operates it.
 FIRST_EMAIL = env.text("FIRST_EMAIL", "owner@obsera.localhost")
+# What tenants may have to whom the operator gave no plan: free, team, business or unlimited.
+DEFAULT_PLAN = env.choice("DEFAULT_PLAN", "unlimited", PLANS)
 # The bearer token that /metrics asks for; empty lets only this machine read it.
 OPERATOR_METRICS_TOKEN = env.text("OPERATOR_METRICS_TOKEN")
 
@@ -77,6 +80,7 @@ INSTALLED_APPS = [
     "apps.core",
     "apps.events",
     "apps.accounts",
+    "apps.plans",
     "apps.tenants",
     "apps.live",
     "apps.notifications",
@@ -108,6 +112,7 @@ ASGI_APPLICATION = "config.asgi.application"
 TASK_APPLICATION = "config.celery.app"
 EVENT_TABLE = "config.event_table.EVENT_TABLE"
 SCHEDULE_TABLE = "config.schedule_table.SCHEDULE_TABLE"
+USAGE_TABLE = "config.usage_table.USAGE_TABLE"
 
 TEMPLATES = [
     {

@@ -103,3 +103,17 @@ def test_database_address_may_carry_options(monkeypatch: pytest.MonkeyPatch) -> 
     found = env.database("DATABASE_URL", "")
 
     assert (found["OPTIONS"], found["PASSWORD"], found["PORT"]) == ({"sslmode": "verify-full"}, "s@cret", "5432")
+
+
+def test_word_that_is_none_of_the_known_ones_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("X", raising=False)
+    unset = env.choice("X", "free", ("free", "team"))
+    monkeypatch.setenv("X", " team ")
+    given = env.choice("X", "free", ("free", "team"))
+    monkeypatch.setenv("X", "gold")
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env.choice("X", "free", ("free", "team"))
+
+    assert (unset, given) == ("free", "team")
+    assert str(refused.value) == "X='gold' is none of: free, team."

@@ -49,7 +49,7 @@ class CheckViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantViewS
         given = dict(serializer.validated_data)
         key = given.pop("key", "")
         names = {name: given.pop(name) for name in ("name", "kind", "config")}
-        check = checks.create_check(**names, tags=given.pop("tags", []), timing=Timing(**given), key=key)
+        check = checks.create_check(**names, tags=given.pop("tags", []), timing=checks.usual_timing(**given), key=key)
         return Response(self.get_serializer(self.get_queryset().get(id=check.id)).data, status=status.HTTP_201_CREATED)
 
     def update(self, request: Request, pk: Any = None, *, partial: bool = False) -> Response:

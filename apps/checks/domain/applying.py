@@ -25,6 +25,7 @@ from apps.checks.domain.configuration import (
     with_keys,
 )
 from apps.checks.domain.dependencies import set_parents
+from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_intervals
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MANAGED_BY
@@ -231,7 +232,7 @@ def export_checks(*, tag: str = "") -> dict[str, Any]:
 @transaction.atomic
 def apply_document(document: Any, *, prune_label: str = "", is_dry_run: bool = False) -> Plan:
     """Make the checks what the document wants, all or nothing, and return what was (or would be) done."""
-    wanted = read_configuration(document, regions=regions_by_code())
+    wanted = read_configuration(with_usual_intervals(document), regions=regions_by_code())
     if prune_label and prune_label != wanted.managed_by:
         raise DocumentErrors(
             {
@@ -251,10 +252,12 @@ def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_
         _wait_for_turn()
     standing = standing_checks()
     plan = make_plan(wanted.entries, standing, prune_label=prune_label)
+    refuse_beyond_plan(plan.steps)
     if not is_dry_run:
         rows = {row.id: row for row in Check.objects.filter(id__in=[s.standing.id for s in plan.steps if s.standing])}
         ids = {check.key: check.id for check in standing}
-        for step in plan.steps:
+        # What goes makes room first, for the tenant's plan may be full.
+        for step in sorted(plan.steps, key=lambda step: step.action != Action.PRUNE):
             if created := _take(step, rows):
                 ids[step.key] = created.id
         for step in plan.steps:

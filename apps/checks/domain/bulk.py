@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.domain.allowance import require_resumable
 from apps.checks.domain.flips import flip, lock_states, now_as, record_flips
 from apps.checks.domain.tags import clean_tags
 from apps.checks.domain.unprobed import source_of
@@ -33,7 +34,8 @@ class BulkAction(TextChoices):
 def act_on(checks: Iterable[Check], action: BulkAction, *, tags: Sequence[str] = ()) -> int:
     """Do it to each of the open tenant's checks and return how many it changed; those that are so already are passed over.
 
-    Raises `ValidationError` where a check would get too many tags; then none is changed.
+    Raises `ValidationError` where a check would get too many tags, and `BeyondLimit` where the tenant's plan does not let
+    paused checks go on; then none is changed.
     """
     return ACTIONS[action](list(checks), tags)
 
@@ -49,6 +51,9 @@ def _pause(checks: list[Check], _tags: Sequence[str]) -> int:
 
 
 def _resume(checks: list[Check], _tags: Sequence[str]) -> int:
+    ids = [check.id for check in checks]
+    paused = Check.objects.filter(id__in=ids, checkstate__state=State.PAUSED)
+    require_resumable(paused.values_list("kind", flat=True))  # before the states, as `lock_plan` asks
     changed = _change_states(checks, State.UNKNOWN, lambda state: state == State.PAUSED)
     probed = [check for check in changed if not source_of(check)]
     Turn.objects.filter(watched_id__in=[check.id for check in probed]).delete()

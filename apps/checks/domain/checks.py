@@ -1,15 +1,16 @@
 """Creating, changing, pausing and deleting checks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
+from apps.checks.domain.allowance import allowed_interval, require_fit, require_resumable, require_room_for
 from apps.checks.domain.flips import change_state, now_as
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.learning import keep_goal
-from apps.checks.domain.settings import keep_config
+from apps.checks.domain.settings import keep_config, type_of
 from apps.checks.domain.turns import follow_regions, start_turns, stop_turns
 from apps.checks.domain.unprobed import source_of
 from apps.checks.enums import State
@@ -33,6 +34,12 @@ class Timing:
     confirmations: int = 1
 
 
+def usual_timing(**given: Any) -> Timing:
+    """Return a timing in which an interval that nobody gave is the usual one, or the shortest that the plan allows."""
+    given.setdefault("interval_seconds", allowed_interval(Timing().interval_seconds))
+    return Timing(**given)
+
+
 @transaction.atomic
 def create_check(
     *,
@@ -43,8 +50,14 @@ def create_check(
     tags: list[str] | None = None,
     key: str = "",
 ) -> Check:
-    """Watch something: the first turn is now. ``key`` is what configuration as code calls it."""
-    check = Check(name=name, kind=kind, tags=tags or [], key=key, **_fields(timing or Timing()))
+    """Watch something: the first turn is now. ``key`` is what configuration as code calls it.
+
+    Raises `BeyondLimit` where the tenant's plan has no room for it, or not for such settings.
+    """
+    timing = timing or usual_timing()
+    require_fit(kind, timing)
+    require_room_for([kind])
+    check = Check(name=name, kind=kind, tags=tags or [], key=key, **_fields(timing))
     keep_config(check, config)
     check.save(force_insert=True)
     CheckState.objects.create(watched=check)
@@ -62,8 +75,10 @@ def update_check(
 ) -> Check:
     """Change a check; ``key`` None leaves it as it is.
 
-    Probers see the new version at its next turn, which a shorter interval brings closer.
+    Probers see the new version at its next turn, which a shorter interval brings closer. Raises `BeyondLimit` for what the
+    tenant's plan does not allow; an interval that stays as it was is raised to the plan's shortest.
     """
+    timing = _as_allowed(check, timing)
     check.name, check.tags, check.updated_at = name, tags, clock.now()
     check.key = check.key if key is None else key
     for field, value in _fields(timing).items():
@@ -103,7 +118,12 @@ def pause_check(check: Check) -> None:
 
 @transaction.atomic
 def resume_check(check: Check) -> None:
-    """Watch again, from now on, with nothing known; a check that is not paused stays as it is."""
+    """Watch again, from now on, with nothing known; a check that is not paused stays as it is.
+
+    Raises `BeyondLimit` while there are more checks than the tenant's plan allows.
+    """
+    if CheckState.objects.filter(watched=check, state=State.PAUSED).exists():
+        require_resumable([check.kind])
     if not change_state(check.id, now_as(State.UNKNOWN), only_from=(State.PAUSED,)):
         return
     if source := source_of(check):
@@ -119,6 +139,13 @@ def check_now(check: Check) -> None:
     Turn.objects.filter(watched=check, claimable_at__isnull=False, claimable_at__gt=now, due_at__gt=now).update(
         due_at=now, claimable_at=now
     )
+
+
+def _as_allowed(check: Check, timing: Timing) -> Timing:
+    if timing.interval_seconds == check.interval_seconds and type_of(check).is_probed:
+        timing = replace(timing, interval_seconds=allowed_interval(timing.interval_seconds))
+    require_fit(check.kind, timing, was=check)
+    return timing
 
 
 def _fields(timing: Timing) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.applying import Plan, apply_document, regions_by_code, standing_checks
 from apps.checks.domain.configuration import API_VERSION, MAX_CHECKS, DocumentErrors, read_entries, settle_config
+from apps.checks.domain.document_limits import Allowance
 from apps.checks.importers.base import Loss
 from apps.checks.importers.registry import IMPORTERS
 
@@ -34,6 +35,7 @@ def import_checks(*, source: str, raw: bytes, is_dry_run: bool) -> Import:
     found = IMPORTERS.get(source).read(raw)
     losses = list(found.losses)
     known, regions = {check.key for check in standing_checks()}, regions_by_code()
+    allowance = Allowance()
     new: list[Mapping[str, Any]] = []
     for check in found.checks:
         name = str(check["name"])
@@ -42,8 +44,11 @@ def import_checks(*, source: str, raw: bytes, is_dry_run: bool) -> Import:
         )
         if reason is None and len(new) >= MAX_CHECKS:
             reason = _("More than 2000 checks at once; import the rest afterwards.")
+        reason = reason or allowance.refusal(check) or None
         if reason is None:
-            new.append(check)
+            fitted, change = allowance.take(check)
+            new.append(fitted)
+            losses += [Loss(str(check["key"]), name, change)] if change else []
         else:
             losses.append(Loss(str(check["key"]), name, reason, is_whole=True))
     document = {"apiVersion": API_VERSION, "checks": new}

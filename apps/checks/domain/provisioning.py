@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from apps.checks.domain.allowance import room_for_checks
 from apps.checks.domain.checks import create_check
 from apps.checks.domain.heartbeats import has_slug, lock_slugs
 from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig
@@ -9,9 +10,11 @@ from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig
 
 @transaction.atomic
 def provide_heartbeat(slug: str) -> bool:
-    """Make a heartbeat of that slug with the usual settings unless there is one; return whether it was made."""
+    """Make a heartbeat of that slug with the usual settings unless there is one, or the tenant's plan is used up; return
+    whether it was made."""
+    room = room_for_checks()  # before the slugs, as `lock_plan` asks
     lock_slugs()  # rival: another first ping, which would make a second heartbeat of the same slug
-    if has_slug(slug):
+    if has_slug(slug) or (room is not None and room < 1):
         return False
     create_check(name=slug, kind=HeartbeatCheck.kind, config=HeartbeatConfig())
     return True

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
+from apps.checks.domain.allowance import allowed_interval
 from apps.checks.domain.checks import Timing, create_check
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
@@ -11,7 +12,7 @@ from apps.core.kinds import parse_config
 from apps.statuspages.domain.components import add_component
 from apps.statuspages.models import StatusPage
 
-FIRST_TIMING = Timing(interval_seconds=30, retries=1, retry_interval_seconds=5)
+FIRST_INTERVAL_SECONDS = 30
 
 
 def completed(address: str) -> str:
@@ -22,13 +23,14 @@ def completed(address: str) -> str:
 
 @transaction.atomic
 def watch_first_address(address: str) -> Check:
-    """Watch an address every 30 seconds and show it on the tenant's first status page.
+    """Watch an address every 30 seconds, or as often as the plan allows, and show it on the tenant's first status page.
 
-    Raises `ConfigErrors` (field ``url``) for an address that cannot be watched.
+    Raises `ConfigErrors` (field ``url``) for an address that cannot be watched, `BeyondLimit` where the plan is used up.
     """
     config = parse_config(CHECK_TYPES.get("http").Config, {"url": completed(address)})
     name = urlsplit(completed(address)).hostname or address
-    check = create_check(name=name, kind="http", config=config, timing=FIRST_TIMING)
+    timing = Timing(interval_seconds=allowed_interval(FIRST_INTERVAL_SECONDS), retries=1, retry_interval_seconds=5)
+    check = create_check(name=name, kind="http", config=config, timing=timing)
     if page := StatusPage.objects.order_by("created_at").first():
         add_component(page, check)
     return check

@@ -14,6 +14,7 @@ from apps.console.domain.onboarding import watch_first_address
 from apps.console.domain.overview import overview_of_tenant
 from apps.console.domain.search import search
 from apps.core.kinds import ConfigErrors
+from apps.core.refusals import Refusal
 from apps.tenants.doors import TenantRequest, tenant_view
 
 
@@ -54,6 +55,8 @@ def onboarding(request: TenantRequest) -> HttpResponse:
             check = watch_first_address(form.cleaned_data["url"])
         except ConfigErrors as error:
             form.add_error("url", [text for texts in error.errors.values() for text in texts])
+        except Refusal as refusal:
+            form.add_error("url", str(refusal))
         else:
             messages.success(request, _("The first result arrives within seconds."))
             return redirect("checks:detail", request.tenant.slug, check.id)

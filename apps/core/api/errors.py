@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from apps.core.kinds import ConfigErrors
-from apps.core.refusals import Refusal
+from apps.core.refusals import BeyondLimit, Refusal
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -24,12 +24,28 @@ class Conflict(exceptions.APIException):
     default_code = "conflict"
 
 
+class LimitReached(exceptions.APIException):
+    """More was asked than the tenant's plan allows; the answer says which limit, and which field to change."""
+
+    status_code = status.HTTP_403_FORBIDDEN
+    default_detail = _("The plan does not allow this.")
+    default_code = "plan_limit"
+
+    def __init__(self, refusal: BeyondLimit) -> None:
+        super().__init__(str(refusal))
+        self.members: dict[str, Any] = {"limit": refusal.limit}
+        if refusal.field:
+            self.members["errors"] = {refusal.field: [str(refusal)]}
+
+
 def as_api_exception(error: Exception) -> Exception:
     """Return the API's exception for one of ours or Django's; unknown ones unchanged."""
     if isinstance(error, ConfigErrors):
         return exceptions.ValidationError({"config": error.errors})
     if isinstance(error, ValidationError):
         return exceptions.ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
+    if isinstance(error, BeyondLimit):
+        return LimitReached(error)
     if isinstance(error, Refusal):
         return Conflict(str(error))
     if isinstance(error, Http404):
@@ -54,6 +70,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         body["errors"] = error.detail if isinstance(error.detail, dict) else {"__all__": error.detail}
     else:
         body["detail"] = str(error.detail)
+    body.update(getattr(error, "members", {}))
     response.data = body
     response.content_type = PROBLEM_TYPE
     return response

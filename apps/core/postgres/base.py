@@ -5,7 +5,7 @@ cannot carry one tenant's scope to another's request; a session-level SET was me
 transaction the statement gets one of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +29,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
         super().__init__(settings_dict, alias)
         self._sent_scope: Scope | None = NO_SCOPE  # None: a rollback to a savepoint left it unknown
+        self.memory: dict[Hashable, Any] = {}  # what `apps.core.postgres.memory` keeps for one transaction
         if alias != "owner":
             self.execute_wrappers.append(self._execute_in_scope)
 
@@ -50,20 +51,24 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute(SET_SCOPE, (str(scope.tenant_id or ""), role))
         self._sent_scope = scope
 
-    # The end of a transaction, or a rollback to a savepoint, undoes set_config: forget what was sent.
+    # The end of a transaction, or a rollback to a savepoint, undoes set_config: forget what was sent, and what was read.
 
     def connect(self) -> None:
         self._sent_scope = NO_SCOPE
+        self.memory.clear()
         super().connect()
 
     def _commit(self) -> None:
         self._sent_scope = NO_SCOPE
+        self.memory.clear()
         super()._commit()  # type: ignore[misc]  # the stubs lack these three
 
     def _rollback(self) -> None:
         self._sent_scope = NO_SCOPE
+        self.memory.clear()
         super()._rollback()  # type: ignore[misc]
 
     def _savepoint_rollback(self, sid: str) -> None:
         super()._savepoint_rollback(sid)  # type: ignore[misc]
         self._sent_scope = None
+        self.memory.clear()

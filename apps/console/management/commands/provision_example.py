@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from apps.checks.domain.allowance import allowed_interval
 from apps.checks.domain.checks import Timing, create_check, update_check
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
@@ -15,7 +16,7 @@ from apps.statuspages.models import StatusPage
 from apps.tenants.models import Tenant
 
 TAG = "example"
-TIMING = Timing(interval_seconds=10, retries=0, timeout_seconds=5)
+INTERVAL_SECONDS = 10
 
 
 class Command(BaseCommand):
@@ -33,10 +34,11 @@ class Command(BaseCommand):
         deliver_pending()  # the tenant's first status page comes by an event
         config = parse_config(CHECK_TYPES.get("http").Config, {"url": options["url"]})
         with tenant_scope(tenant.id):
+            timing = Timing(interval_seconds=allowed_interval(INTERVAL_SECONDS), retries=0, timeout_seconds=5)
             existing = Check.objects.filter(tags__contains=[TAG]).first()
             if existing is None:
-                check = create_check(name="Example service", kind="http", config=config, timing=TIMING, tags=[TAG])
+                check = create_check(name="Example service", kind="http", config=config, timing=timing, tags=[TAG])
                 if page := StatusPage.objects.order_by("created_at").first():
                     add_component(page, check)
             elif existing.target != options["url"]:
-                update_check(existing, name=existing.name, config=config, timing=TIMING, tags=existing.tags)
+                update_check(existing, name=existing.name, config=config, timing=timing, tags=existing.tags)

@@ -1,0 +1,495 @@
+"""A tenant's plan, held against every door that checks come in by."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.checks.domain.applying import apply_document, standing_checks
+from apps.checks.domain.bulk import BulkAction, act_on
+from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check, usual_timing
+from apps.checks.domain.configuration import DocumentErrors
+from apps.checks.domain.heartbeats import ping_key
+from apps.checks.domain.importing import import_checks
+from apps.checks.domain.provisioning import provide_heartbeat
+from apps.checks.domain.settings import config_of
+from apps.checks.enums import State
+from apps.checks.models import Check, Region
+from apps.checks.types.browser import BrowserCheck
+from apps.checks.types.group import GroupConfig
+from apps.checks.types.heartbeat import HeartbeatConfig
+from apps.checks.types.http import HttpConfig
+from apps.console.domain.onboarding import watch_first_address
+from apps.core.refusals import BeyondLimit
+from apps.core.tenancy import tenant_scope
+from apps.tenants.enums import Role
+from apps.tenants.models import Tenant
+from tests.factories import make_member
+from tests.factories.api import make_api
+from tests.factories.checks import make_check
+from tests.factories.plans import give_plan
+from tests.rivals import at_once
+
+HTTP = HttpConfig(url="http://127.0.0.1:9/")
+SLOW = Timing(interval_seconds=300)
+
+
+def make_http(name: str = "API", **timing: Any) -> Check:
+    return create_check(name=name, kind="http", config=HTTP, timing=Timing(**{"interval_seconds": 300, **timing}))
+
+
+def limits_of(refused: Any) -> dict[str, Any]:
+    return {name: refused.value.limit.get(name) for name in ("name", "plan", "allowed", "used")}
+
+
+# --- How many --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_last_check_fits_and_one_more_does_not(in_acme: Tenant) -> None:
+    give_plan(in_acme, "free", checks=2)
+    make_http("first")
+    make_http("second")
+
+    with pytest.raises(BeyondLimit) as refused:
+        make_http("third")
+
+    assert limits_of(refused) == {"name": "checks", "plan": "free", "allowed": 2, "used": 2}
+    assert str(refused.value) == (
+        "Checks: the plan “Free” allows 2 and 2 are in use; this is one too many. Remove what you no longer need, or see "
+        "“Plan and usage” in the settings for a larger plan."
+    )
+    assert sorted(Check.objects.values_list("name", flat=True)) == ["first", "second"]
+
+
+@pytest.mark.django_db
+def test_heartbeats_and_paused_checks_count_groups_and_strangers_do_not(in_acme: Tenant, globex: Tenant) -> None:
+    with tenant_scope(globex.id):
+        make_check("theirs")
+    give_plan(in_acme, "free", checks=2)
+    make_check("paused", state=State.PAUSED)
+    create_check(name="all", kind="group", config=GroupConfig(tag="shop"))
+    create_check(name="job", kind="heartbeat", config=HeartbeatConfig())
+
+    create_check(name="all again", kind="group", config=GroupConfig(tag="shop"))
+    with pytest.raises(BeyondLimit):
+        create_check(name="job 2", kind="heartbeat", config=HeartbeatConfig())
+
+    assert Check.objects.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_number", range(5))
+def test_of_rivals_for_the_last_places_exactly_so_many_pass(acme: Tenant, round_number: int) -> None:
+    give_plan(acme, "free", checks=3)
+    refused: list[BeyondLimit] = []
+
+    def create() -> None:
+        with tenant_scope(acme.id):
+            try:
+                make_http()
+            except BeyondLimit as refusal:
+                refused.append(refusal)
+
+    at_once(create, workers=8)
+
+    with tenant_scope(acme.id):
+        assert (Check.objects.count(), len(refused)) == (3, 5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rivals_by_different_doors_never_wait_for_each_other_for_good(acme: Tenant) -> None:
+    give_plan(acme, "free", checks=100)
+    with tenant_scope(acme.id):
+        ping_key()
+        paused = [make_http(f"paused {number}") for number in range(4)]
+        act_on(paused, BulkAction.PAUSE)
+    document = {"apiVersion": "obsera/v1", "checks": [wanted("p", paused=False), wanted("q"), wanted("r")]}
+    doors: list[Callable[[], object]] = [
+        lambda: make_http(),
+        lambda: act_on(Check.objects.filter(name__startswith="paused"), BulkAction.RESUME),
+        lambda: act_on(Check.objects.filter(name__startswith="paused"), BulkAction.PAUSE),
+        lambda: apply_document(document),
+        lambda: provide_heartbeat("nightly"),
+        lambda: create_check(name="job", kind="heartbeat", config=HeartbeatConfig()),
+        lambda: create_check(name="all", kind="group", config=GroupConfig(tag="shop")),
+        lambda: give_plan(acme, "free", checks=100),
+    ]
+    waiting = doors * 3
+
+    def enter() -> None:
+        door = waiting.pop()
+        with tenant_scope(acme.id):
+            door()
+
+    at_once(enter, workers=len(waiting))
+
+    with tenant_scope(acme.id):
+        assert Check.objects.exclude(kind="group").count() == 4 + 3 + 3 + 1 + 3
+
+
+@pytest.mark.django_db
+def test_unknown_slug_makes_no_heartbeat_once_the_plan_is_used_up(in_acme: Tenant) -> None:
+    give_plan(in_acme, "free", checks=1)
+    ping_key()
+
+    made = [provide_heartbeat("first"), provide_heartbeat("second"), provide_heartbeat("first")]
+
+    assert made == [True, False, False]
+    assert list(Check.objects.values_list("name", flat=True)) == ["first"]
+
+
+# --- How often, from where, which kinds ------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_interval_below_the_plans_is_refused_at_its_field_and_the_shortest_fits(in_acme: Tenant) -> None:
+    give_plan(in_acme, "free")
+
+    with pytest.raises(BeyondLimit) as refused:
+        make_http(interval_seconds=299)
+    made = make_http(interval_seconds=300)
+
+    assert (refused.value.field, limits_of(refused)["name"], limits_of(refused)["allowed"]) == (
+        "interval_seconds",
+        "min_interval_seconds",
+        300,
+    )
+    assert str(refused.value) == (
+        "The plan checks every 300 seconds at most: give 300 or more. The plan is “Free”; see “Plan and usage” in the "
+        "settings."
+    )
+    assert made.interval_seconds == 300
+
+
+@pytest.mark.django_db
+def test_interval_that_nobody_gave_is_the_plans_shortest(in_acme: Tenant) -> None:
+    before = usual_timing().interval_seconds
+    give_plan(in_acme, "free")
+
+    made = create_check(name="API", kind="http", config=HTTP)
+    first = watch_first_address("shop.example")
+
+    assert (before, made.interval_seconds, first.interval_seconds) == (60, 300, 300)
+    give_plan(in_acme, "team")
+    assert watch_first_address("other.example").interval_seconds == 30
+
+
+@pytest.mark.django_db
+def test_heartbeats_know_no_interval(in_acme: Tenant) -> None:
+    give_plan(in_acme, "free")
+
+    made = create_check(name="job", kind="heartbeat", config=HeartbeatConfig(), timing=Timing())
+
+    assert made.interval_seconds == 60
+
+
+@pytest.mark.django_db
+def test_regions_beyond_the_plans_are_refused(in_acme: Tenant) -> None:
+    other = Region.objects.get(code="eu")
+    give_plan(in_acme, "free")
+
+    with pytest.raises(BeyondLimit) as refused:
+        make_http(regions=(1, other.id))
+
+    assert (refused.value.field, limits_of(refused)["allowed"]) == ("regions", 1)
+
+
+@pytest.mark.django_db
+def test_browser_checks_are_for_plans_that_have_them(in_acme: Tenant) -> None:
+    browser = BrowserCheck()
+    give_plan(in_acme, "free")
+
+    with pytest.raises(BeyondLimit) as refused:
+        create_check(name="journey", kind="browser", config=browser.sample(), timing=SLOW)
+    give_plan(in_acme, "free", has_browser_checks=True)
+    made = create_check(name="journey", kind="browser", config=browser.sample(), timing=SLOW)
+
+    assert (refused.value.field, limits_of(refused)["name"]) == ("kind", "has_browser_checks")
+    assert made.kind == "browser"
+
+
+# --- A smaller plan --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shrunk(in_acme: Tenant) -> tuple[Check, Check]:
+    """A running and a paused check of a tenant whose plan now allows one check every 300 seconds from one region."""
+    other = Region.objects.get(code="eu")
+    running = make_http("running", interval_seconds=10, regions=(1, other.id))
+    paused = make_http("paused", interval_seconds=10)
+    pause_check(paused)
+    give_plan(in_acme, "free", checks=1)
+    return running, paused
+
+
+def change(check: Check, **timing: Any) -> Check:
+    kept = {name: getattr(check, name) for name in Timing.__slots__}
+    given = Timing(**{**kept, "regions": tuple(check.regions), **timing})
+    return update_check(check, name=check.name, config=config_of(check), timing=given, tags=check.tags)
+
+
+@pytest.mark.django_db
+def test_smaller_plan_leaves_what_runs(shrunk: tuple[Check, Check]) -> None:
+    running, _paused = shrunk
+
+    running.refresh_from_db()
+    assert Check.objects.count() == 2
+    assert (running.interval_seconds, len(running.regions), running.turns.count()) == (10, 2, 2)
+
+
+@pytest.mark.django_db
+def test_nothing_beyond_a_smaller_plan_goes_on_again_until_it_fits(shrunk: tuple[Check, Check]) -> None:
+    running, paused = shrunk
+
+    with pytest.raises(BeyondLimit) as alone:
+        resume_check(paused)
+    with pytest.raises(BeyondLimit):
+        act_on([running, paused], BulkAction.RESUME)
+    resume_check(running)  # is not paused: stays as it is
+    states = sorted(Check.objects.values_list("checkstate__state", flat=True))
+    Check.objects.filter(id=running.id).delete()
+    resume_check(paused)
+
+    assert limits_of(alone) == {"name": "checks", "plan": "free", "allowed": 1, "used": 2}
+    assert states == ["new", "paused"]
+    assert list(Check.objects.values_list("checkstate__state", flat=True)) == ["unknown"]
+
+
+@pytest.mark.django_db
+def test_next_edit_raises_the_interval_and_leaves_the_regions(shrunk: tuple[Check, Check]) -> None:
+    changed = change(shrunk[0], retries=3)
+
+    changed.refresh_from_db()
+    assert (changed.interval_seconds, len(changed.regions), changed.retries) == (300, 2, 3)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("timing", "field"), [({"interval_seconds": 20}, "interval_seconds"), ({"regions": (1, 2, 3)}, "regions")]
+)
+def test_what_is_changed_must_fit(timing: dict[str, Any], field: str, shrunk: tuple[Check, Check]) -> None:
+    with pytest.raises(BeyondLimit) as refused:
+        change(shrunk[0], **timing)
+
+    shrunk[0].refresh_from_db()
+    assert refused.value.field == field
+    assert (shrunk[0].interval_seconds, len(shrunk[0].regions)) == (10, 2)
+
+
+@pytest.mark.django_db
+def test_browser_check_stays_and_may_be_edited_but_not_resumed(in_acme: Tenant) -> None:
+    check = create_check(name="journey", kind="browser", config=BrowserCheck().sample(), timing=SLOW)
+    give_plan(in_acme, "free")
+
+    change(check, retries=2)
+    pause_check(check)
+    with pytest.raises(BeyondLimit) as refused:
+        resume_check(check)
+
+    assert refused.value.limit["name"] == "has_browser_checks"
+
+
+# --- Documents and imports -------------------------------------------------------------------------------------------
+
+
+def wanted(key: str, **fields: Any) -> dict[str, Any]:
+    return {"key": key, "name": key, "kind": "http", "config": {"url": "http://127.0.0.1:9/"}, **fields}
+
+
+def document(*checks: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"apiVersion": "obsera/v1", "checks": list(checks), **more}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_dry_run", [True, False])
+def test_document_beyond_the_plan_is_refused_whole_saying_how_many(is_dry_run: bool, in_acme: Tenant) -> None:
+    give_plan(in_acme, "free", checks=3)
+    make_check("here")
+
+    with pytest.raises(DocumentErrors) as refused:
+        apply_document(document(*(wanted(f"new-{number}") for number in range(5))), is_dry_run=is_dry_run)
+
+    assert refused.value.errors == {
+        "checks": [
+            "Checks: the plan “Free” allows 3 and 1 are in use; this is 3 too many. Remove what you no longer need, or see "
+            "“Plan and usage” in the settings for a larger plan."
+        ]
+    }
+    assert [check.name for check in standing_checks()] == ["here"]
+
+
+@pytest.mark.django_db
+def test_document_names_each_field_beyond_the_plan(in_acme: Tenant) -> None:
+    give_plan(in_acme, "free")
+    browser = {"key": "c", "name": "c", "kind": "browser", "config": {"steps": ["goto https://shop.example/"]}}
+
+    with pytest.raises(DocumentErrors) as refused:
+        apply_document(document(wanted("a", interval_seconds=30), wanted("b", interval_seconds=600), browser))
+
+    assert list(refused.value.errors) == ["checks[0].interval_seconds", "checks[2].kind"]
+
+
+@pytest.mark.django_db
+def test_what_leaves_by_the_same_document_makes_room(in_acme: Tenant) -> None:
+    apply_document(document(wanted("a"), wanted("b"), managedBy="ops"))
+    give_plan(in_acme, "free", checks=2)
+
+    plan = apply_document(document(wanted("c"), wanted("d"), managedBy="ops"), prune_label="ops")
+
+    assert plan.counts == {"create": 2, "update": 0, "unchanged": 0, "prune": 2}
+    assert [(check.key, check.timing.interval_seconds) for check in standing_checks()] == [("c", 300), ("d", 300)]
+
+
+@pytest.mark.django_db
+def test_document_that_changes_nothing_passes_beyond_a_smaller_plan(in_acme: Tenant) -> None:
+    given = document(wanted("a", interval_seconds=10), wanted("b", interval_seconds=10), managedBy="ops")
+    apply_document(given)
+    give_plan(in_acme, "free", checks=1)
+
+    plan = apply_document(given)
+
+    assert plan.counts == {"create": 0, "update": 0, "unchanged": 2, "prune": 0}
+
+
+@pytest.mark.django_db
+def test_document_resumes_nothing_beyond_the_plan(in_acme: Tenant) -> None:
+    apply_document(document(wanted("a", interval_seconds=300, paused=True), wanted("b", interval_seconds=300)))
+    give_plan(in_acme, "free", checks=1)
+
+    with pytest.raises(DocumentErrors) as refused:
+        apply_document(document(wanted("a", interval_seconds=300, paused=False)))
+
+    assert list(refused.value.errors) == ["checks"]
+
+
+@pytest.mark.django_db
+def test_import_takes_what_fits_and_reports_the_rest(in_acme: Tenant) -> None:
+    raw = (
+        b"Type,Friendly Name,URL/IP,Interval\n"
+        b"HTTP,Shop,https://shop.example/,60\nHTTP,Blog,https://blog.example/,600\nHTTP,Wiki,https://wiki.example/,600\n"
+    )
+    give_plan(in_acme, "free", checks=2)
+
+    made = import_checks(source="uptimerobot", raw=raw, is_dry_run=False)
+
+    assert sorted(Check.objects.values_list("name", "interval_seconds")) == [("Blog", 600), ("Shop", 300)]
+    assert [(loss.name, str(loss.reason), loss.is_whole) for loss in made.losses if "plan" in str(loss.reason)] == [
+        ("Shop", "It is checked every 300 seconds instead of 60: your plan allows no shorter interval.", False),
+        ("Wiki", "Your plan allows no more checks. See “Plan and usage” in the settings.", True),
+    ]
+
+
+# --- The API and the pages -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_api_says_which_limit_and_what_the_plan_allows(acme: Tenant) -> None:
+    give_plan(acme, "free", checks=1)
+    api = make_api(acme)
+    body = {"name": "A", "kind": "http", "config": {"url": "http://127.0.0.1:9/"}}
+
+    made = api.post("/api/v1/checks/", body)
+    often = api.patch(f"/api/v1/checks/{made.json()['id']}/", {"interval_seconds": 10})
+    full = api.post("/api/v1/checks/", body)
+
+    assert (made.status_code, made.json()["interval_seconds"]) == (201, 300)
+    assert full.status_code == 403
+    assert full.json() == {
+        "type": "urn:obsera:problem:plan_limit",
+        "title": "The plan does not allow this.",
+        "status": 403,
+        "detail": (
+            "Checks: the plan “Free” allows 1 and 1 are in use; this is one too many. Remove what you no longer need, or "
+            "see “Plan and usage” in the settings for a larger plan."
+        ),
+        "limit": {"name": "checks", "plan": "free", "allowed": 1, "used": 1, "see": "/api/v1/plan/"},
+    }
+    assert (often.status_code, list(often.json()["errors"])) == (403, ["interval_seconds"])
+    assert often.json()["limit"] == {
+        "name": "min_interval_seconds",
+        "plan": "free",
+        "allowed": 300,
+        "see": "/api/v1/plan/",
+    }
+
+
+@pytest.mark.django_db
+def test_api_resumes_nothing_beyond_the_plan_and_applies_nothing(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check("paused", state=State.PAUSED)
+        make_check("running")
+    give_plan(acme, "free", checks=1)
+    api = make_api(acme)
+
+    resumed = api.post(f"/api/v1/checks/{check.id}/resume/", {})
+    applied = api.post("/api/v1/checks/apply", document(wanted("new")))
+
+    assert (resumed.status_code, resumed.json()["limit"]["used"]) == (403, 2)
+    assert (applied.status_code, list(applied.json()["errors"])) == (400, ["checks"])
+
+
+def editor(acme: Tenant) -> Client:
+    client = Client()
+    client.force_login(make_member(acme, "editor@acme.example", Role.EDITOR))
+    return client
+
+
+FORM = {"name": "A", "config-url": "http://127.0.0.1:9/", "timeout_seconds": "10", "retries": "1"}
+
+
+@pytest.mark.django_db
+def test_form_offers_the_plans_shortest_interval_and_names_the_field_that_is_beyond(acme: Tenant) -> None:
+    give_plan(acme, "free")
+    client = editor(acme)
+
+    empty = client.get("/t/acme/checks/new/?kind=http").context["form"]
+    answer = client.post(
+        "/t/acme/checks/new/?kind=http", {**FORM, "interval_seconds": "60", "retry_interval_seconds": "5"}
+    )
+
+    assert (empty["interval_seconds"].value(), str(empty["interval_seconds"].help_text)) == (
+        300,
+        "Your plan allows from 300 seconds up to a day.",
+    )
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {
+        "interval_seconds": [
+            "The plan checks every 300 seconds at most: give 300 or more. The plan is “Free”; see “Plan and usage” in the "
+            "settings."
+        ]
+    }
+
+
+@pytest.mark.django_db
+def test_form_of_a_full_plan_says_so_above_and_makes_nothing(acme: Tenant) -> None:
+    give_plan(acme, "free", checks=0)
+    client = editor(acme)
+
+    answer = client.post(
+        "/t/acme/checks/new/?kind=http", {**FORM, "interval_seconds": "300", "retry_interval_seconds": "5"}
+    )
+    first = client.post("/t/acme/start/", {"url": "shop.example"})
+
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["__all__"])
+    assert (first.status_code, list(first.context["form"].errors)) == (422, ["url"])
+    with tenant_scope(acme.id):
+        assert Check.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_list_says_why_a_check_does_not_go_on(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        paused, _running = make_check("paused", state=State.PAUSED), make_check("running")
+    give_plan(acme, "free", checks=1)
+    client = editor(acme)
+
+    row = client.post(f"/t/acme/checks/{paused.id}/resume/", headers={"hx-request": "true"})
+    page = client.post(f"/t/acme/checks/{paused.id}/resume/", follow=True)
+    many = client.post("/t/acme/checks/bulk/", {"action": "resume", "ids": [str(paused.id)]}, follow=True)
+
+    assert "allows 1 and 2 are in use" in row.headers["HX-Trigger"]
+    assert f'id="check-{paused.id}"' in row.content.decode()
+    assert [str(message)[:31] for message in page.context["messages"]] == ["Checks: the plan “Free” allows "]
+    assert [str(message)[:31] for message in many.context["messages"]] == ["Checks: the plan “Free” allows "]
