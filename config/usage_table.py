@@ -3,4 +3,5 @@ below those who have the rows."""
 
 USAGE_TABLE: dict[str, str] = {
     "checks": "apps.checks.domain.allowance.count_checks",
+    "agents": "apps.checks.domain.agents.count_agents",
 }

@@ -18,6 +18,7 @@ class Entitlements:
     checks: int | None = None
     min_interval_seconds: int = 10
     regions_per_check: int | None = None
+    agents: int | None = None
     has_browser_checks: bool = True
 
 
@@ -44,6 +45,13 @@ LIMITS: Mapping[str, Limit] = {
             label=_("Checks"),
             help=_("Paused checks and heartbeats count; groups do not."),
             is_counted=True,
+        ),
+        Limit(
+            name="agents",
+            label=_("Agents"),
+            help=_("Agents that probe from inside your own network. Each brings a heartbeat, which counts as a check."),
+            is_counted=True,
+            highest=100,
         ),
         Limit(
             name="min_interval_seconds",
@@ -85,17 +93,17 @@ PLANS: Mapping[str, Plan] = {
         Plan(
             "free",
             _("Free"),
-            Entitlements(checks=20, min_interval_seconds=300, regions_per_check=1, has_browser_checks=False),
+            Entitlements(checks=20, min_interval_seconds=300, regions_per_check=1, agents=0, has_browser_checks=False),
         ),
         Plan(
             "team",
             _("Team"),
-            Entitlements(checks=100, min_interval_seconds=30, regions_per_check=5),
+            Entitlements(checks=100, min_interval_seconds=30, regions_per_check=5, agents=3),
         ),
         Plan(
             "business",
             _("Business"),
-            Entitlements(checks=1_000, min_interval_seconds=10, regions_per_check=20),
+            Entitlements(checks=1_000, min_interval_seconds=10, regions_per_check=20, agents=25),
         ),
         Plan("unlimited", _("Unlimited"), Entitlements()),
     )

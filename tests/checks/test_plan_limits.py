@@ -1,11 +1,13 @@
 """A tenant's plan, held against every door that checks come in by."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from apps.checks.domain.agents import create_agent, delete_agent, reinstate_agent, revoke_agent
 from apps.checks.domain.applying import apply_document, standing_checks
 from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check, usual_timing
@@ -15,7 +17,7 @@ from apps.checks.domain.importing import import_checks
 from apps.checks.domain.provisioning import provide_heartbeat
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
-from apps.checks.models import Check, Region
+from apps.checks.models import Agent, Check, Region
 from apps.checks.types.browser import BrowserCheck
 from apps.checks.types.group import GroupConfig
 from apps.checks.types.heartbeat import HeartbeatConfig
@@ -138,6 +140,54 @@ def test_unknown_slug_makes_no_heartbeat_once_the_plan_is_used_up(in_acme: Tenan
 
     assert made == [True, False, False]
     assert list(Check.objects.values_list("name", flat=True)) == ["first"]
+
+
+# --- Agents ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_agent_needs_room_for_itself_and_for_its_heartbeat(in_acme: Tenant) -> None:
+    give_plan(in_acme, "free", agents=1, checks=1)
+
+    agent, _token = create_agent(name="Cellar")
+    with pytest.raises(BeyondLimit) as second:
+        create_agent(name="Attic")
+    give_plan(in_acme, "free", agents=2, checks=1)
+    with pytest.raises(BeyondLimit) as without_check:
+        create_agent(name="Attic")
+
+    assert limits_of(second) == {"name": "agents", "plan": "free", "allowed": 1, "used": 1}
+    assert limits_of(without_check) == {"name": "checks", "plan": "free", "allowed": 1, "used": 1}
+    assert list(Agent.objects.values_list("name", flat=True)) == [agent.name]
+
+
+@pytest.mark.django_db
+def test_revoked_agent_comes_back_only_while_all_fit(in_acme: Tenant) -> None:
+    agents = [create_agent(name=name)[0] for name in ("Cellar", "Attic")]
+    revoke_agent(agents[0])
+    give_plan(in_acme, "team", agents=1)
+
+    with pytest.raises(BeyondLimit):
+        reinstate_agent(agents[0])
+    delete_agent(agents[1])
+    reinstate_agent(agents[0])
+
+    assert list(Agent.objects.values_list("name", "revoked_at")) == [("Cellar", None)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_rivals_for_the_last_agent_one_passes(acme: Tenant) -> None:
+    give_plan(acme, "team", agents=1)
+    names = [f"Agent {number}" for number in range(6)]
+
+    def create() -> None:
+        with tenant_scope(acme.id), contextlib.suppress(BeyondLimit):
+            create_agent(name=names.pop())
+
+    at_once(create, workers=6)
+
+    with tenant_scope(acme.id):
+        assert (Agent.objects.count(), Check.objects.count()) == (1, 1)
 
 
 # --- How often, from where, which kinds ------------------------------------------------------------------------------

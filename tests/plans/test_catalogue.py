@@ -12,11 +12,17 @@ from apps.plans.domain.limits import counters
 
 def test_what_the_plans_allow() -> None:
     assert {code: plan.entitlements for code, plan in PLANS.items()} == {
-        "free": Entitlements(checks=20, min_interval_seconds=300, regions_per_check=1, has_browser_checks=False),
-        "team": Entitlements(checks=100, min_interval_seconds=30, regions_per_check=5, has_browser_checks=True),
-        "business": Entitlements(checks=1_000, min_interval_seconds=10, regions_per_check=20, has_browser_checks=True),
+        "free": Entitlements(
+            checks=20, min_interval_seconds=300, regions_per_check=1, agents=0, has_browser_checks=False
+        ),
+        "team": Entitlements(
+            checks=100, min_interval_seconds=30, regions_per_check=5, agents=3, has_browser_checks=True
+        ),
+        "business": Entitlements(
+            checks=1_000, min_interval_seconds=10, regions_per_check=20, agents=25, has_browser_checks=True
+        ),
         "unlimited": Entitlements(
-            checks=None, min_interval_seconds=10, regions_per_check=None, has_browser_checks=True
+            checks=None, min_interval_seconds=10, regions_per_check=None, agents=None, has_browser_checks=True
         ),
     }
 
@@ -31,7 +37,9 @@ def test_every_entitlement_is_explained_and_every_counted_one_is_counted() -> No
 def test_deal_is_laid_over_the_plan_and_leaves_the_rest() -> None:
     dealt = with_overrides(PLANS["free"].entitlements, {"checks": None, "has_browser_checks": True})
 
-    assert dealt == Entitlements(checks=None, min_interval_seconds=300, regions_per_check=1, has_browser_checks=True)
+    assert dealt == Entitlements(
+        checks=None, min_interval_seconds=300, regions_per_check=1, agents=0, has_browser_checks=True
+    )
     assert PLANS["free"].entitlements.checks == 20
 
 

@@ -28,8 +28,10 @@ from apps.core.ids import uuid7
 from apps.core.refusals import Refusal
 from apps.core.secrets import derived_key
 from apps.core.tenancy import system_scope
+from apps.plans.domain.limits import require_room
 
 MAX_AGENTS = 100
+AGENTS = "agents"  # as the plans call them
 # So long the token before the last one opens, too: time to hand the new one to every process.
 ROTATION_GRACE = timedelta(hours=24)
 # An agent speaks every 15 seconds; the heartbeat's shortest settings make it an alert after two minutes.
@@ -113,7 +115,11 @@ def _is_in_grace(agent: Agent) -> bool:
 
 @transaction.atomic
 def create_agent(*, name: str) -> tuple[Agent, AgentToken]:
-    """Make an agent, its region and the check that tells of its silence. The token is never shown again."""
+    """Make an agent, its region and the check that tells of its silence. The token is never shown again.
+
+    Raises `BeyondLimit` where the tenant's plan has no room for the agent, or for its check.
+    """
+    require_room(AGENTS)
     if Agent.objects.count() >= MAX_AGENTS:
         raise TooManyAgents
     agent_id = uuid7()
@@ -199,7 +205,8 @@ def revoke_agent(agent: Agent) -> None:
 
 @transaction.atomic
 def reinstate_agent(agent: Agent) -> AgentToken:
-    """Let a revoked agent in again, with a new token alone."""
+    """Let a revoked agent in again, with a new token alone; raises `BeyondLimit` while there are more than the plan allows."""
+    require_room(AGENTS, more=0)
     token = rotate_token(agent, at_once=True)
     if Agent.objects.filter(id=agent.id).exclude(revoked_at=None).update(revoked_at=None) and agent.heartbeat:
         resume_check(agent.heartbeat)
@@ -254,6 +261,11 @@ class AgentStanding:
     agent: Agent
     state: AgentState
     checks: int
+
+
+def count_agents() -> int:
+    """Return how many agents the open tenant has, revoked ones too."""
+    return int(Agent.objects.count())
 
 
 def find_agents() -> QuerySet[Agent]:
