@@ -1,0 +1,250 @@
+"""What an agent's prober asks of us, for one agent whose tenant's scope is open.
+
+An agent is believed about its own checks only: what it names is looked up among the turns of its region, the rest is dropped
+and counted.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
+
+from apps.checks.domain.agent_wire import CLOCKS_MAY_DIFFER, OfferedTurn, OpenSettings
+from apps.checks.domain.heartbeat_rules import Report
+from apps.checks.domain.judging import SILENT_AFTER
+from apps.checks.domain.late_results import store_late
+from apps.checks.domain.pings import NewPing, PingStore
+from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
+from apps.checks.domain.results import NewResult, store_results
+from apps.checks.domain.settings import config_of
+from apps.checks.domain.turns import ClaimedTurn, claim_turns, extend_leases, give_back
+from apps.checks.models import Agent, Check, Heartbeat, Turn
+from apps.checks.types.heartbeat import Signal
+from apps.core import clock
+from apps.core.kinds import split_config
+from apps.core.postgres.hints import prefer_keys
+from apps.core.secrets import SealBroken
+from apps.live.domain.publish import publish
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+# An agent holds half an hour of results; what it names besides was never asked of it.
+OLDEST, NEWEST = timedelta(minutes=35), timedelta(seconds=60)
+# From when on a result no longer says how things are now, beyond the time that the probe itself may take.
+LATE_AFTER = timedelta(seconds=60)
+LATE_INTERVALS = 2
+VERSION_LENGTH = 40
+
+_pings = PingStore()
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """An agent's results: those that judge, those that come late, and how many it had no business to send."""
+
+    live: list[NewResult]
+    late: list[NewResult]
+    dropped: int
+
+
+@transaction.atomic
+def trade(agent: Agent, results: Sequence[NewResult], *, limit: int) -> list[OfferedTurn]:
+    """Keep results, late ones too, then claim up to ``limit`` turns."""
+    _see_again(agent)
+    found = _sorted(agent, results)
+    _store_live(found.live)
+    if found.late:
+        store_late(found.late)
+    _note(agent, found)
+    return _claim(agent, limit) if limit else []
+
+
+@transaction.atomic
+def backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
+    """Keep what an agent saw while it could not reach us. Return how many were new, and how many were dropped."""
+    found = _sorted(agent, results)
+    stored = store_late([*found.late, *found.live])
+    _note(agent, found)
+    return stored, found.dropped
+
+
+def open_settings(agent: Agent, check_ids: Iterable[UUID]) -> dict[UUID, OpenSettings]:
+    """Return the settings of those checks that are the agent's to probe, secrets in the clear: they are its tenant's own."""
+    own = Turn.objects.filter(region_id=agent.region_id, watched__in=list(check_ids)).values("watched")
+    opened = {}
+    for check in Check.objects.filter(id__in=own):
+        try:
+            public, secret = split_config(config_of(check))
+        except (SealBroken, LookupError, TypeError):
+            logger.exception("the settings of check %s cannot be read", check.id)
+            continue
+        opened[check.id] = OpenSettings(check.version, check.kind, public, secret)
+    return opened
+
+
+Held = tuple[UUID, datetime]
+
+
+@transaction.atomic
+def renew_leases(agent: Agent, *, extend: Iterable[Held], give_up: Iterable[Held]) -> None:
+    """Keep turns whose probes are under way, and let others have those that the agent will not finish."""
+    extend_leases([_turn(agent, held) for held in extend])
+    give_back([_turn(agent, held) for held in give_up])
+
+
+def _turn(agent: Agent, held: Held) -> ClaimedTurn:
+    """Return a turn by its name: leases ask for no more, and the region is the agent's own whatever the name."""
+    return ClaimedTurn(
+        check_id=held[0],
+        tenant_id=agent.tenant_id,
+        region_id=agent.region_id,
+        version=0,
+        due_at=held[1],
+        starts_in_seconds=0.0,
+        timeout_seconds=0,
+        allows_private=True,
+    )
+
+
+def hear_of(
+    agent: Agent, *, failed_controls: Sequence[str], buffered: int, version: str, source_ip: str | None = None
+) -> None:
+    """Note an agent's sign of life: its heartbeat, whether its network is well, and what it says of itself."""
+    with transaction.atomic():
+        if failed_controls:
+            mark_sick(agent.region_id, failed_controls)
+        else:
+            mark_well(agent.region_id)
+        mark_agent_seen(agent.region)
+        said = {"buffered": buffered, "version": version[:VERSION_LENGTH]}
+        if any(getattr(agent, name) != value for name, value in said.items()):
+            Agent.objects.filter(id=agent.id).update(**said)
+    changed = [agent.live_id]
+    if agent.heartbeat_id and _beat(agent, source_ip):
+        changed.append(f"check:{agent.heartbeat_id}")
+    publish(f"tenant:{agent.tenant_id}", changed)
+
+
+def _beat(agent: Agent, source_ip: str | None) -> bool:
+    """Ping the check that tells of the agent's silence; return whether that is stored."""
+    token = Heartbeat.objects.filter(watched=agent.heartbeat_id).values_list("token", flat=True).first()
+    if token is None:
+        return False
+    ping = NewPing(
+        address=token,
+        report=Report(signal=Signal.SUCCESS, at=clock.now(), is_post=True),
+        method="agent",
+        source_ip=source_ip,
+        agent=f"obsera-agent {agent.version}".strip(),
+    )
+    try:
+        _pings.store([ping])
+    except Error as error:  # somebody holds its row: the next sign of life is fifteen seconds away
+        logger.warning("the heartbeat of agent %s was not stored: %s", agent.id, error)
+        return False
+    return True
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
+def _sorted(agent: Agent, results: Sequence[NewResult]) -> Sorted:
+    now, patience = clock.now(), _patience(agent, {result.check_id for result in results})
+    plausible = [
+        replace(result, started_at=min(max(result.started_at, result.due_at), now))  # its clock need not be ours
+        for result in results
+        if result.check_id in patience and _is_plausible(result, now)
+    ]
+    late = [result for result in plausible if now - result.due_at > patience[result.check_id]]
+    live = [result for result in plausible if now - result.due_at <= patience[result.check_id]]
+    return Sorted(live, late, len(results) - len(plausible))
+
+
+def _patience(agent: Agent, check_ids: set[UUID]) -> dict[UUID, timedelta]:
+    """Return how old a result may be that still judges, for each of the checks that is the agent's own."""
+    if not check_ids:
+        return {}
+    own = Turn.objects.filter(region_id=agent.region_id, watched__in=check_ids)
+    timings = own.values_list("watched_id", "watched__interval_seconds", "watched__timeout_seconds")
+    return {
+        check_id: max(LATE_AFTER, LATE_INTERVALS * timedelta(seconds=interval)) + timedelta(seconds=timeout)
+        for check_id, interval, timeout in timings
+    }
+
+
+def _is_plausible(result: NewResult, now: datetime) -> bool:
+    return (
+        now - OLDEST <= result.due_at <= now + NEWEST
+        and now - OLDEST - CLOCKS_MAY_DIFFER <= result.started_at <= now + NEWEST + CLOCKS_MAY_DIFFER
+    )
+
+
+def _store_live(results: Sequence[NewResult]) -> None:
+    """Store results; where the database refuses them as a whole, one by one, so that none costs the others."""
+    if not results:
+        return
+    try:
+        store_results(results)
+    except (OperationalError, InterfaceError):
+        raise
+    except Error:
+        for result in results:
+            try:
+                store_results([result])
+            except (OperationalError, InterfaceError):
+                raise
+            except Error:
+                logger.exception("a result of check %s cannot be stored", result.check_id)
+
+
+def _note(agent: Agent, found: Sorted) -> None:
+    if found.dropped:
+        Agent.objects.filter(id=agent.id).update(dropped=F("dropped") + found.dropped)
+    changed = {result.check_id for result in (*found.live, *found.late)}
+    if changed:
+        publish(f"tenant:{agent.tenant_id}", [f"check:{check_id}" for check_id in changed])
+
+
+# --- turns ------------------------------------------------------------------------------------------------------------
+
+
+def _see_again(agent: Agent) -> None:
+    """Say what nobody saw before the first result of an agent that comes back: its results must not be forgotten with it."""
+    seen_at = agent.region.seen_at
+    if seen_at is None or clock.now() - seen_at > SILENT_AFTER:
+        mark_agent_seen(agent.region)
+
+
+# An agent that comes back brings along what it saw meanwhile: a turn long past leaves those moments to it and is probed for
+# the present one. What lies so far back that its name would not be believed begins a new grid.
+CATCH_UP = """
+WITH behind AS (
+    SELECT turn.check_id, turn.region_id, turn.due_at + make_interval(secs => watched.interval_seconds * floor(
+               extract(epoch FROM now() - turn.due_at) / watched.interval_seconds)) AS present_at
+    FROM checks_turn AS turn JOIN checks_check AS watched ON watched.id = turn.check_id
+    WHERE turn.region_id = %(region)s AND turn.claimable_at <= now()
+      AND turn.due_at <= now() - least(make_interval(secs => watched.interval_seconds), %(trusted)s::interval)
+    FOR UPDATE OF turn SKIP LOCKED
+)
+UPDATE checks_turn AS turn
+SET due_at = CASE WHEN behind.present_at < now() - %(trusted)s::interval THEN now() ELSE behind.present_at END
+FROM behind WHERE turn.check_id = behind.check_id AND turn.region_id = behind.region_id
+"""
+TRUSTED = timedelta(minutes=25)
+
+
+def _claim(agent: Agent, limit: int) -> list[OfferedTurn]:
+    with connection.cursor() as cursor:
+        prefer_keys(cursor)
+        cursor.execute(CATCH_UP, {"region": agent.region_id, "trusted": str(TRUSTED)})
+    turns = claim_turns(limit, region_id=agent.region_id)
+    if not turns:
+        return []
+    checks = Check.objects.filter(id__in=[turn.check_id for turn in turns])
+    intervals = dict(checks.values_list("id", "interval_seconds"))
+    return [OfferedTurn(turn, intervals[turn.check_id]) for turn in turns if turn.check_id in intervals]

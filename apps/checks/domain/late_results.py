@@ -1,0 +1,81 @@
+"""Results that come late: what an agent saw while it could not reach us.
+
+They are kept and shown, but judge nothing: nobody is paged for what is over. Rows are bound as one array per column, since
+COPY cannot write tables under row-level security and a staging table would have to be emptied at each commit.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from psycopg import Cursor
+
+from apps.checks.domain.results import NewResult
+from apps.checks.domain.rollups import note_late
+from apps.checks.enums import Verdict
+from apps.core.postgres.hints import prefer_keys
+
+# What is stored, and as what it is bound.
+COLUMNS = (
+    *(("check_id", "uuid"), ("tenant_id", "uuid"), ("region_id", "int2"), ("due_at", "timestamptz")),
+    *(("started_at", "timestamptz"), ("verdict", "int2"), ("status_code", "int2"), ("dns_ms", "float4")),
+    *(("connect_ms", "float4"), ("tls_ms", "float4"), ("first_byte_ms", "float4"), ("transfer_ms", "float4")),
+    *(("total_ms", "float4"), ("body_bytes", "int4"), ("remote_ip", "inet"), ("error_code", "text")),
+    *(("error_values", "jsonb"), ("details", "jsonb")),
+)
+NAMES = ", ".join(name for name, _kind in COLUMNS)
+JUDGED = f"""CASE WHEN given.verdict = {Verdict.SUCCESS} AND given.total_ms > watched.degraded_ms
+           THEN {Verdict.DEGRADED} ELSE given.verdict END"""
+WANTED = ", ".join(JUDGED if name == "verdict" else f"given.{name}" for name, _kind in COLUMNS)
+# A turn that such a result answers, or that lies before it, moves on to the next moment of its own grid: it would only be
+# probed for a time that has been seen already.
+KEEP = f"""
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for _name, kind in COLUMNS)}) AS given({NAMES})
+), kept AS (
+    INSERT INTO checks_result ({NAMES})
+    SELECT {WANTED}
+    FROM given JOIN checks_check AS watched ON watched.id = given.check_id AND watched.tenant_id = given.tenant_id
+    ORDER BY given.check_id, given.due_at
+    ON CONFLICT DO NOTHING
+    RETURNING due_at
+), newest AS (
+    SELECT check_id, region_id, max(due_at) AS due_at FROM given GROUP BY check_id, region_id
+), moved AS (
+    UPDATE checks_turn AS turn SET due_at = following.at, claimable_at = following.at
+    FROM newest JOIN checks_check AS watched ON watched.id = newest.check_id
+    JOIN checks_turn AS was ON was.check_id = newest.check_id AND was.region_id = newest.region_id
+    CROSS JOIN LATERAL (
+        SELECT was.due_at + make_interval(secs => watched.interval_seconds) * greatest(
+            floor(extract(epoch FROM clock_timestamp() - was.due_at) / watched.interval_seconds) + 1, 1) AS at
+    ) AS following
+    WHERE turn.check_id = newest.check_id AND turn.region_id = newest.region_id
+      AND turn.due_at = was.due_at AND turn.due_at <= newest.due_at AND turn.claimable_at IS NOT NULL
+)
+SELECT due_at FROM kept
+"""  # noqa: S608 - constants of this module alone
+
+
+@transaction.atomic
+def store_late(results: Sequence[NewResult]) -> int:
+    """Keep late results of the open tenant and return how many were new. Safe to repeat: each is kept once."""
+    if not results:
+        return 0
+    with connection.cursor() as cursor:
+        prefer_keys(cursor)  # sends the open scope, too
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:  # bound on the server, in binary
+        cursor.execute(KEEP, [[value(result) for result in results] for value in VALUES], prepare=False)
+        stored: list[datetime] = [due_at for (due_at,) in cursor.fetchall()]
+    note_late(stored)
+    return len(stored)
+
+
+def _value(name: str, kind: str) -> Callable[[NewResult], Any]:
+    if kind == "jsonb":
+        return lambda result: json.dumps(getattr(result, name)) if getattr(result, name) else None
+    return lambda result: getattr(result, name)
+
+
+VALUES = tuple(_value(name, kind) for name, kind in COLUMNS)
