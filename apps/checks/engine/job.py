@@ -6,7 +6,7 @@ from typing import Any
 from apps.core.kinds import Config
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one costs three times as much to make, and each probe makes one
 class ProbeJob:
     """``token`` comes back with the outcome. Use one ``config`` object per version of a check: it keeps what it prepared.
 

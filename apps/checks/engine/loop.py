@@ -12,6 +12,7 @@ from apps.checks.engine.browser import LoopBrowser
 from apps.checks.engine.driver import CurlDriver
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.network import LoopNetwork
+from apps.checks.engine.plain import PlainDriver
 from apps.checks.engine.resolver import HostResolver, Lookup, system_lookup
 from apps.checks.engine.transport import LoopTransport
 from apps.checks.enums import Verdict
@@ -49,7 +50,8 @@ class ProbeLoop:
         self._max_in_flight = min(max_in_flight, _descriptor_room())
         self._driver = CurlDriver()
         self._resolver = HostResolver(lookup)
-        self._http = LoopTransport(self._driver, self._resolver)
+        self._plain = PlainDriver()
+        self._http = LoopTransport(self._driver, self._plain, self._resolver)
         self._browser = LoopBrowser() if has_browser else None
         self._waiting: deque[ProbeJob] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -73,6 +75,7 @@ class ProbeLoop:
             task.cancel()
         self._running.clear()
         self._driver.close()
+        self._plain.close()
         self._resolver.close()
         if self._browser is not None:
             self._browser.close()

@@ -1,10 +1,13 @@
 """HTTP on the engine's loop: resolve, then send to the addresses found."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic
 
 from apps.checks.engine.driver import CurlDriver
+from apps.checks.engine.plain import NotPlain, PlainDriver
+from apps.checks.engine.plain_request import is_plain
 from apps.checks.engine.resolver import HostResolver, NameNotFound
 from apps.checks.types.base import Exchange, ProbeContext
 from apps.core.http.curl import Limits, OutboundRequest, Reply, pin
@@ -12,13 +15,17 @@ from apps.core.http.failures import Failure
 from apps.core.http.guard import forbidden_reason
 from apps.core.http.urls import ParsedUrl
 
+NOT_PLAIN_KEPT = 1_000
+
 
 class LoopTransport:
     """The `HttpTransport` of a probe loop."""
 
-    def __init__(self, driver: CurlDriver, resolver: HostResolver) -> None:
+    def __init__(self, driver: CurlDriver, plain: PlainDriver, resolver: HostResolver) -> None:
         self._driver = driver
+        self._plain = plain
         self._resolver = resolver
+        self._not_plain: set[str] = set()
 
     async def exchange(
         self, request: OutboundRequest, address: ParsedUrl, *, context: ProbeContext, timeout_seconds: float
@@ -41,7 +48,7 @@ class LoopTransport:
                 return _unresolved(Failure("address_forbidden", {"address": literal_ip, "reason": reason}), began)
             host, port, literal_ip = proxy.host, proxy.port, proxy.literal_ip
         if literal_ip is not None:
-            return Exchange(await self._driver.send(request, limits), 0)
+            return Exchange(await self._send(request, address, (literal_ip,), limits), 0)
         try:
             async with asyncio.timeout(timeout_seconds):
                 answer = await self._resolver.resolve(host)
@@ -50,10 +57,24 @@ class LoopTransport:
         except NameNotFound as error:
             return _unresolved(Failure("dns_failure", {"host": host, "detail": str(error)[:200]}), began)
         left = max(0.001, timeout_seconds - (monotonic() - began))
-        pinned = pin(host, port, answer.addresses)
-        return Exchange(
-            await self._driver.send(request, replace(limits, timeout_seconds=left, pinned=pinned)), answer.took_us
-        )
+        limits = replace(limits, timeout_seconds=left, pinned=pin(host, port, answer.addresses))
+        return Exchange(await self._send(request, address, answer.addresses, limits), answer.took_us)
+
+    async def _send(
+        self, request: OutboundRequest, address: ParsedUrl, addresses: Sequence[str], limits: Limits
+    ) -> Reply:
+        """Take the cheap way where there is one. Of several addresses libcurl tries the next while one is slow."""
+        if len(addresses) > 1 or not is_plain(request, address) or address.host in self._not_plain:
+            return await self._driver.send(request, limits)
+        began = monotonic()
+        try:
+            return await self._plain.send(request, address, addresses[0], limits)
+        except NotPlain:
+            if len(self._not_plain) >= NOT_PLAIN_KEPT:
+                self._not_plain.clear()
+            self._not_plain.add(address.host)
+        left = max(0.001, limits.timeout_seconds - (monotonic() - began))
+        return await self._driver.send(request, replace(limits, timeout_seconds=left))
 
 
 def _unresolved(failure: Failure, began: float) -> Exchange:

@@ -99,7 +99,7 @@ class OutboundRequest:
     extras: Extras | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one costs three times as much to make, and each probe makes one
 class Limits:
     """What one sending of a request may do. ``pinned`` is a name's "host:port:address,address", resolved beforehand."""
 
@@ -110,7 +110,7 @@ class Limits:
     reads_certificate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one costs three times as much to make, and each probe makes one
 class Reply:
     """What came back. Phases are microseconds from the start, as libcurl counts them; 0 where not reached
     (``first_byte_us`` means something with a status only)."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv6Address
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, urldefrag, urljoin, urlsplit
 
 import idna
 from django.utils.functional import Promise
@@ -20,6 +20,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]")
 HOST_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # RFC 3986 plus "%", so that what is escaped already stays as it is.
 PATH_SIGNS = "/:@!$&'()*+,;=-._~%"
+PRINTABLE = bytes(range(0x20, 0x7F))
 QUERY_SIGNS = PATH_SIGNS + "?[]{}|^`"
 
 
@@ -77,6 +78,15 @@ def check_url(url: str) -> ParsedUrl:
         port=port or DEFAULT_PORTS[parts.scheme],
         literal_ip=literal_ip,
     )
+
+
+def redirect_target(url: str, location: bytes) -> str:
+    """Return where a redirect from ``url`` leads, without its fragment; the header's bytes may be anything."""
+    target = quote(location.strip(), safe=PRINTABLE)
+    try:
+        return urldefrag(urljoin(url, target))[0]
+    except ValueError:
+        return target
 
 
 def forbidden_literal(parsed: ParsedUrl, *, allow_private: bool) -> str | None:

@@ -164,8 +164,8 @@ async def test_answer_that_cannot_be_read_costs_its_own_probe_only(monkeypatch: 
 
     monkeypatch.setattr(Transfer, "finish", unreadable)
     with serving(saying(answer(418))) as bad, serving(saying(answer())) as good:
-        jobs = [job(("bad", number), bad.url()) for number in range(5)] + [
-            job(("good", number), good.url()) for number in range(5)
+        jobs = [job(("bad", number), bad.url(), method="OPTIONS") for number in range(5)] + [
+            job(("good", number), good.url(), method="OPTIONS") for number in range(5)
         ]
         outcomes = await probe_all(jobs)
 

@@ -1,0 +1,222 @@
+"""Plain HTTP/1.1 without TLS on sockets of our own: a third of what a transfer costs through libcurl.
+
+Only what most checks are is done here: a GET or HEAD of one address, without body, proxy or certificates. Everything else,
+and an answer that our parser does not understand, is libcurl's (`CurlDriver`), so that both judge alike.
+"""
+
+import _socket
+import asyncio
+import errno
+import os
+import select
+from time import monotonic
+
+from httptools import HttpParserError
+
+from apps.checks.engine.plain_answer import PlainAnswer
+from apps.checks.engine.plain_request import request_bytes
+from apps.core.http.curl import Limits, OutboundRequest, Reply
+from apps.core.http.failures import CONNECT_CODES, Failure
+from apps.core.http.guard import forbidden_reason
+from apps.core.http.urls import ParsedUrl, redirect_target
+
+EVENTS_AT_ONCE = 512
+CHUNK = 16_384
+# Edge-triggered: one registration serves the connection from its first moment to its last.
+WATCHED = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+STREAM = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+WAITING = (errno.EINPROGRESS, errno.EAGAIN)
+OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+
+
+class NotPlain(Exception):
+    """The answer is none that we read ourselves."""
+
+
+class _Exchange:
+    """One connection, one request, one answer."""
+
+    __slots__ = (
+        "answer",
+        "began",
+        "connected",
+        "first_byte",
+        "future",
+        "ip",
+        "link",
+        "request",
+        "timer",
+        "unsent",
+        "url",
+    )
+
+    def __init__(self, link: _socket.socket, ip: str, request: OutboundRequest, future: asyncio.Future[Reply]) -> None:
+        self.link = link
+        self.ip = ip
+        self.url = request.url
+        self.unsent = request_bytes(request)
+        self.answer = PlainAnswer(is_head=request.method == "HEAD", max_bytes=request.max_bytes)
+        self.future = future
+        self.began = monotonic()
+        self.connected = self.first_byte = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def reply(self, failure: Failure | None) -> Reply:
+        answer, began, now = self.answer, self.began, monotonic()
+        connected = int((self.connected - began) * 1e6) if self.connected else 0
+        return Reply(
+            failure=failure,
+            status=answer.status,
+            http_version=answer.http_version,
+            remote_ip=self.ip if self.connected else "",
+            body=answer.chunks[0] if len(answer.chunks) == 1 else b"".join(answer.chunks),
+            is_truncated=answer.is_truncated,
+            content_type=answer.content_type.decode("utf-8", "replace"),
+            redirect_url=redirect_target(self.url, answer.location) if answer.location else "",
+            cert_expires_at=None,
+            resolved_us=0,
+            connected_us=connected,
+            secured_us=0,
+            sent_us=connected,
+            first_byte_us=int((self.first_byte - began) * 1e6) if self.first_byte else 0,
+            total_us=int((now - began) * 1e6),
+        )
+
+
+class PlainDriver:
+    """Runs exchanges on the event loop; create and use it in the loop's thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._epoll = select.epoll()
+        self._open: dict[int, _Exchange] = {}
+        self._loop.add_reader(self._epoll.fileno(), self._on_events)
+
+    async def send(self, request: OutboundRequest, address: ParsedUrl, ip: str, limits: Limits) -> Reply:
+        """Run one exchange with ``ip`` to its end; raises `NotPlain` where libcurl must look at the answer."""
+        reason = forbidden_reason(ip, allow_private=limits.allow_private, port=address.port)
+        if reason is not None:
+            return _unsent(Failure("address_forbidden", {"address": ip, "reason": reason}))
+        try:
+            link = _socket.socket(_socket.AF_INET6 if ":" in ip else _socket.AF_INET, STREAM)
+        except OSError as error:
+            return _unsent(_connect_failure(error.errno or 0))
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        exchange = _Exchange(link, ip, request, future)
+        number = link.connect_ex((ip, address.port))
+        if number and number not in WAITING:
+            link.close()
+            return exchange.reply(_connect_failure(number))
+        descriptor = link.fileno()
+        self._open[descriptor] = exchange
+        self._epoll.register(descriptor, WATCHED)
+        exchange.timer = self._loop.call_later(limits.timeout_seconds, self._run_out, descriptor)
+        try:
+            return await future
+        finally:
+            if self._open.get(descriptor) is exchange:  # given up by the one who asked
+                self._close(descriptor)
+
+    def close(self) -> None:
+        """End all exchanges and let go of every socket."""
+        self._loop.remove_reader(self._epoll.fileno())
+        for descriptor, exchange in list(self._open.items()):
+            self._close(descriptor)
+            exchange.future.cancel()
+        self._epoll.close()
+
+    def _on_events(self) -> None:
+        for descriptor, events in self._epoll.poll(0, EVENTS_AT_ONCE):
+            exchange = self._open.get(descriptor)
+            if exchange is None:  # ended by an earlier event of this round
+                continue
+            try:
+                self._act(descriptor, exchange, events)
+            except HttpParserError:
+                self._fail(descriptor, NotPlain())
+            except OSError as error:
+                self._end(descriptor, _broken(exchange, error))
+            except Exception as error:  # noqa: BLE001 - it goes to the one who waits
+                self._fail(descriptor, error)  # one answer must not cost those that came with it
+
+    def _act(self, descriptor: int, exchange: _Exchange, events: int) -> None:
+        if not exchange.connected:
+            number = exchange.link.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            if number:
+                self._end(descriptor, _connect_failure(number))
+                return
+            if not events & select.EPOLLOUT:
+                return
+            exchange.connected = monotonic()
+        if exchange.unsent and events & select.EPOLLOUT:
+            exchange.unsent = exchange.unsent[exchange.link.send(exchange.unsent) :]
+        if events & (select.EPOLLIN | ENDING):
+            self._read(descriptor, exchange, until_end=bool(events & ENDING))
+
+    def _read(self, descriptor: int, exchange: _Exchange, *, until_end: bool) -> None:
+        answer = exchange.answer
+        while not answer.is_over:
+            try:
+                data = exchange.link.recv(CHUNK)
+            except BlockingIOError:
+                return
+            if not data:
+                self._end(descriptor, None if answer.end() else _cut_off(exchange))
+                return
+            if not exchange.first_byte:
+                exchange.first_byte = monotonic()
+            answer.feed(data)
+            if len(data) < CHUNK and not until_end:
+                break  # that was all; what comes next is a new edge
+        if answer.is_over:
+            self._end(descriptor, Failure("header_flood") if answer.is_flood else None)
+
+    def _run_out(self, descriptor: int) -> None:
+        exchange = self._open[descriptor]
+        if not exchange.connected:
+            self._end(descriptor, Failure("connect_timeout"))
+        else:
+            self._end(descriptor, Failure("transfer_timeout" if exchange.answer.has_begun else "timeout"))
+
+    def _end(self, descriptor: int, failure: Failure | None) -> None:
+        reply = self._open[descriptor].reply(failure)
+        exchange = self._close(descriptor)
+        if not exchange.future.done():
+            exchange.future.set_result(reply)
+
+    def _fail(self, descriptor: int, error: Exception) -> None:
+        exchange = self._close(descriptor)
+        if not exchange.future.done():
+            exchange.future.set_exception(error)
+
+    def _close(self, descriptor: int) -> _Exchange:
+        exchange = self._open.pop(descriptor)
+        if exchange.timer is not None:
+            exchange.timer.cancel()
+        exchange.answer.forget()
+        exchange.link.close()  # which takes it out of the epoll set
+        return exchange
+
+
+def _unsent(failure: Failure) -> Reply:
+    return Reply(failure, 0, "", "", b"", False, "", "", None, 0, 0, 0, 0, 0, 0)
+
+
+def _connect_failure(number: int) -> Failure:
+    detail = os.strerror(number)
+    if number in OWN_ERRORS:
+        return Failure("own_fault", {"detail": detail}, is_ours=True)
+    return Failure(CONNECT_CODES.get(number, "connect_failed"), {"detail": detail})
+
+
+def _broken(exchange: _Exchange, error: OSError) -> Failure:
+    if not exchange.connected:
+        return _connect_failure(error.errno or 0)
+    return Failure("connection_lost", {"detail": error.strerror or type(error).__name__})
+
+
+def _cut_off(exchange: _Exchange) -> Failure:
+    """Name an end of the connection before the end of the answer."""
+    detail = "closed early"
+    return Failure("connection_lost" if exchange.first_byte else "empty_response", {"detail": detail})
