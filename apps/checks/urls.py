@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from apps.checks import moving, views, views_dependencies, views_drift, views_heartbeats
+from apps.checks.agent_door import agent_door
 from apps.checks.probe_door import probe
 
 app_name = "checks"
@@ -33,4 +34,5 @@ all_checks: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("t/<slug:tenant_slug>/checks/", include(all_checks)),
     path("probe", probe, name="probe"),
+    path("agent/v1/<str:verb>", agent_door, name="agent_door"),
 ]
