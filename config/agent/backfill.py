@@ -1,0 +1,111 @@
+"""The second thread: knocks at the server's door while it is away, and delivers what waits on disk once it is back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from time import monotonic
+
+from apps.checks.domain.wire_fields import dump
+from config.agent.buffer import Buffer
+from config.agent.connection import Connection
+from config.agent.errors import RequestRefused, ServerAway, TokenRefused
+from config.agent.link import Link
+from config.agent.records import Record
+from config.agent.server_clock import ServerClock
+from config.agent.work import MOST_BODY_BYTES, TOO_LARGE, AgentWork, results_body, wrong_rows
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 1_000
+# History may take its time: a busy server still answers the present at once.
+ANSWER_SECONDS = 30.0
+LOOK_EVERY_SECONDS = 0.2
+# After five minutes without a trusted answer the next one's date is taken as it comes: one of the clocks was set.
+DATE_HOLDS_SECONDS = 300.0
+
+
+class Backfill(threading.Thread):
+    """Has a connection of its own, so that history never stands in the way of the present."""
+
+    def __init__(
+        self, connection: Connection, link: Link, buffer: Buffer, server_clock: ServerClock, work: AgentWork
+    ) -> None:
+        super().__init__(name="backfill")
+        self._connection = connection
+        self._link = link
+        self._buffer = buffer
+        self._clock = server_clock
+        self._work = work
+        self._up_at = monotonic()
+        self._delivered = 0
+        self._body_bytes = MOST_BODY_BYTES
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        try:
+            while not self._link.stop.wait(self._once()):
+                pass
+        finally:
+            self._connection.close()
+
+    def _once(self) -> float:
+        """Do one thing and return how many seconds to rest after it."""
+        if self._link.is_up:
+            self._up_at = monotonic()
+        if not self._link.is_up:
+            self._knock()
+            return 0.0 if self._link.is_up else self._link.next_pause()
+        if not self._link.is_behind or not self._link.has_traded:
+            return LOOK_EVERY_SECONDS
+        if not self._buffer.waiting:
+            self._link.caught_up()
+            if self._delivered:
+                logger.info("all that waited has arrived: %d results", self._delivered)
+            self._delivered = 0
+            return LOOK_EVERY_SECONDS
+        return self._deliver()
+
+    def _knock(self) -> None:
+        if self._clock.is_known and monotonic() - self._up_at > DATE_HOLDS_SECONDS:
+            self._clock.forget()
+        said = {"failed_controls": self._work.failed_controls, "buffered": self._buffer.waiting}
+        try:
+            self._connection.ask("health", dump(said))
+        except TokenRefused as error:
+            self._link.refuse(str(error))
+        except ServerAway as error:
+            self._link.went_down(error)
+        except RequestRefused as error:
+            self._link.went_down(ServerAway(f"the server does not take our requests: {error}"))
+        else:
+            self._link.came_up(waiting=self._buffer.waiting)
+
+    def _deliver(self) -> float:
+        """Send the oldest results; return as long a rest as that took, so that half of the time is the present's."""
+        began = monotonic()
+        records = self._buffer.peek(AT_ONCE, self._body_bytes, now=self._clock.now())
+        if not records:
+            return 0.0
+        try:
+            self._connection.ask("late", results_body(records), seconds=ANSWER_SECONDS)
+        except TokenRefused as error:
+            self._link.refuse(str(error))
+        except ServerAway as error:
+            self._link.went_down(error)
+        except RequestRefused as error:
+            self._make_do(records, error)
+        else:
+            self._buffer.take(records)
+            self._delivered += len(records)
+        return max(0.02, monotonic() - began)
+
+    def _make_do(self, records: Sequence[Record], error: RequestRefused) -> None:
+        """Let go of what the server does not take, or send less at a time, so that the rest gets through."""
+        if error.status == TOO_LARGE and len(records) > 1:
+            self._body_bytes //= 2
+            return
+        wrong = wrong_rows(records, error)
+        logger.error("%d late results were refused by the server and are lost: %s", len(wrong), str(error)[:500])
+        self._buffer.take(wrong)

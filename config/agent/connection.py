@@ -1,0 +1,186 @@
+"""The one connection to the server: HTTPS only, outbound only, and nothing is believed that is not signed."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+import pycurl
+
+from apps.checks.domain.agent_wire import AgentToken, NotSigned, open_answer
+from apps.checks.domain.wire_fields import WireError, load, read_time
+from apps.core.http.curl import MEBIBYTE, ca_file
+from config.agent import VERSION
+from config.agent.errors import RequestRefused, ServerAway, TokenRefused
+from config.agent.options import LOOPBACK
+from config.agent.server_clock import ServerClock, steady_seconds
+
+CONNECT_SECONDS = 4.0
+ANSWER_SECONDS = 8.0
+MAX_ANSWER_BYTES = 8 * MEBIBYTE
+MAX_REFUSAL_BYTES = 65_536
+# Below, a body fits into one packet anyway.
+GZIP_FROM_BYTES = 1_400
+GZIP_LEVEL = 2
+MAX_RETRY_AFTER_SECONDS = 300.0
+TOKEN_CODES = {
+    "token_revoked": "the token has been revoked: this agent has been replaced, paused or deleted",
+    "token_unknown": "the server does not know this token: it may have been rotated, or belong to another server",
+}
+
+
+class Connection:
+    """Asks one thing after the other over one kept-alive connection. Use from one thread at a time.
+
+    Goes through the system's proxy (HTTPS_PROXY, NO_PROXY), verifies TLS, follows no redirect, and takes a bounded answer.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        token: AgentToken,
+        clock: ServerClock,
+        *,
+        named_ca_file: str = "",
+        stop: threading.Event | None = None,
+    ) -> None:
+        """``stop`` breaks a request off when it is set."""
+        self._base = f"{server}/agent/v1/"
+        self._token = token
+        self._clock = clock
+        self._last_issued_at = read_time(0, "issued_at")
+        self._headers: dict[str, str] = {}
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._stop = stop
+        self._curl = pycurl.Curl()
+        self._set_constants(named_ca_file or ca_file(), is_loopback=urlsplit(server).hostname in LOOPBACK)
+
+    def _set_constants(self, roots: str, *, is_loopback: bool) -> None:
+        option = self._curl.setopt
+        option(pycurl.NOSIGNAL, 1)
+        option(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS | pycurl.PROTO_HTTP * is_loopback)
+        option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        option(pycurl.FOLLOWLOCATION, 0)  # the token goes to the host it was given for
+        option(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        option(pycurl.CAINFO, roots)
+        option(pycurl.TCP_KEEPALIVE, 1)
+        option(pycurl.ACCEPT_ENCODING, "gzip")
+        option(pycurl.USERAGENT, f"obsera-agent/{VERSION}")
+        option(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_SECONDS * 1_000))
+        option(pycurl.WRITEFUNCTION, self._take_body)
+        option(pycurl.HEADERFUNCTION, self._take_header)
+        if is_loopback:
+            option(pycurl.NOPROXY, "*")
+        if self._stop is not None:
+            option(pycurl.NOPROGRESS, 0)
+            option(pycurl.XFERINFOFUNCTION, self._is_to_stop)
+
+    def ask(self, verb: str, body: bytes, *, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """Send a JSON body and return the answer's fields, proven to be this server's to this question.
+
+        Raises `ServerAway`, `TokenRefused` or `RequestRefused`.
+        """
+        nonce = secrets.token_hex(16)
+        asked_at = steady_seconds()
+        status = self._send(verb, nonce, body, seconds)
+        answer, self._chunks = b"".join(self._chunks), []
+        if status != 200:
+            raise self._refusal(status, answer)
+        return self._believed(verb, nonce, answer, asked_at)
+
+    def close(self) -> None:
+        self._curl.close()
+
+    def _send(self, verb: str, nonce: str, body: bytes, seconds: float) -> int:
+        headers = [
+            f"Authorization: Bearer {self._token.bearer}",
+            f"Obsera-Nonce: {nonce}",
+            f"Obsera-Agent-Version: {VERSION}",
+            "Content-Type: application/json",
+            "Expect:",
+        ]
+        if len(body) > GZIP_FROM_BYTES:
+            body = gzip.compress(body, GZIP_LEVEL)
+            headers.append("Content-Encoding: gzip")
+        self._headers, self._chunks, self._size = {}, [], 0
+        option = self._curl.setopt
+        option(pycurl.URL, self._base + verb)
+        option(pycurl.HTTPHEADER, headers)
+        option(pycurl.POSTFIELDS, body)
+        option(pycurl.TIMEOUT_MS, int(seconds * 1_000))
+        try:
+            self._curl.perform()
+        except pycurl.error as error:
+            self._chunks = []
+            number, text = error.args[0], str(error.args[1])
+            if number == pycurl.E_WRITE_ERROR:
+                text = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
+            raise ServerAway(text[:300]) from error
+        return int(self._curl.getinfo(pycurl.RESPONSE_CODE))
+
+    def _is_to_stop(self, *_progress: int) -> int:
+        """Asked by libcurl about once a second."""
+        return int(self._stop is not None and self._stop.is_set())
+
+    def _take_body(self, chunk: bytes) -> int | None:
+        self._size += len(chunk)
+        if self._size > MAX_ANSWER_BYTES:
+            return 0  # which ends the transfer with a write error
+        self._chunks.append(chunk)
+        return None
+
+    def _take_header(self, line: bytes) -> None:
+        if line.startswith(b"HTTP/"):
+            self._headers = {}  # an interim answer's, or the proxy's
+            return
+        name, _colon, value = line.decode("latin-1").partition(":")
+        self._headers[name.strip().lower()] = value.strip()
+
+    def _believed(self, verb: str, nonce: str, answer: bytes, asked_at: float) -> dict[str, Any]:
+        """Return the fields of an answer once its signature, its question and its date are right."""
+        heard_at = steady_seconds()
+        try:
+            # The fresh nonce under the signature proves that the answer is new. So its date may set our idea of the
+            # server's time while we have none, and this machine's clock may be wrong.
+            now = self._clock.now() if self._clock.is_known else read_time(load(answer).get("issued_at"), "issued_at")
+            signature = self._headers.get("obsera-signature", "")
+            fields, issued_at = open_answer(self._token.public_key, verb, nonce, answer, signature, now=now)
+            if issued_at < self._last_issued_at:
+                raise NotSigned("the answer is older than the one before")
+        except (NotSigned, WireError) as error:
+            raise ServerAway(f"an answer was refused: {error}") from error
+        self._last_issued_at = issued_at
+        self._clock.take(issued_at, asked_at=asked_at, heard_at=heard_at)
+        return fields
+
+    def _refusal(self, status: int, answer: bytes) -> Exception:
+        said = _document(answer)
+        code = str(said.get("code", ""))
+        if status == 401 and code in TOKEN_CODES:
+            return TokenRefused(TOKEN_CODES[code])
+        if status in (400, 413):
+            errors = said.get("errors")
+            return RequestRefused(status, errors if isinstance(errors, dict) else said)
+        if 300 <= status < 400:
+            place = self._headers.get("location", "nowhere")[:200]
+            return ServerAway(f"the server redirects to {place}: give --server the address that it leads to")
+        if status == 404:
+            return ServerAway("there is no door for agents at that address: check --server")
+        return ServerAway(f"the server answered {status}", retry_after_seconds=self._retry_after())
+
+    def _retry_after(self) -> float:
+        text = self._headers.get("retry-after", "")
+        return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdecimal() else 0.0
+
+
+def _document(answer: bytes) -> dict[str, Any]:
+    if len(answer) > MAX_REFUSAL_BYTES:
+        return {}
+    try:
+        return load(answer)
+    except WireError:
+        return {}

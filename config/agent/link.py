@@ -1,0 +1,78 @@
+"""Whether the server can be reached, and what is said when that changes."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from time import monotonic
+
+from config.agent.errors import ServerAway
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 20.0
+
+
+class Link:
+    """What the two threads know of the server. Down at first; ``stop`` is set for good when the token is refused.
+
+    ``is_behind`` is true from losing the server until everything that waited has arrived.
+    """
+
+    def __init__(self, stop: threading.Event, *, is_behind: bool) -> None:
+        self.stop = stop
+        self.is_up = False
+        self.is_behind = is_behind
+        self.has_traded = False  # since the server came back: what is old waits until the present is told
+        self.refusal = ""
+        self._lock = threading.Lock()
+        self._down_since = monotonic()
+        self._reason = ""
+        self._was_up = False
+        self._failures = 0
+        self._pause_seconds = 0.0
+
+    def came_up(self, *, waiting: int) -> None:
+        with self._lock:
+            if self.is_up:
+                return
+            self.is_up, self.has_traded, self._failures = True, False, 0
+            if self._was_up:
+                away = monotonic() - self._down_since
+                logger.info("the server is back after %.0f s; %d results wait for it", away, waiting)
+            else:
+                logger.info("connected; %d results wait from before", waiting)
+            self._was_up, self._reason = True, ""
+
+    def went_down(self, error: ServerAway, *, checks: int = 0) -> None:
+        """Note a failure. Each reason is said once."""
+        with self._lock:
+            if self.is_up:
+                self.is_up, self.is_behind, self._down_since = False, True, monotonic()
+                logger.warning(
+                    "the server is away (%s): %d checks go on here, their results wait on disk", error, checks
+                )
+            elif str(error) != self._reason:
+                logger.warning("the server is away: %s", error)
+            self._reason = str(error)
+            self._failures += 1
+            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10))
+            # Jitter, so that agents which lost the server together do not all come back at once.
+            self._pause_seconds = max(error.retry_after_seconds, random.uniform(longest / 2, longest))  # noqa: S311
+
+    def next_pause(self) -> float:
+        """Return how many seconds to wait before the next try."""
+        return self._pause_seconds
+
+    def caught_up(self) -> None:
+        with self._lock:
+            self.is_behind = False
+
+    def refuse(self, reason: str) -> None:
+        """End the agent: nobody takes its results any more."""
+        if not self.refusal:
+            self.refusal = reason
+            logger.error("stopping: %s", reason)
+        self.stop.set()

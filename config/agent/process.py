@@ -1,0 +1,114 @@
+"""The agent as a process: options, signals, threads, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from apps.checks.domain.prober import run_prober
+from apps.core.http import guard
+from config.agent import VERSION
+from config.agent.backfill import Backfill
+from config.agent.buffer import Buffer
+from config.agent.connection import Connection
+from config.agent.errors import AgentError, ExitCode
+from config.agent.link import Link
+from config.agent.options import Options, read_options
+from config.agent.server_clock import ServerClock
+from config.agent.work import AgentWork
+
+logger = logging.getLogger("config.agent")
+
+LOG_LINE = "%(asctime)s %(levelname)s %(message)s"
+LOOK_EVERY_SECONDS = 0.5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run an agent until a signal or the server ends it; return its exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_LINE)
+    try:
+        options = read_options(arguments)
+        buffer = _buffer(options)
+    except AgentError as error:
+        sys.stderr.write(f"obsera-agent: {error}\n")
+        return ExitCode.USAGE
+    try:
+        return _run(options, buffer)
+    finally:
+        buffer.close()
+
+
+def _buffer(options: Options) -> Buffer:
+    try:
+        return Buffer(options.state_dir, max_bytes=options.buffer_bytes)
+    except OSError as error:
+        raise AgentError(f"--state-dir: {options.state_dir} cannot be used: {error.strerror}.") from error
+
+
+def _run(options: Options, buffer: Buffer) -> ExitCode:
+    _say_start(options, buffer)
+    guard.judge_by(options.allowed.reason_against)
+    stop, server_clock = threading.Event(), ServerClock()
+    link = Link(stop, is_behind=buffer.waiting > 0)
+    ca_file = options.ca_file
+    present = Connection(options.server, options.token, server_clock, named_ca_file=ca_file)
+    history = Connection(options.server, options.token, server_clock, named_ca_file=ca_file, stop=stop)
+    work = AgentWork(present, link, buffer, server_clock, kinds=options.kinds)
+    backfill = Backfill(history, link, buffer, server_clock, work)
+    prober = Probing(work, stop, options.controls)
+    _stop_on_signals(stop)
+    for thread in (backfill, prober):
+        thread.start()
+    for thread in (backfill, prober):
+        while thread.is_alive():
+            thread.join(LOOK_EVERY_SECONDS)  # signals are heard in between
+    return _ending(link, prober, buffer)
+
+
+class Probing(threading.Thread):
+    """The prober's thread. Its end is everybody's end."""
+
+    def __init__(self, work: AgentWork, stop: threading.Event, controls: Sequence[str]) -> None:
+        super().__init__(name="prober")
+        self._work = work
+        self._stop_all = stop
+        self._controls = controls
+        self.has_failed = True
+
+    def run(self) -> None:
+        """Probe until told to stop."""
+        try:
+            run_prober(self._work, self._stop_all, controls=self._controls)
+            self.has_failed = False
+        except Exception:
+            logger.exception("a fault of the agent")
+        finally:
+            self._stop_all.set()
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_signal: stop.set())
+
+
+def _say_start(options: Options, buffer: Buffer) -> None:
+    for warning in options.warnings:
+        logger.warning("%s", warning)
+    if os.geteuid() == 0:
+        logger.warning("running as root, which nothing here needs; pings need CAP_NET_RAW at most")
+    kinds = ", ".join(sorted(options.kinds)) or "all kinds"
+    logger.info("obsera-agent %s, agent %s, for %s", VERSION, options.token.agent_id, options.server)
+    logger.info("may probe %s in %s; %d results wait in %s", kinds, options.allowed, buffer.waiting, options.state_dir)
+
+
+def _ending(link: Link, prober: Probing, buffer: Buffer) -> ExitCode:
+    if link.refusal:
+        return ExitCode.REFUSED
+    if prober.has_failed:
+        return ExitCode.FAULT
+    logger.info("stopped; %d results wait on disk for the next start", buffer.waiting)
+    return ExitCode.STOPPED
