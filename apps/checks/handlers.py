@@ -1,9 +1,13 @@
 """How checks react to events of other checks."""
 
-from apps.checks.domain.grouping import follow_flip
+from collections.abc import Sequence
+
+from apps.checks.domain.grouping import follow_flips
 from apps.checks.events import CheckFlipped
+from apps.events.base import handler_of_many
 
 
-def on_check_flipped(event: CheckFlipped) -> None:
-    """Let the groups that the check belongs to follow."""
-    follow_flip(event.check_id, event.flip_id)
+@handler_of_many
+def on_check_flipped(events: Sequence[CheckFlipped]) -> None:
+    """Let the groups that the checks belong to follow."""
+    follow_flips([event.flip_id for event in events])

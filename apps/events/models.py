@@ -1,7 +1,7 @@
 """Rows that must be worked off: events on their way to handlers, and what recurs."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.core import clock
@@ -29,8 +29,10 @@ class OutboxRow(models.Model):
     class Meta:
         base_manager_name = "objects"
         indexes = [
-            # serves the claim: what may be worked on now, oldest first
-            models.Index(F("claimable_at"), name="events_outbox_claimable", condition=Q(is_parked=False)),
+            # serves the claim: who waits, and what of a tenant may be worked on now, oldest first
+            models.Index(
+                fields=["tenant_id", "claimable_at"], name="events_outbox_of_tenant", condition=Q(is_parked=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,18 +1,23 @@
 """How outages react to events."""
 
-from apps.checks.events import CheckFlipped
-from apps.checks.models import Check
-from apps.incidents.domain.outages import account_for_flips
+from collections.abc import Sequence
+
+from apps.checks.events import CheckDegraded, CheckFlipped, CheckWentDown
+from apps.events.base import handler_of_many
+from apps.incidents.domain.outages import account_for_flips, concerned_by_flips
 from apps.incidents.events import OutageEvent
 from apps.live.domain.publish import publish
 
 
-def on_check_flipped(event: CheckFlipped) -> None:
-    """Open, change or resolve the check's outage."""
-    if check := Check.objects.filter(id=event.check_id).first():
-        account_for_flips(check)
+@handler_of_many
+def on_check_flipped(events: Sequence[CheckFlipped]) -> None:
+    """Open, change or resolve the checks' outages; most that came up had none."""
+    unwell = {event.check_id for event in events if isinstance(event, CheckWentDown | CheckDegraded)}
+    account_for_flips(unwell | concerned_by_flips({event.check_id for event in events} - unwell))
 
 
-def show_outage(event: OutageEvent) -> None:
-    """Let open pages fetch the outage and its check again."""
-    publish(f"tenant:{event.tenant_id}", [f"outage:{event.outage_id}", f"check:{event.check_id}"])
+@handler_of_many
+def show_outage(events: Sequence[OutageEvent]) -> None:
+    """Let open pages fetch the outages and their checks again."""
+    ids = [live_id for event in events for live_id in (f"outage:{event.outage_id}", f"check:{event.check_id}")]
+    publish(f"tenant:{events[0].tenant_id}", ids)

@@ -42,7 +42,7 @@ def make_alert(name: str = "API", *, severity: State = State.DOWN, is_over: bool
     consider_outage(outage.id, Trigger.OPENED)
     if is_over:
         make_flip(check, State.UP, minute(1))
-        account_for_flips(check)
+        account_for_flips([check.id])
         consider_outage(outage.id, Trigger.RESOLVED)
     return Alert.objects.latest("id")
 

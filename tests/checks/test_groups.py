@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.checks.domain.checks import create_check, delete_check, pause_check, resume_check, update_check
 from apps.checks.domain.flips import change_state, now_as
-from apps.checks.domain.grouping import GroupCycle, members_of, regroup_all
+from apps.checks.domain.grouping import GroupCycle, follow_flips, members_of, regroup_all
 from apps.checks.enums import State
 from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.checks.types.group import GroupConfig
@@ -208,3 +210,26 @@ def test_members_that_flip_at_once_leave_the_group_right(acme: Tenant) -> None:
     with tenant_scope(acme.id):
         assert state(group) == "down"
         assert Flip.objects.filter(watched=group, after=State.DOWN).count() == 1
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_members_that_flip_together_are_one_look_at_the_group(in_acme: Tenant, count: int) -> None:
+    checks = [make_check(f"Check {number}", state=State.UP) for number in range(count)]
+    group = make_group(members=[check.name for check in checks])
+    flips = [change_state(check.id, now_as(State.DOWN)) for check in checks]
+
+    with CaptureQueriesContext(connection) as captured:
+        follow_flips([made.id for made in flips if made])
+
+    assert state(group) == "down"
+    # groups, flips with their checks, the group's state, its members, the new state, the flip, three of flapping, events
+    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 10
+
+
+def test_flips_where_there_are_no_groups_cost_one_look(in_acme: Tenant) -> None:
+    made = change_state(make_check(state=State.UP).id, now_as(State.DOWN))
+
+    with CaptureQueriesContext(connection) as captured:
+        follow_flips([made.id] if made else [])
+
+    assert len(captured) == 1

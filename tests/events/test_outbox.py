@@ -1,5 +1,6 @@
 """An event reaches every handler, however often workers die, and one tenant's storm delays nobody."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,7 +9,8 @@ import pytest
 from django.db import transaction
 
 from apps.core import clock
-from apps.core.tenancy import current_tenant_id, system_scope, tenant_scope
+from apps.core.tenancy import CrossTenantWrite, current_tenant_id, system_scope, tenant_scope
+from apps.events.base import handler_of_many
 from apps.events.domain import outbox
 from apps.events.domain.outbox import Drained, NotInTransaction, deliver_pending, emit, emit_many
 from apps.events.models import OutboxRow
@@ -76,6 +78,11 @@ def test_fact_that_is_rolled_back_was_never_told(handlers: Handlers, hints: list
         transaction.set_rollback(True)
 
     assert (rows(), hints) == ([], [])
+
+
+def test_event_of_another_tenant_is_refused(handlers: Handlers) -> None:
+    with tenant_scope(HERE), transaction.atomic(), pytest.raises(CrossTenantWrite):
+        emit(ring(THERE))
 
 
 def test_event_without_handlers_leaves_no_row(handlers: Handlers) -> None:
@@ -149,7 +156,7 @@ def test_worker_whose_lease_ran_out_does_not_work_twice(handlers: Handlers) -> N
         OutboxRow.unscoped.update(claimable_at=clock.now() - timedelta(seconds=1))
     deliver_pending()
 
-    outbox._deliver(slow)
+    outbox._deliver([slow])
 
     assert len(heard) == 1
 
@@ -163,6 +170,129 @@ def test_storm_of_one_tenant_does_not_delay_another(handlers: Handlers, monkeypa
 
     assert THERE in {row.tenant_id for row in first_batch}
     assert len(first_batch) == 10
+
+
+def test_storm_of_thousands_hides_nobody(handlers: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes last finds more older rows before it than any worker looks at."""
+    monkeypatch.setattr(outbox, "BATCH_SIZE", 10)
+    monkeypatch.setattr(outbox, "FAIR_SHARE", 3)
+    with tenant_scope(HERE), transaction.atomic():
+        emit_many([ring(HERE) for _ in range(2_000)])
+    emit_here(ring(THERE))
+
+    first_batch = outbox._claim()
+
+    assert [row.tenant_id for row in first_batch].count(THERE) == 1
+
+
+def test_few_rows_of_many_tenants_are_claimed_the_longest_waiting_first(handlers: Handlers) -> None:
+    tenants = [UUID(int=number) for number in range(300, 0, -1)]
+    emit_here(*map(ring, tenants))
+
+    claimed = outbox._claim()
+
+    assert [row.tenant_id for row in claimed] == tenants[: outbox.BATCH_SIZE]
+
+
+def test_handler_of_many_gets_all_that_its_tenant_has_at_once(handlers: Handlers) -> None:
+    heard: list[tuple[UUID, list[UUID]]] = []
+
+    @handler_of_many
+    def hear(events: Sequence[Rang]) -> None:
+        heard.append((current_tenant_id(), [event.bell_id for event in events]))
+
+    handlers["first"] = hear  # type: ignore[assignment]
+    events = [ring(HERE), ring(THERE), ring(HERE), ring(HERE)]
+    emit_here(*events)
+
+    drained = deliver_pending()
+
+    assert drained == Drained(4, 0)
+    assert heard == [(HERE, [events[at].bell_id for at in (0, 2, 3)]), (THERE, [events[1].bell_id])]
+    assert rows() == []
+
+
+def test_poisonous_event_among_many_stops_none_of_the_others(handlers: Handlers) -> None:
+    poison = ring()
+    done: list[UUID] = []
+
+    @handler_of_many
+    def hear(events: Sequence[Rang]) -> None:
+        for event in events:
+            OutboxRow.objects.create(event="trace", handler="trace", payload={}, is_parked=True)
+            if event == poison:
+                raise ValueError("poison")
+        done.extend(event.bell_id for event in events)
+
+    handlers["first"] = hear  # type: ignore[assignment]
+    good = [ring() for _ in range(10)]
+    emit_here(*good[:7], poison, *good[7:])
+
+    drained = deliver_pending()
+
+    assert drained == Drained(10, 1)
+    assert sorted(done) == sorted(event.bell_id for event in good)
+    kept = rows()
+    assert [row.event for row in kept].count("trace") == 10  # what the failing portions wrote is undone
+    (left,) = [row for row in kept if row.event != "trace"]
+    assert (left.payload["bell_id"], left.attempts, left.last_error) == (str(poison.bell_id), 1, "ValueError: poison")
+
+
+def test_rows_that_another_worker_took_over_are_not_handed_over_again(handlers: Handlers) -> None:
+    heard: list[UUID] = []
+
+    @handler_of_many
+    def hear(events: Sequence[Rang]) -> None:
+        heard.extend(event.bell_id for event in events)
+
+    handlers["first"] = hear  # type: ignore[assignment]
+    events = [ring() for _ in range(3)]
+    emit_here(*events)
+    slow = outbox._claim()
+    with system_scope("a test turns the clock"):
+        OutboxRow.unscoped.filter(id=slow[0].id).update(claimable_at=clock.now() - timedelta(seconds=1))
+    deliver_pending()
+    before = list(heard)
+
+    outbox._deliver(slow)
+
+    assert before == [events[0].bell_id]
+    assert heard == [event.bell_id for event in events]
+
+
+def test_what_a_slow_worker_has_not_begun_goes_back_at_once(
+    handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "HOLD", timedelta(0))
+    heard: list[UUID] = []
+    handlers["first"] = lambda event: heard.append(event.bell_id)
+    events = [ring() for _ in range(3)]
+    emit_here(*events)
+
+    first = outbox._work_through(outbox._claim())
+    attempts = [row.attempts for row in rows()]
+    rest = deliver_pending()
+
+    assert (first, attempts, rest) == (Drained(1, 0), [0, 0], Drained(2, 0))
+    assert heard == [event.bell_id for event in events]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_worker_needs_no_hint_for_what_its_handlers_emit(handlers: Handlers, hints: list[Any]) -> None:
+    heard: list[UUID] = []
+
+    def echo(event: Rang) -> None:
+        heard.append(event.bell_id)
+        if len(heard) == 1:
+            emit(ring())
+
+    handlers["first"] = echo
+    emit_here(ring())
+    hints.clear()
+
+    drained = deliver_pending()
+
+    assert (drained, len(heard), hints) == (Drained(2, 0), 2, [])
 
 
 def test_handlers_of_one_tenant_run_in_the_order_of_the_facts(handlers: Handlers) -> None:

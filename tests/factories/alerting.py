@@ -37,7 +37,7 @@ def flip(check: Check, after: State, at: float, hand: time_machine.Traveller) ->
     """Let the check flip and everything follow."""
     hand.move_to(minute(at))
     make_flip(check, after, minute(at))
-    account_for_flips(check)
+    account_for_flips([check.id])
     consider_outage(Outage.objects.filter(watched=check).latest("id").id, Trigger.CHANGED)
 
 

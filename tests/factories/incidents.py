@@ -34,6 +34,6 @@ def make_outage(
     make_flip(check, severity, at)
     if ended_at:
         make_flip(check, State.UP, ended_at)
-    account_for_flips(check)
+    account_for_flips([check.id])
     outage: Outage = Outage.objects.filter(watched=check).latest("id")
     return outage

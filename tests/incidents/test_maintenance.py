@@ -250,12 +250,12 @@ def test_open_outage_stays_open_through_it_and_ends_when_the_check_is_well(
     Flip.objects.create(watched=check, at=at(-1), before="up", after="down", error_code="timeout")
     CheckState.objects.filter(watched=check).update(state="down", since_at=at(-1))
     plan(check, begin=0)
-    account_for_flips(check)
+    account_for_flips([check.id])
     during = Outage.objects.get().is_open
 
     hand.move_to(at(3))
     apply_edges()
-    account_for_flips(check)
+    account_for_flips([check.id])
 
     assert during
     assert list(Outage.objects.values_list("started_at", "ended_at")) == [(at(-1), at(2))]

@@ -110,6 +110,6 @@ def test_new_line_is_shown_at_once(in_acme: Tenant, said: list[tuple[str, list[s
 def test_outages_change_is_shown_at_once(in_acme: Tenant, said: list[tuple[str, list[str]]]) -> None:
     outage = make_outage(make_check(), severity=State.DEGRADED)
 
-    show_outage(OutageOpened(tenant_id=in_acme.id, check_id=outage.watched_id, outage_id=outage.id))
+    show_outage([OutageOpened(tenant_id=in_acme.id, check_id=outage.watched_id, outage_id=outage.id)])
 
     assert said == [(f"tenant:{in_acme.id}", [f"outage:{outage.id}", f"check:{outage.watched_id}"])]

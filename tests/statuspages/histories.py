@@ -35,6 +35,6 @@ def live_through(check: Check, past: Past) -> None:
         )
         with time_machine.travel(moment, tick=False):
             Flip.objects.create(watched=check, at=moment, before=standing.state, after=state, **code)
-            account_for_flips(check)
+            account_for_flips([check.id])
         standing.state, standing.since_at = state, moment
         standing.save()

@@ -1,7 +1,7 @@
 """Groups: their members, and the state that follows from theirs."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -65,12 +65,10 @@ def members_of(group: Check) -> QuerySet[Check]:
     return found.select_related("checkstate").order_by("name", "id")
 
 
-def groups_with(check: Check) -> list[Check]:
-    """Return the groups that a check belongs to."""
-    names = [str(check.id), check.name, *([check.key] if check.key else [])]
-    named = Q(config__members__has_any_keys=names)
-    tagged = Q(config__tag__in=check.tags) if check.tags else Q(pk__in=[])
-    return list(Check.objects.filter(named | tagged, kind=KIND).exclude(id=check.id).order_by("id"))
+def _names(config: GroupConfig, check: Check) -> bool:
+    """Tell whether a group's settings name a check: `members_of`, seen from the member and without a query."""
+    names = {str(check.id), check.name, *([check.key] if check.key else [])}
+    return not names.isdisjoint(config.members) or config.tag.lower() in check.tags
 
 
 def _is_id(text: str) -> bool:
@@ -116,16 +114,26 @@ def regroup(group: Check, *, at: datetime) -> Flip | None:
     return record_flips([(standing, flip(standing, change))])[0]
 
 
-def follow_flip(check_id: UUID, flip_id: UUID) -> None:
-    """Let the groups of a check that flipped follow; a group that lost sight of itself looks at its members again."""
-    check = Check.objects.filter(id=check_id).first()
-    made = Flip.objects.filter(id=flip_id).first()
-    if check is None or made is None:
+def follow_flips(flip_ids: Collection[UUID]) -> None:
+    """Let the groups of checks that flipped follow; a group that lost sight of itself looks at its members again.
+
+    Each group is looked at once, whatever the number of its members that flipped.
+    """
+    groups = list(_groups().order_by("id"))
+    if not groups:
         return
-    if check.kind == KIND and made.after == State.UNKNOWN:
-        regroup(check, at=made.at)
-    for group in groups_with(check):
-        regroup(group, at=made.at)
+    flips = list(Flip.objects.filter(id__in=flip_ids).select_related("watched").order_by("sequence"))
+    for group in groups:
+        config = cast("GroupConfig", config_of(group))
+        causes = [made for made in flips if _concerns(group, config, made)]
+        if causes:
+            regroup(group, at=causes[0].at)
+
+
+def _concerns(group: Check, config: GroupConfig, made: Flip) -> bool:
+    if made.watched_id == group.id:
+        return made.after == State.UNKNOWN
+    return _names(config, made.watched)
 
 
 def regroup_all() -> int:

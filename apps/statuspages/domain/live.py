@@ -27,7 +27,10 @@ def touch_pages(page_ids: Iterable[UUID]) -> None:
 
     Rival: other changes to the same pages at the same moment; locking in the order of ids keeps us from deadlock.
     """
-    pages = StatusPage.objects.filter(id__in=list(page_ids))
+    wanted = list(page_ids)
+    if not wanted:
+        return
+    pages = StatusPage.objects.filter(id__in=wanted)
     locked = list(pages.select_for_update(no_key=True).order_by("id").values_list("id", flat=True))
     if locked:
         StatusPage.objects.filter(id__in=locked).update(version=F("version") + 1)
