@@ -227,6 +227,23 @@ def load_config(config: type[C], stored: Mapping[str, Any]) -> C:
     return config(**{name: value for name, value in stored.items() if name in known})
 
 
+_NOTHING: dict[type, Any] = {dict: {}, list: []}
+
+
+def lightened(config: C) -> C:
+    """Return ``config`` itself, without what its class says anyway: for those who hold thousands of them.
+
+    Most settings are at their defaults, which then come from the class; empty ones are one object for all.
+    """
+    own = {
+        name: _NOTHING[type(value)] if type(value) in _NOTHING and not value else value
+        for name, value in vars(config).items()
+        if getattr(type(config), name, ...) != value
+    }
+    object.__setattr__(config, "__dict__", own)
+    return config
+
+
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _masked(text) for name, text in value.items()}

@@ -14,6 +14,7 @@ from apps.core.kinds import (
     Widget,
     config_form_fields,
     dump_config,
+    lightened,
     load_config,
     parse_config,
     public_config,
@@ -179,3 +180,15 @@ def test_setting_without_metadata_is_a_declaration_error() -> None:
 
     with pytest.raises(AssertionError):
         config_form_fields(Wrong)
+
+
+def test_lightened_configuration_says_the_same_and_keeps_only_what_differs() -> None:
+    full, plain = load_config(Sample, FULL), load_config(Sample, {"url": "https://x.example"})
+    stored = dump_config(plain)
+
+    light = lightened(plain)
+
+    assert dump_config(light) == stored
+    assert light == load_config(Sample, {"url": "https://x.example"})
+    assert sorted(vars(light)) == ["headers", "url"]
+    assert dump_config(lightened(full)) == FULL

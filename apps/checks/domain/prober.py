@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from sys import intern
 from threading import Event
 from typing import TypeVar
 from uuid import UUID
@@ -31,7 +32,7 @@ from apps.checks.engine.stalls import StallWatch
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
 from apps.core import clock
-from apps.core.kinds import Config
+from apps.core.kinds import Config, lightened
 from apps.core.secrets import SealBroken
 
 logger = logging.getLogger(__name__)
@@ -149,7 +150,7 @@ class Prober:
         unknown = [turn.check_id for turn in turns if self._settings.get(turn.check_id, (0,))[0] != turn.version]
         found = await self._at_work(partial(self._work.settings_of, unknown)) if unknown else None
         for check_id, (version, settings) in (found or {}).items():
-            self._settings[check_id] = (version, settings.kind, _opened(check_id, settings))
+            self._settings[check_id] = (version, intern(settings.kind), _opened(check_id, settings))
 
     def _start(self, held: Held) -> None:
         turn = held.turn
@@ -258,7 +259,7 @@ class Prober:
 
 def _opened(check_id: UUID, settings: CheckSettings) -> Config | None:
     try:
-        return opened_config(check_id, settings.kind, settings.public, settings.sealed)
+        return lightened(opened_config(check_id, settings.kind, settings.public, settings.sealed))
     except (SealBroken, LookupError, TypeError):
         logger.exception("the settings of check %s cannot be read", check_id)
         return None
