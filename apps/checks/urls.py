@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.checks import moving, views, views_dependencies, views_drift, views_heartbeats
+from apps.checks import moving, views, views_agents, views_dependencies, views_drift, views_heartbeats
 from apps.checks.agent_door import agent_door
 from apps.checks.probe_door import probe
 
@@ -21,6 +21,14 @@ one = [
     path("pings/<int:number>/", views_heartbeats.ping_text, name="ping_text"),
     path("delete/", views.delete, name="delete"),
 ]
+one_agent = [
+    path("", views_agents.agent_detail, name="agent"),
+    path("rename/", views_agents.rename, name="rename_agent"),
+    path("rotate/", views_agents.rotate, name="rotate_agent"),
+    path("revoke/", views_agents.revoke, name="revoke_agent"),
+    path("reinstate/", views_agents.reinstate, name="reinstate_agent"),
+    path("delete/", views_agents.delete, name="delete_agent"),
+]
 all_checks: list[URLPattern | URLResolver] = [
     path("", views.check_list, name="list"),
     path("bulk/", views.bulk, name="bulk"),
@@ -29,6 +37,8 @@ all_checks: list[URLPattern | URLResolver] = [
     path("import/", moving.sources, name="import_sources"),
     path("import/configuration/", moving.configuration, name="configuration"),
     path("import/<slug:source>/", moving.bring, name="import"),
+    path("agents/", views_agents.agent_list, name="agents"),
+    path("agents/<uuid:agent_id>/", include(one_agent)),
     path("<uuid:check_id>/", include(one)),
 ]
 urlpatterns = [

@@ -4,11 +4,12 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, Func, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -20,7 +21,7 @@ from apps.checks.domain.agent_wire import AgentToken, parse_bearer, public_key_o
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check
 from apps.checks.domain.judging import SILENT_AFTER, rejudge
 from apps.checks.domain.wire_fields import WireError
-from apps.checks.enums import AgentState
+from apps.checks.enums import AgentState, State
 from apps.checks.models import Agent, Check, Region, Turn
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core import clock
@@ -37,6 +38,14 @@ ROTATION_GRACE = timedelta(hours=24)
 # An agent speaks every 15 seconds; the heartbeat's shortest settings make it an alert after two minutes.
 PERIOD_SECONDS = GRACE_SECONDS = 60
 CODE_LENGTH = 40
+AGENT_FILE = "obsera-agent.token"
+# In which of the colours of states an agent's own is shown.
+LOOKS = {
+    AgentState.CONNECTED: State.UP,
+    AgentState.SILENT: State.DOWN,
+    AgentState.NEW: State.NEW,
+    AgentState.REVOKED: State.PAUSED,
+}
 
 
 class NameTaken(Refusal):
@@ -108,6 +117,22 @@ def authenticate(bearer: str) -> Agent:
 
 def _is_in_grace(agent: Agent) -> bool:
     return agent.previous_ends_at is not None and clock.now() < agent.previous_ends_at
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What is shown once: the token, and the two commands that make an agent of it."""
+
+    agent: Agent
+    token: str
+
+    @property
+    def write_command(self) -> str:
+        return f"(umask 077 && printf '%s\\n' '{self.token}' > {AGENT_FILE})"
+
+    @property
+    def start_command(self) -> str:
+        return f"bin/obsera-agent --server {settings.PUBLIC_URL} --token-file {AGENT_FILE}"
 
 
 # --- what people do ---------------------------------------------------------------------------------------------------
@@ -262,6 +287,10 @@ class AgentStanding:
     state: AgentState
     checks: int
 
+    @property
+    def look(self) -> State:
+        return LOOKS[self.state]
+
 
 def count_agents() -> int:
     """Return how many agents the open tenant has, revoked ones too."""
@@ -288,6 +317,11 @@ def state_of(agent: Agent) -> AgentState:
     if seen_at is None:
         return AgentState.NEW
     return AgentState.CONNECTED if clock.now() - seen_at <= SILENT_AFTER else AgentState.SILENT
+
+
+def grace_ends_at(agent: Agent) -> datetime | None:
+    """Return until when the token before the present one opens, if it still does."""
+    return agent.previous_ends_at if _is_in_grace(agent) else None
 
 
 def checks_of(agent: Agent) -> QuerySet[Check]:

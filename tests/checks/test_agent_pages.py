@@ -1,0 +1,216 @@
+"""Agents on screen."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from apps.checks.domain import agents
+from apps.checks.domain.agent_wire import parse_token
+from apps.checks.models import MAIN_REGION, Agent, Check, Region, Turn
+from apps.core import clock
+from apps.core.tenancy import tenant_scope
+from apps.tenants.enums import Role
+from apps.tenants.models import Tenant
+from tests.factories import make_member
+from tests.factories.checks import make_check
+from tests.queries import queries_of
+
+pytestmark = pytest.mark.django_db
+PAGE = "/t/acme/checks/agents/"
+TOKEN = re.compile(r"oba_[0-9a-f]{32}_[\w-]{43}_[\w-]{43}")
+
+
+@pytest.fixture
+def client_as(acme: Tenant) -> Callable[[Role], Client]:
+    def made(role: Role) -> Client:
+        client = Client()
+        client.force_login(make_member(acme, f"{role}@agents.example", role))
+        return client
+
+    return made
+
+
+def made_agent(tenant: Tenant, name: str = "Office") -> Agent:
+    with tenant_scope(tenant.id):
+        return agents.create_agent(name=name)[0]
+
+
+def tokens_on(page: object) -> set[str]:
+    return set(TOKEN.findall(page.content.decode()))  # type: ignore[attr-defined]
+
+
+def test_a_new_agents_token_is_shown_once_with_its_command(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    admin = client_as(Role.ADMIN)
+
+    made, again = admin.post(PAGE, {"name": "Office"}), admin.get(PAGE)
+
+    (text,) = tokens_on(made)
+    assert agents.authenticate(parse_token(text).bearer).name == "Office"
+    assert "bin/obsera-agent --server http://localhost:8000 --token-file obsera-agent.token" in made.content.decode()
+    assert made.headers["Cache-Control"] == "max-age=0, no-cache, no-store, must-revalidate, private"
+    assert tokens_on(again) == set()
+    assert "agent-office" in again.content.decode()
+
+
+def test_a_name_that_is_taken_is_said_at_its_field(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    made_agent(acme)
+
+    answer = client_as(Role.ADMIN).post(PAGE, {"name": "office"})
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {"name": ["There is an agent of that name already."]}
+
+
+def test_editors_see_agents_and_change_none(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent, editor = made_agent(acme), client_as(Role.EDITOR)
+
+    pages = [editor.get(PAGE), editor.get(f"{PAGE}{agent.id}/")]
+    answers = [editor.post(PAGE, {"name": "Mine"})] + [
+        editor.post(f"{PAGE}{agent.id}/{verb}/", {"name": "Mine"})
+        for verb in ("rename", "rotate", "revoke", "reinstate", "delete")
+    ]
+
+    assert [page.status_code for page in pages] == [200, 200]
+    assert all('name="name"' not in page.content.decode() for page in pages)
+    assert {answer.status_code for answer in answers} == {403}
+    with tenant_scope(acme.id):
+        kept = Agent.objects.get()
+        assert (kept.name, kept.revoked_at, kept.previous_hash) == ("Office", None, "")
+
+
+def test_a_strangers_agent_does_not_exist(acme: Tenant, globex: Tenant, client_as: Callable[[Role], Client]) -> None:
+    theirs, owner = made_agent(globex, "Theirs"), client_as(Role.OWNER)
+
+    answers = [owner.get(f"{PAGE}{theirs.id}/")] + [
+        owner.post(f"{PAGE}{theirs.id}/{verb}/", {"name": "Mine"})
+        for verb in ("rename", "rotate", "revoke", "reinstate", "delete")
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert "Theirs" not in owner.get(PAGE).content.decode()
+    with tenant_scope(globex.id):
+        assert (Agent.objects.get().name, Agent.objects.get().revoked_at) == ("Theirs", None)
+
+
+def test_a_rotation_shows_the_new_token_and_when_the_old_one_ends(
+    acme: Tenant, client_as: Callable[[Role], Client]
+) -> None:
+    agent, admin = made_agent(acme), client_as(Role.ADMIN)
+
+    soft = admin.post(f"{PAGE}{agent.id}/rotate/")
+    hard = admin.post(f"{PAGE}{agent.id}/rotate/", {"at_once": "on"})
+
+    assert "The token before this one opens until" in soft.content.decode()
+    assert "The token before this one opens until" not in hard.content.decode()
+    with pytest.raises(agents.UnknownToken):
+        agents.authenticate(parse_token(tokens_on(soft).pop()).bearer)
+    assert agents.authenticate(parse_token(tokens_on(hard).pop()).bearer).id == agent.id
+
+
+def test_an_agent_is_revoked_and_let_in_again(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent, admin = made_agent(acme), client_as(Role.ADMIN)
+
+    assert admin.post(f"{PAGE}{agent.id}/revoke/").status_code == 302
+    assert "Revoked" in admin.get(PAGE).content.decode()
+    again = admin.post(f"{PAGE}{agent.id}/reinstate/")
+
+    assert agents.authenticate(parse_token(tokens_on(again).pop()).bearer).revoked_at is None
+
+
+def test_an_agent_is_renamed(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent, admin = made_agent(acme), client_as(Role.ADMIN)
+    made_agent(acme, "Cellar")
+
+    assert admin.post(f"{PAGE}{agent.id}/rename/", {"name": "Berlin"}).status_code == 302
+    refused = admin.post(f"{PAGE}{agent.id}/rename/", {"name": "cellar"})
+
+    assert refused.status_code == 422
+    assert refused.context["rename_form"].errors == {"name": ["There is an agent of that name already."]}
+    with tenant_scope(acme.id):
+        assert Agent.objects.get(id=agent.id).name == "Berlin"
+
+
+def test_an_agent_that_checks_need_is_not_deleted(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent, admin = made_agent(acme), client_as(Role.ADMIN)
+    with tenant_scope(acme.id):
+        check = make_check("Intranet", regions=[agent.region_id])
+
+    refused = admin.post(f"{PAGE}{agent.id}/delete/", follow=True)
+    with tenant_scope(acme.id):
+        Check.objects.filter(id=check.id).update(regions=[MAIN_REGION])
+        Turn.objects.update(region_id=MAIN_REGION)
+    done = admin.post(f"{PAGE}{agent.id}/delete/", follow=True)
+
+    assert (
+        "“Intranet” is checked from this agent alone. Choose another region for it first." in refused.content.decode()
+    )
+    assert done.redirect_chain[-1][0] == PAGE
+    assert "Office was deleted." in done.content.decode()
+
+
+def test_the_list_takes_the_same_queries_for_one_and_three(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    viewer, counts = client_as(Role.VIEWER), {}
+    for number in range(3):
+        agent = made_agent(acme, f"Agent {number}")
+        Region.objects.filter(id=agent.region_id).update(seen_at=clock.now() - timedelta(seconds=number * 60))
+        with tenant_scope(acme.id):
+            make_check(regions=[agent.region_id])
+        counts[number + 1] = queries_of(lambda: viewer.get(PAGE))
+
+    assert counts[1] == counts[3]
+
+
+def test_the_page_takes_the_same_queries_for_one_check_and_three(
+    acme: Tenant, client_as: Callable[[Role], Client]
+) -> None:
+    agent, viewer, counts = made_agent(acme), client_as(Role.VIEWER), {}
+    for number in range(3):
+        with tenant_scope(acme.id):
+            make_check(f"Check {number}", regions=[agent.region_id])
+        counts[number + 1] = queries_of(lambda: viewer.get(f"{PAGE}{agent.id}/"))
+
+    assert counts[1] == counts[3]
+
+
+# --- choosing an agent for a check --------------------------------------------------------------------------------------
+
+
+def test_a_form_offers_the_tenants_own_agents_by_name(
+    acme: Tenant, globex: Tenant, client_as: Callable[[Role], Client]
+) -> None:
+    ours = made_agent(acme, "Ours")
+    made_agent(globex, "Theirs")
+
+    page = client_as(Role.EDITOR).get("/t/acme/checks/new/?kind=http")
+
+    choices = dict(page.context["form"].fields["regions"].choices)
+    assert choices[ours.region_id] == "Ours"
+    assert "Theirs" not in choices.values()
+
+
+def test_a_forged_choice_of_a_strangers_agent_is_refused(
+    acme: Tenant, globex: Tenant, client_as: Callable[[Role], Client]
+) -> None:
+    theirs, editor = made_agent(globex, "Theirs"), client_as(Role.EDITOR)
+    page = editor.get("/t/acme/checks/new/?kind=http")
+    given = {name: value for name, value in page.context["form"].initial.items() if value is not None}
+
+    answer = editor.post("/t/acme/checks/new/?kind=http", {**given, "name": "x", "regions": [str(theirs.region_id)]})
+
+    assert answer.status_code == 422
+    assert "regions" in answer.context["form"].errors
+    with tenant_scope(acme.id):
+        assert not Check.objects.exists()
+
+
+def test_a_check_names_its_agents_on_its_page(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent = made_agent(acme, "Cellar")
+    with tenant_scope(acme.id):
+        check = make_check(regions=[MAIN_REGION, agent.region_id])
+
+    page = client_as(Role.VIEWER).get(f"/t/acme/checks/{check.id}/")
+
+    assert re.search(r'<th scope="row" class="cell-main">Cellar', page.content.decode())
