@@ -2,6 +2,7 @@
 
 import { wireConfirm } from "./confirm.js";
 import { wireCopy } from "./copy.js";
+import { watchDayBars, wireDayBars } from "./day-bars.js";
 import { wireFavicon } from "./favicon.js";
 import { wireForms } from "./forms.js";
 import { wireMenus } from "./menus.js";
@@ -27,6 +28,7 @@ function wireParts(root) {
   wireThemeSwitches(root);
   wireTimes(root);
   wirePhases(root);
+  wireDayBars(root);
   wireForms(root);
   wireFavicon();
   wireCharts(root);
@@ -37,6 +39,7 @@ wireShell();
 wireCopy();
 wireConfirm();
 wireTips();
+watchDayBars();
 wireToasts();
 wireParts(document.documentElement);
 document.addEventListener("htmx:load", (event) => {

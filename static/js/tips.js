@@ -1,18 +1,16 @@
-/* Tips on hover and focus from data-tip; bars of days can also be walked with the arrow keys. */
+/* Tips on hover and focus from data-tip, and for whoever else has words for a place. */
 
 let tip;
 
-function show(element) {
-  const { tip: title, tipText: text } = element.dataset;
+/** Say something above a box, or below it or beside it. */
+export function showTip(box, title, text, beside = false) {
   tip ??= Object.assign(document.createElement("div"), { className: "tip", id: "tip" });
   tip.replaceChildren();
   const head = document.createElement(text ? "strong" : "span");
   head.textContent = title;
   tip.append(head, text ?? "");
   document.body.append(tip);
-  const box = element.getBoundingClientRect();
   const size = tip.getBoundingClientRect();
-  const beside = element.matches(".nav-item");
   const left = beside ? box.right + 10 : box.left + box.width / 2 - size.width / 2;
   const above = box.top - size.height - 8;
   const top = beside ? box.top + (box.height - size.height) / 2 : above < 4 ? box.bottom + 8 : above;
@@ -20,8 +18,13 @@ function show(element) {
   tip.style.top = `${top}px`;
 }
 
-function hide() {
+export function hideTip() {
   tip?.remove();
+}
+
+function show(element) {
+  const { tip: title, tipText: text } = element.dataset;
+  showTip(element.getBoundingClientRect(), title, text, element.matches(".nav-item"));
 }
 
 /** In the wide sidebar the words stand there already. */
@@ -34,8 +37,8 @@ export function wireTips() {
     const element = event.target.closest?.("[data-tip]");
     if (wanted(element)) {
       show(element);
-    } else {
-      hide();
+    } else if (!event.target.closest?.("[data-days]")) {
+      hideTip();
     }
   });
   document.addEventListener("focusin", (event) => {
@@ -44,7 +47,7 @@ export function wireTips() {
       show(element);
     }
   });
-  document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, { capture: true, passive: true });
-  document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  document.addEventListener("focusout", hideTip);
+  document.addEventListener("scroll", hideTip, { capture: true, passive: true });
+  document.addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
 }

@@ -12,8 +12,6 @@ from apps.checks.domain.charts import latency_chart
 from apps.checks.domain.percentiles import HIGHEST, LOWEST, bucket_of, percentile, upper_bound
 from apps.checks.domain.queries import availability, latency_series
 from apps.checks.domain.rollups import (
-    DayBar,
-    daily_bars,
     forget_old_rollups,
     note_late,
     roll_up,
@@ -220,20 +218,6 @@ def test_long_chart_reads_whole_hours(in_acme: Tenant, noon: time_machine.Travel
     assert len(chart["bands"]) == 1
 
 
-def test_bars_of_ninety_days(in_acme: Tenant, noon: time_machine.Traveller) -> None:
-    one, two = make_check("One"), make_check("Two")
-    today = clock.now().replace(hour=0)
-    for days_ago, region, failed, good in ((0, 1, 0, 10), (1, 1, 5, 5), (1, 2, 0, 10), (89, 1, 1, 999), (90, 1, 7, 7)):
-        make_day(one, today - timedelta(days=days_ago), region, failed, good)
-
-    bars = daily_bars([one.id, two.id])
-
-    assert list(bars[two.id]) == [DayBar()] * 90
-    assert bars[one.id][0] == DayBar(1_000, 1)
-    assert bars[one.id][-2:] == [DayBar(20, 5), DayBar(10, 0)]
-    assert [bars[one.id][place].state for place in (0, 1, -2, -1)] == ["degraded", "none", "down", "up"]
-
-
 def make_day(check: Check, at: datetime, region: int, failed: int, good: int) -> None:
     empty = {"unmeasured": 0, "slow": 0, "timed": 0, "sum_ms": 0, "phase_sums": [0] * 5, "phase_counts": [0] * 5}
     DayRollup.objects.create(
@@ -257,10 +241,10 @@ def test_strangers_see_no_rollups(acme: Tenant, globex: Tenant, noon: time_machi
     roll_up()
 
     with tenant_scope(acme.id):
-        assert daily_bars([theirs.id])[theirs.id][-1] == DayBar()
+        assert DayRollup.objects.filter(check_id=theirs.id).count() == 0
         assert rolled_availability(theirs.id, since=clock.now() - timedelta(days=1)).measured == 0
     with tenant_scope(globex.id):
-        assert daily_bars([theirs.id])[theirs.id][-1] == DayBar(1, 0)
+        assert [(day.failed, day.good) for day in DayRollup.objects.filter(check_id=theirs.id)] == [(0, 1)]
 
 
 def test_old_rollups_are_forgotten(in_acme: Tenant, noon: time_machine.Traveller) -> None:

@@ -7,6 +7,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apps.checks.domain.days import Day, Uptime
 from apps.checks.enums import State
 from apps.core import clock
 from apps.core.refusals import Refusal
@@ -14,7 +15,6 @@ from apps.statuspages.domain.board import board_of, outages_of
 from apps.statuspages.domain.components import add_component
 from apps.statuspages.domain.diary import NoSuchMonth, diary_of, recent_days
 from apps.statuspages.domain.facts import Moment
-from apps.statuspages.domain.uptime import Day, Uptime
 from apps.statuspages.enums import Indicator
 from apps.statuspages.formats.sentences import headline, subline
 from apps.statuspages.models import StatusPage

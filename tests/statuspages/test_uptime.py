@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from apps.checks.domain.day_words import day_text, duration, percentage
+from apps.checks.domain.days import Day, Uptime, day_bounds, uptime_of
+from apps.checks.domain.spans import Span
 from apps.checks.enums import State
 from apps.statuspages.domain.facts import ComponentFact, FlipFact, Moment, OutageFact, history_of, moments_of
-from apps.statuspages.domain.spans import Span, day_bounds
-from apps.statuspages.domain.uptime import Day, History, Uptime, days_of, uptime_of
-from apps.statuspages.formats.sentences import day_text, duration, percentage
+from apps.statuspages.domain.uptime import History, days_of
 from tests.statuspages.histories import at
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
@@ -110,6 +111,7 @@ def test_uptime_leaves_out_what_was_not_watched() -> None:
     [
         (Day(), "none", "No data"),
         (Day(up=5), "up", "No outage"),
+        (Day(maintenance=5), "maintenance", "5 s of maintenance"),
         (Day(up=5, degraded=61), "degraded", "1 min 1 s degraded"),
         (Day(up=5, degraded=7200, down=3), "down", "3 s of outage · 2 h degraded"),
     ],
@@ -205,7 +207,9 @@ def test_time_out_of_sight_within_an_outage_counts_neither_as_up_nor_as_down(hid
         ("20 15:00", State.DOWN, State.UP),
     )
 
-    assert days([outage("20 10:00", "20 15:00")], past) == Day(up=DAY - 5 * HOUR, down=2 * HOUR)
+    day = days([outage("20 10:00", "20 15:00")], past)
+
+    assert day == Day(up=DAY - 5 * HOUR, down=2 * HOUR, maintenance=3 * HOUR if hidden == State.MAINTENANCE else 0)
 
 
 def test_moments_belong_to_their_outage() -> None:

@@ -6,10 +6,10 @@ run dry, and `note_late` asks for any other hour again.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, overload
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -226,78 +226,3 @@ def rolled_availability(check_id: UUID, *, since: datetime) -> RolledAvailabilit
         measured, good, average, shape = cursor.fetchone()
     counts = {int(bucket): int(held) for bucket, held in json.loads(shape or "{}").items()}
     return RolledAvailability(measured, good, average, percentile(counts, 0.95))
-
-
-# One row a check, one number a day and region: ninety thousand small rows would take longer to fetch than to count.
-DAY_BITS, COUNT_BITS = 7, 28
-MAX_BARS = 2**DAY_BITS
-BARS = f"""
-SELECT check_id, array_agg(
-    ((at AT TIME ZONE 'UTC')::date - (%(first)s::timestamptz AT TIME ZONE 'UTC')::date)::int8 | (failed::int8 << {DAY_BITS})
-    | ((failed + good + slow)::int8 << {DAY_BITS + COUNT_BITS})
-)
-FROM checks_dayrollup WHERE check_id = ANY(%(check_ids)s) AND at >= %(first)s AND at < %(until)s GROUP BY check_id
-"""  # noqa: S608 - constants alone
-
-
-@dataclass(frozen=True, slots=True)
-class DayBar:
-    """A day's results that measured something, and how many of them failed."""
-
-    measured: int = 0
-    failed: int = 0
-
-    @property
-    def state(self) -> str:
-        """The state whose colour stands for the day: down from one failure in a hundred on, or where nothing else was."""
-        if not self.measured:
-            return "none"
-        if not self.failed:
-            return "up"
-        return "down" if self.failed * 100 >= self.measured else "degraded"
-
-
-class Bars(Sequence[DayBar]):
-    """A check's days, oldest first. They are unpacked where somebody looks at them: a list shows a page of its checks."""
-
-    __slots__ = ("_counts", "_days", "_packed")
-
-    def __init__(self, days: int, packed: Sequence[int] = ()) -> None:
-        self._days, self._packed = days, packed
-        self._counts: tuple[list[int], list[int]] | None = None
-
-    def _unpacked(self) -> tuple[list[int], list[int]]:
-        """Return what was measured and what failed, by day, over all regions."""
-        if self._counts is None:
-            measured, failed = [0] * self._days, [0] * self._days
-            for value in self._packed:
-                day = value & (MAX_BARS - 1)
-                failed[day] += value >> DAY_BITS & (1 << COUNT_BITS) - 1
-                measured[day] += value >> DAY_BITS + COUNT_BITS
-            self._counts = measured, failed
-        return self._counts
-
-    def __len__(self) -> int:
-        return self._days
-
-    @overload
-    def __getitem__(self, place: int) -> DayBar: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[DayBar]: ...
-
-    def __getitem__(self, place: int | slice) -> DayBar | list[DayBar]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self)))]
-        measured, failed = self._unpacked()
-        return DayBar(measured[place], failed[place])
-
-
-def daily_bars(check_ids: Iterable[UUID], *, days: int = 90) -> dict[UUID, Bars]:
-    """Return each check's last days (at most 128) in UTC, today last as far as it is rolled up."""
-    wanted, today = list(check_ids), day_of(clock.now())
-    given: dict[str, Any] = {"check_ids": wanted, "first": today - DAY * (days - 1), "until": today + DAY}
-    with connection.cursor() as cursor:
-        cursor.execute(BARS, given)
-        seen: dict[UUID, list[int]] = dict(cursor.fetchall())
-    return {check_id: Bars(days, seen.get(check_id, ())) for check_id in wanted}

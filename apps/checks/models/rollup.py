@@ -62,13 +62,7 @@ class DayRollup(Rollup):
     pk = models.CompositePrimaryKey("check_id", "at", "region_id")
 
     class Meta(Rollup.Meta):
-        indexes = [
-            # 90 days of many checks, from the index alone
-            models.Index(
-                fields=["check_id", "at"], include=["tenant_id", "failed", "good", "slow"], name="checks_dayrollup_bars"
-            ),
-            BrinIndex(fields=["at"], name="checks_dayrollup_by_time"),  # forgetting old ones
-        ]
+        indexes = [BrinIndex(fields=["at"], name="checks_dayrollup_by_time")]  # forgetting old ones
 
 
 class RolledHour(models.Model):

@@ -61,8 +61,12 @@ class Flip(TenantModel):
 
     class Meta(TenantModel.Meta):
         indexes = [
-            models.Index(fields=["watched", "sequence"], name="checks_flip_in_order")
-        ]  # a check's history, in order
+            models.Index(fields=["watched", "sequence"], name="checks_flip_in_order"),  # a check's history, in order
+            # the last days of many checks, from the index alone
+            models.Index(
+                fields=["watched", "at"], include=["tenant", "sequence", "before", "after"], name="checks_flip_days"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.before} → {self.after}"

@@ -9,17 +9,15 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from apps.checks.domain.days import DAYS, Day, Uptime, day_bounds, uptime_of
 from apps.incidents.enums import Severity
 from apps.statuspages.domain.facts import ComponentFact, FlipFact, Moment, OutageFact, history_of, moments_of
 from apps.statuspages.domain.queries import flips_since, latest_outages, outages_between, shown_components
-from apps.statuspages.domain.spans import day_bounds
 from apps.statuspages.domain.statuses import component_status, group_status, page_indicator
-from apps.statuspages.domain.uptime import Day, Uptime, days_of, uptime_of
+from apps.statuspages.domain.uptime import days_of
 from apps.statuspages.domain.works import PlannedWork, works_on
 from apps.statuspages.enums import ComponentStatus, Indicator
 from apps.statuspages.models import StatusPage
-
-DAYS = 90
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
+from apps.checks.domain.spans import Span, common, merged, span, without
 from apps.checks.enums import State
 from apps.incidents.enums import Severity
-from apps.statuspages.domain.spans import Span, common, merged, span, without
 from apps.statuspages.domain.uptime import History
 
 
@@ -60,8 +60,9 @@ class Moment:
     state: str
 
 
-# Time that counts neither as up nor as down, also within an outage that stays open meanwhile.
-UNSEEN = frozenset({State.NEW, State.UNKNOWN, State.PAUSED, State.MAINTENANCE})
+# Time of which nobody knows. Like maintenance it counts neither as up nor as down, also within an outage that stays open
+# meanwhile.
+UNSEEN = frozenset({State.NEW, State.UNKNOWN, State.PAUSED})
 
 
 def moments_of(outage: OutageFact, flips: Sequence[FlipFact]) -> list[Moment]:
@@ -101,9 +102,17 @@ def history_of(
     unwell = merged([*by_severity[Severity.DOWN], *by_severity[Severity.DEGRADED]])
     was_down = common(unwell, states.get(State.DOWN, ()))
     was_degraded = without(common(unwell, states.get(State.DEGRADED, ())), was_down)
+    maintenance = states.get(State.MAINTENANCE, [])
     unseen = [part for state in UNSEEN for part in states.get(state, ())]
-    told = [*was_down, *was_degraded, *unseen]
+    told = [*was_down, *was_degraded, *maintenance, *unseen]
     down = was_down + without(by_severity[Severity.DOWN], told)
     degraded = was_degraded + without(by_severity[Severity.DEGRADED], told)
     born = span(component.watched_since, now).start
-    return History(born=born, now=span(now, now).end, down=down, degraded=degraded, unseen=unseen)
+    return History(
+        born=born,
+        now=span(now, now).end,
+        down=down,
+        degraded=degraded,
+        maintenance=maintenance,
+        unseen=unseen,
+    )

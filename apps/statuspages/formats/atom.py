@@ -7,9 +7,10 @@ from django.utils.feedgenerator import Atom1Feed
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from apps.checks.domain.day_words import duration
 from apps.statuspages.domain.board import ShownOutage
 from apps.statuspages.formats.addresses import outage_url, public_url
-from apps.statuspages.formats.sentences import duration, moment_text
+from apps.statuspages.formats.sentences import moment_text
 from apps.statuspages.models import StatusPage
 
 

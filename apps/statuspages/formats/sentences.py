@@ -1,15 +1,13 @@
-"""The sentences of a page: what is wrong, what happened, how long it took."""
+"""The sentences of a page: what is wrong, what happened."""
 
 from collections.abc import Sequence
 
-from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apps.checks.enums import State
 from apps.statuspages.domain.board import Board
-from apps.statuspages.domain.uptime import Day, Uptime
 from apps.statuspages.enums import Indicator
 
 MOMENTS: dict[State, Promise] = {
@@ -54,38 +52,3 @@ def affected(names: Sequence[str]) -> str:
         words = ngettext("Affected: %(names)s and %(count)d more", "Affected: %(names)s and %(count)d more", more)
         return words % {"names": ", ".join(listed), "count": more}
     return _("Affected: %(names)s") % {"names": ", ".join(listed)}
-
-
-def duration(seconds: int) -> str:
-    """Return a length of time in its two largest units: "1 h 5 min"."""
-    units = ((86_400, _("%(number)d d")), (3_600, _("%(number)d h")), (60, _("%(number)d min")), (1, _("%(number)d s")))
-    parts = []
-    for size, words in units:
-        number, seconds = divmod(seconds, size)
-        if number:
-            parts.append(words % {"number": number})
-        elif parts:
-            break
-        if len(parts) == 2:
-            break
-    return " ".join(parts) or _("%(number)d s") % {"number": 0}
-
-
-def percentage(uptime: Uptime) -> str:
-    """Return "99.982 %", rounded down, or words where nothing was watched."""
-    if uptime.thousandths is None:
-        return _("No data")
-    whole, rest = divmod(uptime.thousandths, 1_000)
-    return _("%(number)s %%") % {"number": number_format(f"{whole}.{rest:03d}")}
-
-
-def day_text(day: Day) -> str:
-    """Say what a day was like."""
-    if not day.watched:
-        return _("No data")
-    parts = []
-    if day.down:
-        parts.append(_("%(duration)s of outage") % {"duration": duration(day.down)})
-    if day.degraded:
-        parts.append(_("%(duration)s degraded") % {"duration": duration(day.degraded)})
-    return " · ".join(parts) or _("No outage")

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 
 class Span(NamedTuple):
@@ -69,9 +68,3 @@ def seconds_by_day(spans: Iterable[Span], bounds: Sequence[int]) -> list[int]:
             seconds[index] += min(end, bounds[index + 1]) - max(start, bounds[index])
             index += 1
     return seconds
-
-
-def day_bounds(last: date, count: int, zone: ZoneInfo) -> list[int]:
-    """Return the ``count + 1`` midnights around the days up to ``last`` in that zone: a day has 23, 24 or 25 hours."""
-    days = (last + timedelta(days=offset) for offset in range(1 - count, 2))
-    return [int(datetime.combine(day, time.min, tzinfo=zone).timestamp()) for day in days]

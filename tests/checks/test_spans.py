@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from apps.statuspages.domain.spans import Span, common, day_bounds, merged, seconds_by_day, span, without
+from apps.checks.domain.days import day_bounds
+from apps.checks.domain.spans import Span, common, merged, seconds_by_day, span, without
 from tests.statuspages.histories import at
 
 HOUR = 3_600
