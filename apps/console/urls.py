@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from apps.console.views import home, operator
+from apps.console.views import home, operator, plans
 
 app_name = "console"
 
@@ -17,5 +17,7 @@ urlpatterns = [
     path("healthz", operator.healthz, name="healthz"),
     path("readyz", operator.readyz, name="readyz"),
     path("metrics", operator.metrics, name="metrics"),
+    path("staff/tenants/", plans.tenants, name="tenants"),
+    path("staff/tenants/<slug:tenant_slug>/", plans.plan, name="tenant_plan"),
     path("staff/components/", operator.components, name="components"),
 ]

@@ -32,6 +32,7 @@ class Limit:
     help: str | Promise
     is_counted: bool = False
     is_yes_or_no: bool = False
+    unit: str | Promise = ""
     lowest: int = 0
     highest: int = 1_000_000
     may_be_unlimited: bool = True
@@ -56,7 +57,8 @@ LIMITS: Mapping[str, Limit] = {
         Limit(
             name="min_interval_seconds",
             label=_("Shortest interval"),
-            help=_("In seconds. Heartbeats report as often as they like."),
+            help=_("How often a check may probe at most. Heartbeats report as often as they like."),
+            unit=_("seconds"),
             lowest=10,
             highest=86_400,
             may_be_unlimited=False,
@@ -87,6 +89,7 @@ class Plan:
     entitlements: Entitlements
 
 
+UNLIMITED = "unlimited"
 PLANS: Mapping[str, Plan] = {
     plan.code: plan
     for plan in (
@@ -105,7 +108,7 @@ PLANS: Mapping[str, Plan] = {
             _("Business"),
             Entitlements(checks=1_000, min_interval_seconds=10, regions_per_check=20, agents=25),
         ),
-        Plan("unlimited", _("Unlimited"), Entitlements()),
+        Plan(UNLIMITED, _("Unlimited"), Entitlements()),
     )
 }
 

@@ -50,3 +50,9 @@ class PlanChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan_before or '–'} → {self.plan_after or '–'}"
+
+    @property
+    def words(self) -> str:
+        """Return the deal as it is now, and the note."""
+        deal = ", ".join(f"{name} = {'*' if value is None else value}" for name, value in self.overrides_after.items())
+        return " · ".join(part for part in (deal, self.note) if part)

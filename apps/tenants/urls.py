@@ -8,6 +8,7 @@ app_name = "tenants"
 
 in_tenant = [
     path("settings/", tenant.settings, name="settings"),
+    path("settings/plan/", tenant.plan, name="plan"),
     path("api-keys/", tenant.keys, name="api_keys"),
     path("api-keys/<uuid:key_id>/revoke/", tenant.revoke_key, name="revoke_key"),
     path("members/", members.members, name="members"),

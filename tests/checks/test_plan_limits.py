@@ -207,7 +207,7 @@ def test_interval_below_the_plans_is_refused_at_its_field_and_the_shortest_fits(
         300,
     )
     assert str(refused.value) == (
-        "The plan checks every 300 seconds at most: give 300 or more. The plan is “Free”; see “Plan and usage” in the "
+        "The plan's shortest interval is 300 seconds: give that or more. The plan is “Free”; see “Plan and usage” in the "
         "settings."
     )
     assert made.interval_seconds == 300
@@ -506,7 +506,7 @@ def test_form_offers_the_plans_shortest_interval_and_names_the_field_that_is_bey
     assert answer.status_code == 422
     assert answer.context["form"].errors == {
         "interval_seconds": [
-            "The plan checks every 300 seconds at most: give 300 or more. The plan is “Free”; see “Plan and usage” in the "
+            "The plan's shortest interval is 300 seconds: give that or more. The plan is “Free”; see “Plan and usage” in the "
             "settings."
         ]
     }

@@ -26,6 +26,7 @@ ALLOWED = {
     "checks/domain/rollups.py": "results of all tenants are rolled up together",
     "checks/domain/turns.py": "probers serve every tenant",
     "checks/domain/partitions.py": "partitions hold the results of every tenant",
+    "console/domain/customers.py": "the operator sees every organisation's plan",
     "console/domain/health.py": "the operator asks about all tenants at once",
     "events/domain/outbox.py": "one queue serves every tenant",
     "incidents/domain/maintenance_edges.py": "one job turns every tenant's windows",

@@ -134,7 +134,7 @@ def test_owner_meets_no_fault_of_ours(address: Address, acme: Tenant) -> None:
 
 @pytest.mark.django_db
 @by_name("staff")
-def test_customers_do_not_see_the_staffs_pages(address: Address, owner: Any) -> None:
+def test_customers_do_not_see_the_staffs_pages(address: Address, owner: Any, acme: Tenant) -> None:
     assert client_of(owner).get(address.path).status_code == 404
     assert client_of(make_user("op@obsera.example", is_staff=True)).get(address.path).status_code < 400
 

@@ -79,7 +79,7 @@ def _kind_missing(kind: str) -> BeyondLimit:
 def _interval_misfit(pace: HasPace) -> Iterable[BeyondLimit]:
     shortest = allowed().min_interval_seconds
     if pace.interval_seconds < shortest:
-        text = _("The plan checks every %(seconds)s seconds at most: give %(seconds)s or more.") % {"seconds": shortest}
+        text = _("The plan's shortest interval is %(seconds)s seconds: give that or more.") % {"seconds": shortest}
         yield not_in_plan("min_interval_seconds", text, field="interval_seconds")
 
 

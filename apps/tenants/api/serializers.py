@@ -99,3 +99,23 @@ class MadeApiKeySerializer(ApiKeySerializer):
     def to_representation(self, instance: Any) -> dict[str, Any]:
         key, text = instance
         return {**ApiKeySerializer(key).data, "key": text}
+
+
+class UseSerializer(serializers.Serializer[Any]):
+    """One limit: what is allowed (null: any number), and, where rows use it up, how many there are."""
+
+    name = serializers.CharField(source="limit.name", read_only=True)
+    title = serializers.CharField(source="limit.label", read_only=True)
+    allowed = serializers.JSONField(read_only=True, help_text=_("A number, true, false, or null for any number."))
+    used = serializers.IntegerField(read_only=True, allow_null=True)
+
+
+class PlanSerializer(serializers.Serializer[Any]):
+    """The tenant's plan, its limits and what is used of them."""
+
+    plan = serializers.CharField(source="standing.plan.code", read_only=True)
+    title = serializers.CharField(source="standing.plan.label", read_only=True)
+    since_at = serializers.DateTimeField(
+        source="standing.since_at", read_only=True, allow_null=True, help_text=_("Null: the installation's default.")
+    )
+    limits = UseSerializer(source="uses", many=True, read_only=True)

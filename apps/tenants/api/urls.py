@@ -10,4 +10,8 @@ router.register("members", views.MemberViewSet, basename="members")
 router.register("invitations", views.InvitationViewSet, basename="invitations")
 router.register("api-keys", views.ApiKeyViewSet, basename="api-keys")
 
-urlpatterns = [path("tenant/", views.TenantView.as_view()), *router.urls]
+urlpatterns = [
+    path("tenant/", views.TenantView.as_view()),
+    path("plan/", views.PlanView.as_view()),
+    *router.urls,
+]

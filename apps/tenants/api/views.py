@@ -8,6 +8,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.plans.domain.usage import uses_of
 from apps.tenants.api import serializers
 from apps.tenants.api.base import TenantAPIView, TenantViewSet
 from apps.tenants.domain import api_keys, invitations, memberships, tenants
@@ -34,6 +35,18 @@ class TenantView(TenantAPIView):
         settings = {"name": self.tenant.name, "time_zone": self.tenant.time_zone, **given.validated_data}
         tenants.change_settings(tenant=self.tenant, **settings)
         return Response(serializers.TenantSerializer(self.tenant).data)
+
+
+class PlanView(TenantAPIView):
+    """The tenant's plan."""
+
+    permissions = {"get": VIEW_TENANT}
+
+    @extend_schema(responses=serializers.PlanSerializer)
+    def get(self, request: Request) -> Response:
+        """Read what the plan allows and how much of it is used."""
+        standing, uses = uses_of(self.tenant.id)
+        return Response(serializers.PlanSerializer({"standing": standing, "uses": uses}).data)
 
 
 class MemberViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):

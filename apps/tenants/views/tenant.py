@@ -1,4 +1,4 @@
-"""Pages about the tenant: entering, founding, settings, keys."""
+"""Pages about the tenant: entering, founding, settings, its plan, keys."""
 
 from typing import cast
 
@@ -12,6 +12,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.models import User
 from apps.core import clock
+from apps.plans.catalogue import UNLIMITED
+from apps.plans.domain.usage import compared, uses_of
 from apps.tenants.domain import api_keys, queries, tenants
 from apps.tenants.domain.memberships import tenant_to_enter, tenants_of
 from apps.tenants.domain.rights import may_grant
@@ -75,6 +77,21 @@ def settings(request: TenantRequest) -> HttpResponse:
             return redirect("tenants:settings", request.tenant.slug)
         request.tenant.refresh_from_db()  # the form wrote its unsaved values into it
     return render(request, "tenants/settings.html", {"form": form})
+
+
+@tenant_view(VIEW_TENANT)
+@require_GET
+def plan(request: TenantRequest) -> HttpResponse:
+    """Show the plan: what is used of it, and what the others allow."""
+    standing, uses = uses_of(request.tenant.id)
+    context = {
+        "standing": standing,
+        "counted": [use for use in uses if use.limit.is_counted],
+        "others": [use for use in uses if not use.limit.is_counted],
+        "is_over": any(use.is_over for use in uses),
+        "plans": compared() if standing.plan.code != UNLIMITED else [],
+    }
+    return render(request, "tenants/plan.html", context)
 
 
 @tenant_view(MANAGE_API_KEYS)
