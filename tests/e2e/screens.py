@@ -68,6 +68,7 @@ def pages_of_members(scenery: Scenery) -> dict[str, str]:
         "members": "members/",
         "api-keys": "api-keys/",
         "settings": "settings/",
+        "plan": "settings/plan/",
     }
     account = {
         "tenant-new": "/tenants/new/",
@@ -75,6 +76,8 @@ def pages_of_members(scenery: Scenery) -> dict[str, str]:
         "account-password": "/account/password/change/",
         "account-2fa": "/account/2fa/",
         "account-profile": "/account/profile/",
+        "staff-tenants": "/staff/tenants/",
+        "staff-plan": "/staff/tenants/main/",
         "components": "/staff/components/",
     }
     return {**{name: f"/t/main/{path}" for name, path in tenant.items()}, **account}

@@ -31,6 +31,7 @@ PAGES: Sequence[Place] = (
     Place(_("Members"), "tenants:members", "users", "tenants.view"),
     Place(_("API keys"), "tenants:api_keys", "key", "tenants.manage_api_keys"),
     Place(_("Settings"), "tenants:settings", "settings", "tenants.view"),
+    Place(_("Plan and usage"), "tenants:plan", "stack-2", "tenants.view"),
 )
 ACTIONS: Sequence[Place] = (
     Place(_("New check"), "checks:create", "plus", "checks.edit"),
