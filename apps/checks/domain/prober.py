@@ -148,9 +148,16 @@ class Prober:
         if len(self._settings) > SETTINGS_KEPT:
             self._settings.clear()
         unknown = [turn.check_id for turn in turns if self._settings.get(turn.check_id, (0,))[0] != turn.version]
-        found = await self._at_work(partial(self._work.settings_of, unknown)) if unknown else None
-        for check_id, (version, settings) in (found or {}).items():
-            self._settings[check_id] = (version, intern(settings.kind), _opened(check_id, settings))
+        if unknown:
+            self._settings.update(await self._at_work(partial(self._opened_settings, unknown)) or {})
+
+    def _opened_settings(self, check_ids: Sequence[UUID]) -> dict[UUID, tuple[int, str, Config | None]]:
+        """Fetch and open settings: thousands at a start, hence not between two probes."""
+        found = self._work.settings_of(check_ids).items()
+        return {
+            check_id: (version, intern(settings.kind), _opened(check_id, settings))
+            for check_id, (version, settings) in found
+        }
 
     def _start(self, held: Held) -> None:
         turn = held.turn
