@@ -3,12 +3,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from apps.checks.api.agents import AgentViewSet
 from apps.checks.api.configuration import ApplyView, ExportView, ImportView
 from apps.checks.api.dependencies import DependenciesView
 from apps.checks.api.heartbeats import HeartbeatView, PingBodyView, PingsView
 from apps.checks.api.views import CheckViewSet
 
 router = SimpleRouter()
+router.register("agents", AgentViewSet, basename="api-agents")
 router.register("checks", CheckViewSet, basename="api-checks")
 urlpatterns = [
     path("checks/export/", ExportView.as_view(), name="api-checks-export"),
