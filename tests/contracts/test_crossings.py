@@ -29,6 +29,7 @@ ALLOWED = {
     "console/domain/customers.py": "the operator sees every organisation's plan",
     "console/domain/health.py": "the operator asks about all tenants at once",
     "events/domain/outbox.py": "one queue serves every tenant",
+    "events/domain/schedule.py": "one look finds what any tenant has to do",
     "incidents/domain/maintenance_edges.py": "one job turns every tenant's windows",
     "notifications/domain/claiming.py": "one queue serves every tenant",
     "notifications/domain/retention.py": "one broom sweeps every tenant's old log",

@@ -2,16 +2,21 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.core import clock
+from apps.core.tenancy import tenant_scope
 from apps.events import hints
 from apps.events.domain import schedule
-from apps.events.domain.schedule import Job, register_jobs, start_due_jobs
-from apps.events.models import ScheduledJob
+from apps.events.domain.schedule import Job, Rounds, register_jobs, start_due_jobs
+from apps.events.models import OutboxRow, ScheduledJob
 
 pytestmark = pytest.mark.django_db
+QUESTION = "apps.events.domain.outbox.HAS_WAITING"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -73,7 +78,82 @@ def test_missed_turns_are_not_made_up_for(sent: list[Any]) -> None:
     start_due_jobs()
 
     assert sent == [("tests.often", "events", 120.0)]
-    assert wait_left("often") == pytest.approx(0, abs=5)
+    assert wait_left("often") == pytest.approx(60, abs=5)
+
+
+@pytest.fixture
+def curious(jobs: dict[str, Job]) -> dict[str, Job]:
+    """A job that asks whether anything stands in the outbox."""
+    jobs["curious"] = Job("curious", "tests.curious", every=timedelta(seconds=5), queue="events", asks=QUESTION)
+    register_jobs()
+    ScheduledJob.objects.exclude(name="curious").update(due_at=clock.now() + HOUR)
+    return jobs
+
+
+def test_job_with_nothing_to_do_stays_due_and_starts_as_soon_as_there_is(
+    curious: dict[str, Job], sent: list[Any]
+) -> None:
+    make_due("curious", MINUTE)
+    before = start_due_jobs()
+    leave_something()
+
+    after, again = start_due_jobs(), start_due_jobs()
+
+    assert (before, after, again, sent) == ([], ["curious"], [], [("tests.curious", "events", 10.0)])
+    assert wait_left("curious") == pytest.approx(5, abs=1.5)
+
+
+def test_scheduler_asks_only_as_often_as_the_job_may_start(curious: dict[str, Job], hand: Any) -> None:
+    make_due("curious", MINUTE)
+    rounds = Rounds()
+    asked = [rounds.look()]
+    leave_something()
+
+    for seconds in (1, 3, 2):
+        hand.shift(seconds)
+        asked.append(rounds.look())
+
+    assert asked == [[], [], [], ["curious"]]
+
+
+def test_scheduler_starts_what_asks_nothing_in_the_very_look(curious: dict[str, Job]) -> None:
+    rounds = Rounds()
+    rounds.look()
+    make_due("often", timedelta(seconds=30))
+
+    assert (rounds.look(), rounds.look()) == (["often"], [])
+
+
+def test_looks_that_find_nothing_are_one_statement_and_write_nothing(curious: dict[str, Job]) -> None:
+    make_due("curious", MINUTE)
+    before = ScheduledJob.objects.get(name="curious").due_at
+
+    with CaptureQueriesContext(connection) as captured:
+        start_due_jobs()
+
+    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 1
+    assert ScheduledJob.objects.get(name="curious").due_at == before
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The scheduler's own clock, in the hand of the test."""
+
+    class Hand:
+        now = 1_000.0
+
+        def shift(self, seconds: float) -> None:
+            self.now += seconds
+
+    found = Hand()
+    monkeypatch.setattr(schedule.time, "monotonic", lambda: found.now)
+    return found
+
+
+def leave_something() -> None:
+    tenant_id = UUID(int=1)
+    with tenant_scope(tenant_id):
+        OutboxRow.objects.create(event="x", handler="x", payload={}, claimable_at=clock.now() - MINUTE)
 
 
 def test_broker_that_is_away_costs_a_hint_and_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

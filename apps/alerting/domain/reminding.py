@@ -22,6 +22,14 @@ BATCH_SIZE = 100
 # A look that failed is repeated after this; so is one whose worker died.
 LEASE = timedelta(seconds=30)
 
+# What the scheduler asks before it starts the sweep.
+HAS_DUE = f"""
+SELECT FROM alerting_alert
+WHERE state <> 'resolved' AND (
+    due_at <= now()
+    OR outage_id IS NULL AND (due_at IS NULL OR due_at > now() + interval '{LEASE.total_seconds()} seconds')
+)
+"""
 CLAIM = """
 WITH mine AS (
     SELECT id FROM alerting_alert

@@ -139,6 +139,10 @@ RETURNING row.id, row.tenant_id, row.event, row.handler, row.payload, row.attemp
 """
 
 
+# What the sweep asks: is there anything that a hinted worker would have taken by now?
+HAS_WAITING = "SELECT FROM events_outboxrow WHERE NOT is_parked AND claimable_at <= now() - interval '1 second'"
+
+
 def _claim() -> list[OutboxRow]:
     """Lease a batch, oldest first and fairly among tenants. Rivals: every other worker; SKIP LOCKED parts us."""
     with system_scope("one queue serves every tenant"), transaction.atomic():

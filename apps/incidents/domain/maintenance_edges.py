@@ -62,6 +62,12 @@ WHERE standing.state = '{State.MAINTENANCE}' AND NOT EXISTS (
 )
 ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
 """  # noqa: S608 - constants alone
+# What the scheduler asks: only where a window turns or runs, or a check is in maintenance, can anything be out of line.
+MAY_APPLY = f"""
+SELECT FROM incidents_maintenancewindow WHERE next_edge_at <= now()
+UNION ALL SELECT FROM incidents_maintenancewindow WHERE running_until_at > now()
+UNION ALL SELECT FROM checks_checkstate WHERE state = '{State.MAINTENANCE}'
+"""  # noqa: S608 - constants alone
 
 Edge = tuple[UUID, UUID, datetime | None]
 

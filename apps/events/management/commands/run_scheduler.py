@@ -11,7 +11,7 @@ from django.db import Error, close_old_connections
 from apps.events.domain import schedule
 
 logger = logging.getLogger(__name__)
-TICK_SECONDS = 0.25
+TICK_SECONDS = 1.0
 
 
 class Command(BaseCommand):
@@ -23,13 +23,13 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        is_registered = False
+        is_registered, rounds = False, schedule.Rounds()
         while not stop.wait(TICK_SECONDS):
             try:
                 if not is_registered:
                     schedule.register_jobs()
                     is_registered = True
-                schedule.start_due_jobs()
+                rounds.look()
             except Error as error:
                 logger.warning("the database is away: %s", error)
                 close_old_connections()
