@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.checks import moving, views, views_agents, views_dependencies, views_drift, views_heartbeats
+from apps.checks import moving, views, views_agents, views_dependencies, views_drift, views_heartbeats, views_list
 from apps.checks.agent_door import agent_door
 from apps.checks.probe_door import probe
 
@@ -12,9 +12,9 @@ one = [
     path("", views.detail, name="detail"),
     path("edit/", views.edit, name="edit"),
     path("chart/", views.chart, name="chart"),
-    path("pause/", views.pause, name="pause"),
-    path("resume/", views.resume, name="resume"),
-    path("rename/", views.rename, name="rename"),
+    path("pause/", views_list.pause, name="pause"),
+    path("resume/", views_list.resume, name="resume"),
+    path("rename/", views_list.rename, name="rename"),
     path("run/", views.run_now, name="run_now"),
     path("approve-baseline/", views_drift.approve, name="approve_baseline"),
     path("dependencies/", views_dependencies.edit, name="dependencies"),
@@ -30,8 +30,8 @@ one_agent = [
     path("delete/", views_agents.delete, name="delete_agent"),
 ]
 all_checks: list[URLPattern | URLResolver] = [
-    path("", views.check_list, name="list"),
-    path("bulk/", views.bulk, name="bulk"),
+    path("", views_list.check_list, name="list"),
+    path("bulk/", views_list.bulk, name="bulk"),
     path("new/", views.create, name="create"),
     path("export/", moving.export, name="export"),
     path("import/", moving.sources, name="import_sources"),

@@ -13,7 +13,7 @@ import { wireTimes } from "./times.js";
 import { wireTips } from "./tips.js";
 import { wireToasts } from "./toasts.js";
 
-const CHARTS = "[data-chart], [data-sparkline]";
+const CHARTS = "[data-chart]";
 
 /** ECharts weighs more than everything else together, so it comes only where a chart is. */
 async function wireCharts(root) {

@@ -108,26 +108,3 @@ export function chartOption(data, colors, { hidden, width }) {
     series: data.series.map((series, index) => seriesOption(series, index, data, colors, hidden.has(index))),
   };
 }
-
-export function sparklineOption(values, colors) {
-  const color = colors.state || colors.series[3];
-  return {
-    animation: false,
-    grid: { left: 1, right: 1, top: 2, bottom: 2 },
-    xAxis: { type: "category", show: false, boundaryGap: false, data: values.map((_, index) => index) },
-    yAxis: { type: "value", show: false, min: ({ min }) => Math.max(0, min * 0.6) },
-    series: [
-      {
-        type: "line",
-        data: values,
-        silent: true,
-        showSymbol: values.filter((value) => value !== null).length < 3,
-        symbolSize: 3,
-        connectNulls: false,
-        color,
-        lineStyle: { width: 1.5, color },
-        areaStyle: { color, opacity: 0.08 },
-      },
-    ],
-  };
-}

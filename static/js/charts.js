@@ -1,6 +1,6 @@
-/* Charts: draws [data-chart] and [data-sparkline] with ECharts when they come into sight, in the page's colours. */
+/* Charts: draws [data-chart] with ECharts when they come into sight, in the page's colours. */
 
-import { chartOption, sparklineOption } from "./chart-options.js";
+import { chartOption } from "./chart-options.js";
 import { addChartTip } from "./chart-tip.js";
 import { fillLegend, fillTable } from "./chart-words.js";
 
@@ -83,14 +83,6 @@ function startChart(element) {
   refresh(state);
 }
 
-function startSparkline(element) {
-  const chart = library.init(element, null, { renderer: "svg" });
-  const values = element.dataset.sparkline.split(",").map((text) => (text.trim() === "" ? null : Number(text)));
-  const state = { element, chart, repaint: () => chart.setOption(sparklineOption(values, palette(element))) };
-  charts.set(element, state);
-  state.repaint();
-}
-
 function forgetGone() {
   for (const [element, { chart }] of charts) {
     if (!element.isConnected) {
@@ -101,10 +93,6 @@ function forgetGone() {
 }
 
 const AHEAD_PX = 300;
-
-function start(element) {
-  (element.matches("[data-chart]") ? startChart : startSparkline)(element);
-}
 
 /** What stands in sight is drawn in the same frame, so that a live swap of a table does not flicker. */
 function isNear(element) {
@@ -117,7 +105,7 @@ const sight = new IntersectionObserver(
     for (const { isIntersecting, target } of entries) {
       if (isIntersecting) {
         sight.unobserve(target);
-        start(target);
+        startChart(target);
       }
     }
   },
@@ -126,9 +114,7 @@ const sight = new IntersectionObserver(
 
 document.addEventListener("theme:changed", () => {
   for (const state of charts.values()) {
-    if (state.repaint) {
-      state.repaint();
-    } else if (state.data) {
+    if (state.data) {
       paint(state);
     }
   }
@@ -138,13 +124,13 @@ document.addEventListener("theme:changed", () => {
 export async function drawCharts(root, echartsUrl) {
   library ??= await import(echartsUrl);
   forgetGone();
-  const found = [...root.querySelectorAll("[data-chart], [data-sparkline]")];
-  if (root.matches?.("[data-chart], [data-sparkline]")) {
+  const found = [...root.querySelectorAll("[data-chart]")];
+  if (root.matches?.("[data-chart]")) {
     found.push(root);
   }
   for (const element of found.filter((each) => !charts.has(each))) {
     if (isNear(element)) {
-      start(element);
+      startChart(element);
     } else {
       sight.observe(element);
     }

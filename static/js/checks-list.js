@@ -1,4 +1,7 @@
-/* The list of checks: choose rows, also over live swaps, a range with Shift, or all that match; leave a rename by Escape. */
+/* The list of checks: choose rows, also over live swaps, a range with Shift, or all that match; leave a rename by Escape;
+   fetch the next rows before the end comes into sight. */
+
+const AHEAD_PX = 800;
 
 const chosen = new Set();
 let isEverything = false;
@@ -73,6 +76,23 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+const near = new IntersectionObserver(
+  (entries) => entries.forEach(({ isIntersecting, target }) => isIntersecting && htmx.trigger(target, "near")),
+  { rootMargin: `${AHEAD_PX}px` },
+);
+
+function watchEnd() {
+  near.disconnect();
+  list().querySelectorAll("[data-more]").forEach((row) => near.observe(row));
+}
+
+// A list that has grown is fetched again as long as it is.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (detail.elt.id === "checks") {
+    detail.parameters.upto = document.getElementById("checks-pager")?.dataset.pages ?? "";
+  }
+});
+
 let renamed = "";
 
 /** The field of a new name has the focus at once; where its row comes back, the pencil has it again. */
@@ -95,6 +115,7 @@ document.addEventListener("htmx:load", ({ detail }) => {
   }
   if (detail.elt.closest?.("#checks")) {
     show();
+    watchEnd();
   }
 });
 // Another page or another filter: what is out of sight is not chosen any more.
@@ -107,3 +128,4 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
 });
 window.addEventListener("pageshow", show);
 show();
+watchEnd();

@@ -1,5 +1,6 @@
 """Pages of checks."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from apps.checks.domain.settings import config_of
 from apps.checks.enums import State, Verdict
 from apps.checks.forms import CheckForm
 from apps.checks.models import Check, CheckState, Flip, Turn
+from apps.checks.templatetags.checks import drawn_line
 from apps.checks.types.http import HttpCheck
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
@@ -164,7 +166,7 @@ def test_list_shows_the_worst_first_and_filters(signed_in: Client, acme: Tenant)
     address = reverse("checks:list", args=[acme.slug])
 
     def names(query: str = "") -> list[str]:
-        return [check.name for check, _line in signed_in.get(address + query).context["rows"]]
+        return [check.name for check, _line, _days in signed_in.get(address + query).context["rows"]]
 
     assert names() == ["Beta", "Alpha", "Gamma"]
     assert names("?state=up") == ["Alpha"]
@@ -184,6 +186,79 @@ def test_list_asks_a_fixed_number_of_queries(
 
     with django_assert_num_queries(15):
         signed_in.get(address)
+
+
+HTMX = {"HX-Request": "true"}
+
+
+def ids_in(text: str) -> list[str]:
+    return re.findall(r'<tr id="check-([0-9a-f-]+)"', text)
+
+
+def test_list_grows_page_by_page_and_every_check_comes_once(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        made = [str(make_check(f"Check {number:03}", state=State.UP).id) for number in range(60)]
+    address = reverse("checks:list", args=[acme.slug])
+
+    whole = signed_in.get(address).content.decode()
+    second = signed_in.get(address + "?page=1&upto=2&from=2", headers=HTMX).content.decode()
+    third = signed_in.get(address + "?page=1&upto=3&from=3", headers=HTMX).content.decode()
+    again = signed_in.get(address + "?page=1&upto=3", headers=HTMX).content.decode()
+    plain = signed_in.get(address + "?page=2").content.decode()
+
+    assert ids_in(whole) + ids_in(second) + ids_in(third) == made
+    assert ids_in(again) == made
+    assert ids_in(plain) == ids_in(second) == made[25:50]
+    assert ["data-more" in text for text in (whole, second, third, again)] == [True, True, False, False]
+    assert ["</html>" in text for text in (whole, second, again)] == [True, False, False]
+    assert "1–50 of 60" in second
+    assert 'rel="next" href="?page=3"' in second
+
+
+def test_list_grows_up_to_a_bound(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        Check.objects.bulk_create(Check(name=f"{n:03}", kind="http", config={}, target="x") for n in range(230))
+        CheckState.objects.bulk_create(CheckState(watched=check) for check in Check.objects.all())
+    address = reverse("checks:list", args=[acme.slug])
+
+    text = signed_in.get(address + "?page=1&upto=99", headers=HTMX).content.decode()
+
+    assert len(ids_in(text)) == 200
+    assert ("data-more" in text, 'href="?page=9"' in text) == (False, True)
+
+
+def test_availability_of_all_checks_keeps_filters_and_rows(signed_in: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check("Shop", state=State.UP, created_at=clock.now() - timedelta(days=100))
+        make_check("Other", state=State.UP)
+    address = reverse("checks:list", args=[acme.slug]) + "?text=Shop&view=availability"
+
+    shown = signed_in.get(address).content.decode()
+    paused = by_htmx(signed_in, reverse("checks:pause", args=[acme.slug, check.id]) + "?view=availability")
+
+    assert ids_in(shown) == [str(check.id)]
+    assert 'aria-label="Uptime of Shop over 90 days: 100.000 %"' in shown
+    assert f'data-days="{"u" * 90}"' in shown
+    assert 'aria-label="Uptime of Shop over 90 days: ' in paused
+
+
+def test_page_of_a_check_shows_its_ninety_days(signed_in: Client, acme: Tenant) -> None:
+    now = clock.now()
+    with tenant_scope(acme.id):
+        check = make_check("Shop", state=State.UP, created_at=now - timedelta(days=10))
+        noon = (now - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+        for at, before, after in ((noon, "up", "down"), (noon + timedelta(minutes=43), "down", "up")):
+            Flip.objects.create(watched=check, at=at, before=before, after=after)
+
+    shown = page(signed_in, acme, "detail", check.id)
+
+    assert f'data-days="{"n" * 79}{"u" * 8}duu"' in shown
+    assert re.search(r'<li data-day="87">\w+ \d+: 43 min of outage</li>', shown)
+
+
+def test_small_lines_are_drawn_with_their_gaps() -> None:
+    assert re.findall(r' d="([^"]*)"', drawn_line([10.0, 20.0, None, 15.0])) == ["M2.0 19.1L38.0 2.0M110.0 10.6h.01"]
+    assert drawn_line([None, None]) == ""
 
 
 def test_detail_explains_the_failure(signed_in: Client, acme: Tenant) -> None:

@@ -1,6 +1,6 @@
 """Words and figures of checks for templates."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -68,9 +68,35 @@ def verdict_state(verdict: int) -> str:
 
 
 @register.filter
-def as_line(values: Iterable[float | None]) -> str:
-    """Return a sparkline's points: ``12,,15``."""
-    return ",".join("" if value is None else f"{value:.1f}" for value in values)
+def as_values(text: str) -> list[float | None]:
+    """Return the numbers in ``12,,15``."""
+    return [float(part) if part.strip() else None for part in text.split(",")]
+
+
+LINE_WIDE, LINE_TALL, LINE_EDGE = 112, 28, 2
+
+
+@register.filter
+def drawn_line(values: Sequence[float | None]) -> SafeString:
+    """Draw a small line: gaps where nothing was measured, dots where so little was that no line comes about."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return SafeString("")
+    least = max(0.0, min(known) * 0.6)
+    scale = (LINE_TALL - 2 * LINE_EDGE) / ((max(known) - least) or 1)
+    step = (LINE_WIDE - 2 * LINE_EDGE) / max(len(values) - 1, 1)
+    before = [None, *values[:-1]]
+    after = [*values[1:], None]
+    words = []
+    for place, (earlier, value, later) in enumerate(zip(before, values, after, strict=True)):
+        if value is not None:
+            pen = "M" if earlier is None else "L"
+            dot = "h.01" if earlier is None and later is None else ""
+            x, y = LINE_EDGE + place * step, LINE_TALL - LINE_EDGE - (value - least) * scale
+            words.append(f"{pen}{x:.1f} {y:.1f}{dot}")
+    return SafeString(
+        f'<svg viewBox="0 0 {LINE_WIDE} {LINE_TALL}" aria-hidden="true" focusable="false"><path d="{"".join(words)}"/></svg>'
+    )
 
 
 @register.filter
