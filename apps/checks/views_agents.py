@@ -118,9 +118,13 @@ def revoke(request: TenantRequest, agent_id: UUID) -> HttpResponse:
 @require_POST
 @tenant_view(MANAGE_AGENTS)
 def reinstate(request: TenantRequest, agent_id: UUID) -> HttpResponse:
-    """Let a revoked agent in again."""
+    """Let a revoked agent in again, unless the plan has no room for it."""
     agent = _agent_or_404(agent_id)
-    token = agents.reinstate_agent(agent)
+    try:
+        token = agents.reinstate_agent(agent)
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+        return redirect("checks:agent", request.tenant.slug, agent_id)
     return _page(request, agent_id, introduction=Introduction(agent, str(token)))
 
 

@@ -290,7 +290,7 @@ def test_smaller_plan_leaves_what_runs(shrunk: tuple[Check, Check]) -> None:
 
 
 @pytest.mark.django_db
-def test_nothing_beyond_a_smaller_plan_goes_on_again_until_it_fits(shrunk: tuple[Check, Check]) -> None:
+def test_no_more_go_on_than_a_smaller_plan_lets_run(shrunk: tuple[Check, Check]) -> None:
     running, paused = shrunk
 
     with pytest.raises(BeyondLimit) as alone:
@@ -298,13 +298,40 @@ def test_nothing_beyond_a_smaller_plan_goes_on_again_until_it_fits(shrunk: tuple
     with pytest.raises(BeyondLimit):
         act_on([running, paused], BulkAction.RESUME)
     resume_check(running)  # is not paused: stays as it is
-    states = sorted(Check.objects.values_list("checkstate__state", flat=True))
-    Check.objects.filter(id=running.id).delete()
+    before = states_by_name()
+    pause_check(running)
     resume_check(paused)
+    with pytest.raises(BeyondLimit):
+        make_http("new")
 
-    assert limits_of(alone) == {"name": "checks", "plan": "free", "allowed": 1, "used": 2}
-    assert states == ["new", "paused"]
-    assert list(Check.objects.values_list("checkstate__state", flat=True)) == ["unknown"]
+    assert limits_of(alone) == {"name": "checks", "plan": "free", "allowed": 1, "used": 1}
+    assert str(alone.value) == (
+        "Running checks: the plan allows 1 and 1 run; this is one too many. Pause or delete others first. The plan is “Free”; "
+        "see “Plan and usage” in the settings."
+    )
+    assert before == {"running": "new", "paused": "paused"}
+    assert states_by_name() == {"running": "paused", "paused": "unknown"}
+
+
+def states_by_name() -> dict[str, str]:
+    return dict(Check.objects.values_list("name", "checkstate__state"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_rivals_who_resume_only_so_many_as_may_run_do(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        checks = [make_http(f"check {number}") for number in range(6)]
+        act_on(checks, BulkAction.PAUSE)
+    give_plan(acme, "free", checks=2)
+
+    def resume() -> None:
+        with tenant_scope(acme.id), contextlib.suppress(BeyondLimit):
+            resume_check(checks.pop())
+
+    at_once(resume, workers=6)
+
+    with tenant_scope(acme.id):
+        assert sorted(states_by_name().values()) == ["paused"] * 4 + ["unknown"] * 2
 
 
 @pytest.mark.django_db
@@ -476,7 +503,7 @@ def test_api_resumes_nothing_beyond_the_plan_and_applies_nothing(acme: Tenant) -
     resumed = api.post(f"/api/v1/checks/{check.id}/resume/", {})
     applied = api.post("/api/v1/checks/apply", document(wanted("new")))
 
-    assert (resumed.status_code, resumed.json()["limit"]["used"]) == (403, 2)
+    assert (resumed.status_code, resumed.json()["limit"]["used"]) == (403, 1)
     assert (applied.status_code, list(applied.json()["errors"])) == (400, ["checks"])
 
 
@@ -529,6 +556,24 @@ def test_form_of_a_full_plan_says_so_above_and_makes_nothing(acme: Tenant) -> No
 
 
 @pytest.mark.django_db
+def test_page_of_agents_says_why_none_is_added_or_let_in_again(acme: Tenant, client: Client, owner) -> None:
+    with tenant_scope(acme.id):
+        (revoked, _token), _other = create_agent(name="Cellar"), create_agent(name="Attic")
+        revoke_agent(revoked)
+    give_plan(acme, "team", agents=1)
+    client.force_login(owner)
+
+    added = client.post("/t/acme/checks/agents/", {"name": "Roof"})
+    again = client.post(f"/t/acme/checks/agents/{revoked.id}/reinstate/", follow=True)
+
+    assert (added.status_code, list(added.context["form"].errors)) == (422, ["name"])
+    assert [str(message)[:31] for message in again.context["messages"]] == ["Agents: the plan “Team” allows "]
+    with tenant_scope(acme.id):
+        standing = [(agent.name, agent.revoked_at is None) for agent in Agent.objects.order_by("name")]
+    assert standing == [("Attic", True), ("Cellar", False)]
+
+
+@pytest.mark.django_db
 def test_list_says_why_a_check_does_not_go_on(acme: Tenant) -> None:
     with tenant_scope(acme.id):
         paused, _running = make_check("paused", state=State.PAUSED), make_check("running")
@@ -539,7 +584,7 @@ def test_list_says_why_a_check_does_not_go_on(acme: Tenant) -> None:
     page = client.post(f"/t/acme/checks/{paused.id}/resume/", follow=True)
     many = client.post("/t/acme/checks/bulk/", {"action": "resume", "ids": [str(paused.id)]}, follow=True)
 
-    assert "allows 1 and 2 are in use" in row.headers["HX-Trigger"]
+    assert "allows 1 and 1 run" in row.headers["HX-Trigger"]
     assert f'id="check-{paused.id}"' in row.content.decode()
-    assert [str(message)[:31] for message in page.context["messages"]] == ["Checks: the plan “Free” allows "]
-    assert [str(message)[:31] for message in many.context["messages"]] == ["Checks: the plan “Free” allows "]
+    assert [str(message)[:33] for message in page.context["messages"]] == ["Running checks: the plan allows 1"]
+    assert [str(message)[:33] for message in many.context["messages"]] == ["Running checks: the plan allows 1"]

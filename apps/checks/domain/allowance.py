@@ -9,6 +9,7 @@ from typing import Protocol
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.checks.enums import State
 from apps.checks.models import Check
 from apps.checks.types.base import Group
 from apps.checks.types.browser import BrowserCheck
@@ -16,7 +17,7 @@ from apps.checks.types.registry import CHECK_TYPES
 from apps.core.refusals import BeyondLimit
 from apps.core.tenancy import current_tenant_id
 from apps.plans.catalogue import Entitlements
-from apps.plans.domain.limits import limit_reached, not_in_plan, require_room, room
+from apps.plans.domain.limits import held_limit, limit_reached, not_in_plan, require_room, room
 from apps.plans.domain.plans import entitlements_of
 
 CHECKS = "checks"
@@ -122,10 +123,29 @@ def too_many(*, more: int, left: int) -> BeyondLimit:
 
 
 def require_resumable(kinds: Iterable[str]) -> None:
-    """Refuse to go on with paused checks while there are more checks than the plan allows, or kinds that it does not have."""
-    resumed = set(kinds)
-    for kind in sorted(resumed & NEEDS.keys()):
+    """Refuse to go on with paused checks of these kinds where more would run than the plan allows, or kinds that it does not
+    have."""
+    resumed = list(kinds)
+    for kind in sorted(NEEDS.keys() & set(resumed)):
         if not is_in_plan(kind):
             raise _kind_missing(kind)
-    if resumed - set(UNCOUNTED):
-        require_room(CHECKS, more=0)
+    if (counted := count_of(resumed)) and (refusal := too_many_running(more=counted)):
+        raise refusal
+
+
+def too_many_running(*, more: int) -> BeyondLimit | None:
+    """Return the refusal of letting so many more run, None where they may. Who has no more checks than the plan allows may
+    always; others may choose which of them run. Exact like `require_room_for`."""
+    most = held_limit(CHECKS)
+    if most is None:
+        return None
+    running = Check.objects.exclude(kind__in=UNCOUNTED).exclude(checkstate__state=State.PAUSED).count()
+    over = running + more - most
+    if over <= 0:
+        return None
+    text = ngettext(
+        "Running checks: the plan allows %(most)s and %(running)s run; this is one too many. Pause or delete others first.",
+        "Running checks: the plan allows %(most)s and %(running)s run; this is %(over)s too many. Pause or delete others first.",
+        over,
+    )
+    return not_in_plan(CHECKS, text % {"most": most, "running": running, "over": over}, used=running)

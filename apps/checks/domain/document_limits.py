@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from apps.checks.domain.allowance import allowed_interval, count_of, is_in_plan, misfits, room_for_checks, too_many
+from apps.checks.domain.allowance import (
+    allowed_interval,
+    count_of,
+    is_in_plan,
+    misfits,
+    room_for_checks,
+    too_many,
+    too_many_running,
+)
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.configuration import DocumentErrors
 from apps.checks.types.registry import CHECK_TYPES
@@ -56,16 +64,21 @@ def refuse_beyond_plan(steps: Iterable[Step]) -> None:
 def _too_many(steps: list[Step]) -> str:
     """Return that the checks do not fit, or nothing. Only what comes or goes on again can be too much."""
     new = count_of(step.kind for step in steps if step.action == "create")
-    gone = count_of(step.kind for step in steps if step.action == "prune")
-    resumed = [step for step in steps if step.standing and step.standing.is_paused and _wants_to_run(step)]
-    if not new and not resumed:
-        return ""
-    left = room_for_checks()
-    return "" if left is None or new - gone <= left else str(too_many(more=new - gone, left=left))
+    if new:
+        gone = count_of(step.kind for step in steps if step.action == "prune")
+        left = room_for_checks()
+        return "" if left is None or new - gone <= left else str(too_many(more=new - gone, left=left))
+    resumed = count_of(step.kind for step in steps if _is_resumed(step))
+    stopped = count_of(step.kind for step in steps if step.action == "prune" and not _is_paused(step))
+    return str(too_many_running(more=resumed - stopped) or "") if resumed else ""
 
 
-def _wants_to_run(step: Step) -> bool:
-    return step.entry is not None and step.entry.is_paused is False
+def _is_paused(step: Step) -> bool:
+    return step.standing is not None and step.standing.is_paused
+
+
+def _is_resumed(step: Step) -> bool:
+    return _is_paused(step) and step.entry is not None and step.entry.is_paused is False
 
 
 class Allowance:

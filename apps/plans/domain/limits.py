@@ -31,8 +31,8 @@ def count_used(name: str) -> int:
     return counters()[name]()
 
 
-def room(name: str) -> int | None:
-    """Return how many more fit, None for any number; a tenant beyond its plan has none, and less than none.
+def held_limit(name: str) -> int | None:
+    """Return how many the open tenant may have, None for any number.
 
     The answer holds until the end of the transaction: who asks after us waits.
     """
@@ -40,7 +40,13 @@ def room(name: str) -> int | None:
     if _allowed(standing_of(tenant_id), name) is None:
         return None
     lock_plan(tenant_id)
-    allowed = _allowed(standing_of(tenant_id), name)
+    return _allowed(standing_of(tenant_id), name)
+
+
+def room(name: str) -> int | None:
+    """Return how many more fit, None for any number; a tenant beyond its plan has none, and less than none. Holds like
+    `held_limit`."""
+    allowed = held_limit(name)
     return None if allowed is None else allowed - count_used(name)
 
 
@@ -76,14 +82,15 @@ def limit_reached(name: str, *, more: int, left: int, field: str = "") -> Beyond
     return BeyondLimit(text % values, field=field, limit=_facts(standing, name, used=allowed - left))
 
 
-def not_in_plan(name: str, message: str | Promise, *, field: str = "") -> BeyondLimit:
-    """Return the refusal of what the open tenant's plan does not hold; ``message`` says which, and the mend."""
+def not_in_plan(name: str, message: str | Promise, *, field: str = "", **facts: Any) -> BeyondLimit:
+    """Return the refusal of what the open tenant's plan does not hold; ``message`` says which, and the mend. ``facts`` are
+    for programs."""
     standing = standing_of(current_tenant_id())
     text = _("%(message)s The plan is “%(plan)s”; see “Plan and usage” in the settings.") % {
         "message": message,
         "plan": standing.plan.label,
     }
-    return BeyondLimit(text, field=field, limit=_facts(standing, name))
+    return BeyondLimit(text, field=field, limit=_facts(standing, name, **facts))
 
 
 def _allowed(standing: Standing, name: str) -> int | None:
