@@ -26,6 +26,7 @@ class Scenery:
     alert: str
     delivery: str
     channel: str
+    agent: str
     page: str
     page_slug: str
 
@@ -47,9 +48,9 @@ def furnish(stage: Stage) -> Scenery:
     stage.target.broken.add("/checkout")
     stage.await_state(checks[STAYS_BROKEN], "down")
     stage.await_state(checks[SLOW], "degraded")
-    return Scenery(
-        checks=checks, channel=channel["id"], page=page["id"], page_slug=page["slug"], **_consequences(stage)
-    )
+    agent = stage.call("POST", "agents/", {"name": "Office Berlin"})
+    ids = {"channel": channel["id"], "agent": agent["id"], "page": page["id"], "page_slug": page["slug"]}
+    return Scenery(checks=checks, **ids, **_consequences(stage))
 
 
 def _channel(name: str, kind: str, config: dict[str, str]) -> dict[str, object]:

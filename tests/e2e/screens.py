@@ -46,6 +46,8 @@ def pages_of_members(scenery: Scenery) -> dict[str, str]:
         "moving": "checks/import/",
         "moving-import": "checks/import/uptime_kuma/",
         "moving-apply": "checks/import/configuration/",
+        "agents": "checks/agents/",
+        "agent": f"checks/agents/{scenery.agent}/",
         "outages": "outages/",
         "outage-open": f"outages/{scenery.ongoing}/",
         "outage-resolved": f"outages/{scenery.resolved}/",

@@ -23,6 +23,7 @@ class Place:
 PAGES: Sequence[Place] = (
     Place(_("Overview"), "console:home", "layout-dashboard", "checks.view"),
     Place(_("Checks"), "checks:list", "heartbeat", "checks.view"),
+    Place(_("Agents"), "checks:agents", "plug-connected", "checks.view"),
     Place(_("Outages"), "incidents:list", "flame", "incidents.view"),
     Place(_("Maintenance"), "incidents:windows", "tool", "incidents.view"),
     Place(_("Alerts"), "alerting:list", "bell", "alerting.view"),
