@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.checks.domain import checks, queries
+from apps.checks.domain.allowance import is_used_up, kinds_beyond_plan
 from apps.checks.domain.charts import PERIODS, default_period, latency_chart
 from apps.checks.domain.findings import findings_of
 from apps.checks.domain.rollups import rolled_availability
@@ -35,6 +36,11 @@ def _check_or_404(check_id: UUID) -> Check:
     return found
 
 
+def _choose_kind(request: TenantRequest) -> HttpResponse:
+    context = {"groups": kind_groups(), "beyond_plan": kinds_beyond_plan(), "is_used_up": is_used_up()}
+    return render(request, "checks/kinds.html", context)
+
+
 @require_http_methods(["GET", "POST"])
 @tenant_view(EDIT_CHECKS)
 def create(request: TenantRequest) -> HttpResponse:
@@ -42,7 +48,7 @@ def create(request: TenantRequest) -> HttpResponse:
     try:
         kind = CHECK_TYPES.get(request.GET.get("kind", ""))
     except UnknownKind:
-        return render(request, "checks/kinds.html", {"groups": kind_groups()})
+        return _choose_kind(request)
     form = CheckForm(request.POST or None, kind=kind)
     if (
         form.is_valid()

@@ -540,6 +540,23 @@ def test_form_offers_the_plans_shortest_interval_and_names_the_field_that_is_bey
 
 
 @pytest.mark.django_db
+def test_picker_says_what_is_not_in_the_plan_and_when_it_is_used_up(acme: Tenant) -> None:
+    client = editor(acme)
+    unlimited = client.get("/t/acme/checks/new/")
+    give_plan(acme, "free", checks=1)
+    with tenant_scope(acme.id):
+        before = client.get("/t/acme/checks/new/")
+        make_check("the one")
+    full = client.get("/t/acme/checks/new/")
+
+    assert [answer.context["beyond_plan"] for answer in (unlimited, before, full)] == [[], ["browser"], ["browser"]]
+    assert [answer.context["is_used_up"] for answer in (unlimited, before, full)] == [False, False, True]
+    assert [answer.content.decode().count("Not in your plan") for answer in (unlimited, full)] == [0, 1]
+    assert 'href="?kind=browser"' in unlimited.content.decode()
+    assert 'href="?kind=browser"' not in full.content.decode()
+
+
+@pytest.mark.django_db
 def test_form_of_a_full_plan_says_so_above_and_makes_nothing(acme: Tenant) -> None:
     give_plan(acme, "free", checks=0)
     client = editor(acme)

@@ -57,6 +57,17 @@ def is_in_plan(kind: str) -> bool:
     return kind not in NEEDS or bool(getattr(allowed(), NEEDS[kind]))
 
 
+def kinds_beyond_plan() -> list[str]:
+    """Return the kinds that the plan does not have."""
+    return [kind for kind in NEEDS if not is_in_plan(kind)]
+
+
+def is_used_up() -> bool:
+    """Tell, for who is about to add one, whether the plan has no room for another check. Promises nothing: nobody waits."""
+    most = allowed().checks
+    return most is not None and count_checks() >= most
+
+
 def misfits(kind: str, pace: HasPace, *, was: HasPace | None = None) -> list[BeyondLimit]:
     """Return why a new check, or one that ``was`` otherwise, does not fit the plan: a refusal for each field.
 
