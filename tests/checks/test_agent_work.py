@@ -422,6 +422,15 @@ def test_a_silent_agent_is_an_outage_of_its_heartbeat(agent: Agent, monkeypatch:
     assert CheckState.objects.get(watched=agent.heartbeat_id).state == State.DOWN
 
 
+def test_turns_that_a_clock_set_back_put_far_ahead_are_due_anew(agent: Agent) -> None:
+    ahead = clock.now() + timedelta(hours=5)
+    check = watched(agent, due_at=ahead, interval_seconds=60)
+
+    agent_work.hear_of(agent, failed_controls=[], buffered=0, version="1")
+
+    assert due_at(check) < clock.now() + timedelta(seconds=61)
+
+
 def test_an_agent_whose_heartbeat_was_deleted_lives_on(agent: Agent) -> None:
     Check.objects.filter(id=agent.heartbeat_id).delete()
     fresh = Agent.objects.select_related("region").get()

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.core import secrets
-from apps.core.secrets import SealBroken, seal, unseal
+from apps.core.secrets import SealBroken, derived_key, seal, unseal
 
 OLD = "old:" + base64.urlsafe_b64encode(b"1" * 32).decode()
 NEW = "new:" + base64.urlsafe_b64encode(b"2" * 32).decode()
@@ -60,3 +60,14 @@ def test_wrong_key_stops_with_the_mend(settings: Any, key: str) -> None:
 
     with pytest.raises(ImproperlyConfigured, match="SEALING_KEYS wants id:base64url-of-32-bytes"):
         seal("hush", place="x")
+
+
+def test_derived_keys_are_the_same_each_time_and_of_one_purpose_owner_and_installation(settings: Any) -> None:
+    first = derived_key("answers", owner=b"1")
+    others = [derived_key("answers", owner=b"2"), derived_key("letters", owner=b"1")]
+    same = derived_key("answers", owner=b"1")
+    settings.SECRET_KEY = "another installation's"
+
+    assert same == first
+    assert len({first, *others, derived_key("answers", owner=b"1")}) == 4
+    assert len(first) == 32

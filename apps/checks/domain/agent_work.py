@@ -21,7 +21,7 @@ from apps.checks.domain.pings import NewPing, PingStore
 from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, store_results
 from apps.checks.domain.settings import config_of
-from apps.checks.domain.turns import ClaimedTurn, claim_turns, extend_leases, give_back
+from apps.checks.domain.turns import ClaimedTurn, claim_turns, extend_leases, give_back, straighten_turns
 from apps.checks.models import Agent, Check, Heartbeat, Turn
 from apps.checks.types.heartbeat import Signal
 from apps.core import clock
@@ -121,6 +121,7 @@ def hear_of(
         else:
             mark_well(agent.region_id)
         mark_agent_seen(agent.region)
+        straighten_turns(agent.region_id)  # no process of ours watches the database's clock for an agent
         said = {"buffered": buffered, "version": version[:VERSION_LENGTH]}
         if any(getattr(agent, name) != value for name, value in said.items()):
             Agent.objects.filter(id=agent.id).update(**said)
