@@ -110,7 +110,7 @@ class UseSerializer(serializers.Serializer[Any]):
     used = serializers.IntegerField(read_only=True, allow_null=True)
 
 
-class PlanSerializer(serializers.Serializer[Any]):
+class TenantPlanSerializer(serializers.Serializer[Any]):
     """The tenant's plan, its limits and what is used of them."""
 
     plan = serializers.CharField(source="standing.plan.code", read_only=True)

@@ -42,11 +42,11 @@ class PlanView(TenantAPIView):
 
     permissions = {"get": VIEW_TENANT}
 
-    @extend_schema(responses=serializers.PlanSerializer)
+    @extend_schema(responses=serializers.TenantPlanSerializer)
     def get(self, request: Request) -> Response:
         """Read what the plan allows and how much of it is used."""
         standing, uses = uses_of(self.tenant.id)
-        return Response(serializers.PlanSerializer({"standing": standing, "uses": uses}).data)
+        return Response(serializers.TenantPlanSerializer({"standing": standing, "uses": uses}).data)
 
 
 class MemberViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
