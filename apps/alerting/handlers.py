@@ -1,29 +1,34 @@
 """How alerts react to events."""
 
-from apps.alerting.domain.deliveries import note_delivery
-from apps.alerting.domain.reminding import look_again_at
-from apps.alerting.domain.rounds import consider_check, consider_outage
+from collections.abc import Sequence
+
+from apps.alerting.domain.deliveries import note_deliveries
+from apps.alerting.domain.reminding import look_again_below
+from apps.alerting.domain.rounds import consider_check, consider_outages
 from apps.alerting.domain.rules import create_default_rule, review_open_outages
 from apps.alerting.enums import Trigger
 from apps.alerting.events import ReviewAsked, RulesChanged
-from apps.checks.domain.dependencies import descendants_of
 from apps.checks.events import CheckCalmedDown, CheckStartedFlapping
+from apps.events.base import handler_of_many
 from apps.incidents.events import OutageChanged, OutageOpened, OutageResolved
 from apps.notifications.events import DeliveryFailed, DeliverySent
 from apps.tenants.events import TenantCreated
 
 
-def on_outage_opened(event: OutageOpened) -> None:
-    consider_outage(event.outage_id, Trigger.OPENED)
+@handler_of_many
+def on_outage_opened(events: Sequence[OutageOpened]) -> None:
+    consider_outages({event.outage_id for event in events}, Trigger.OPENED)
 
 
-def on_outage_changed(event: OutageChanged) -> None:
-    consider_outage(event.outage_id, Trigger.CHANGED)
+@handler_of_many
+def on_outage_changed(events: Sequence[OutageChanged]) -> None:
+    consider_outages({event.outage_id for event in events}, Trigger.CHANGED)
 
 
-def on_outage_resolved(event: OutageResolved) -> None:
-    consider_outage(event.outage_id, Trigger.RESOLVED)
-    look_again_at(descendants_of(event.check_id))
+@handler_of_many
+def on_outage_resolved(events: Sequence[OutageResolved]) -> None:
+    consider_outages({event.outage_id for event in events}, Trigger.RESOLVED)
+    look_again_below({event.check_id for event in events})
 
 
 def on_flapping_changed(event: CheckStartedFlapping | CheckCalmedDown) -> None:
@@ -31,8 +36,9 @@ def on_flapping_changed(event: CheckStartedFlapping | CheckCalmedDown) -> None:
     consider_check(event.check_id, Trigger.CALM)
 
 
-def on_review_asked(event: ReviewAsked) -> None:
-    consider_outage(event.outage_id, Trigger.RULES)
+@handler_of_many
+def on_review_asked(events: Sequence[ReviewAsked]) -> None:
+    consider_outages({event.outage_id for event in events}, Trigger.RULES)
 
 
 def on_rules_changed(event: RulesChanged) -> None:
@@ -44,6 +50,7 @@ def on_tenant_created(event: TenantCreated) -> None:
     create_default_rule()
 
 
-def on_delivery_finished(event: DeliverySent | DeliveryFailed) -> None:
-    """Put the delivery's end on the outage's timeline, and let open pages see it."""
-    note_delivery(event.delivery_id)
+@handler_of_many
+def on_delivery_finished(events: Sequence[DeliverySent | DeliveryFailed]) -> None:
+    """Put the deliveries' ends on the outages' timelines, and let open pages see them."""
+    note_deliveries({event.delivery_id for event in events})

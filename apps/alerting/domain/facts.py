@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q
+
 from apps.alerting.domain.parents import read_parent
 from apps.alerting.enums import AlertState
 from apps.alerting.models import Alert, AlertRule, RuleChannel, Silence
@@ -21,11 +24,14 @@ SUBJECT = "alert"
 
 def read_rules() -> list[RuleFacts]:
     """Return the tenant's rules, oldest first, with their channels; a rule without any writes to the default ones."""
-    own: dict[UUID, list[ChannelFacts]] = {}
-    for row in RuleChannel.objects.select_related("channel").order_by("channel__name"):
-        own.setdefault(row.rule_id, []).append(_channel(row.channel))
-    defaults = tuple(_channel(channel) for channel in Channel.objects.filter(is_default=True).order_by("name"))
-    return [_rule(rule, tuple(own.get(rule.id, ())) or defaults) for rule in AlertRule.objects.order_by("id")]
+    of_rule = RuleChannel.objects.filter(rule=OuterRef("id")).values("channel")
+    rules = list(AlertRule.objects.annotate(channel_ids=ArraySubquery(of_rule)).order_by("id"))
+    wanted = {channel_id for rule in rules for channel_id in rule.channel_ids}
+    rows = list(Channel.objects.filter(Q(is_default=True) | Q(id__in=wanted)).order_by("name"))
+    defaults = tuple(_channel(row) for row in rows if row.is_default)
+    return [
+        _rule(rule, tuple(_channel(row) for row in rows if row.id in rule.channel_ids) or defaults) for rule in rules
+    ]
 
 
 def _channel(channel: Channel) -> ChannelFacts:
@@ -46,8 +52,11 @@ def _rule(rule: AlertRule, channels: tuple[ChannelFacts, ...]) -> RuleFacts:
     )
 
 
-def outage_facts(outage: Outage, severity: Severity | None) -> OutageFacts:
-    """Return the outage as it is, or was at that severity; reads its check with the state, and its last flip."""
+def outage_facts(outage: Outage, severity: Severity | None, *, above: Sequence[UUID]) -> OutageFacts:
+    """Return the outage as it is, or was at that severity; reads its check with the state, and its last flip.
+
+    ``above``: the checks that its check depends on.
+    """
     last, is_in_maintenance = outage.last_flip, outage.watched.checkstate.state == State.MAINTENANCE
     return OutageFacts(
         check_id=outage.watched_id,
@@ -55,7 +64,7 @@ def outage_facts(outage: Outage, severity: Severity | None) -> OutageFacts:
         tags=frozenset(outage.watched.tags),
         is_in_maintenance=is_in_maintenance,
         is_flapping=outage.watched.checkstate.is_flapping,
-        parent=read_parent(outage) if severity else None,
+        parent=read_parent(outage, above) if severity and above else None,
         back_at=last.noticed_at if last.before == State.MAINTENANCE and last.after in UNWELL else None,
     )
 

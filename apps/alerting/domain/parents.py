@@ -1,12 +1,11 @@
 """What a check depends on, as far as it keeps the check's own alerts back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from apps.alerting.stages.base import ParentFacts
 from apps.checks.domain.checks import check_now
-from apps.checks.domain.dependencies import ancestors_of
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Check
 from apps.core import clock
@@ -18,13 +17,14 @@ SLACK = timedelta(seconds=5)
 UNDECIDABLE = (State.PAUSED, State.MAINTENANCE)
 
 
-def read_parent(outage: Outage) -> ParentFacts | None:
-    """Return what explains the outage, or may turn out to; a check that is slow explains nothing of one that is down.
+def read_parent(outage: Outage, ids: Sequence[UUID]) -> ParentFacts | None:
+    """Return which of these checks, on which the outage's depends, explains it, or may turn out to.
+
+    A check that is slow explains nothing of one that is down.
 
     A parent that nobody has looked at since the outage began is asked at once: the router often fails in the same second as
     what is behind it, but is looked at later.
     """
-    ids = ancestors_of([outage.watched_id]).get(outage.watched_id, [])
     parents = list(
         Check.objects.filter(id__in=ids).select_related("checkstate").prefetch_related("turns").order_by("name")
     )

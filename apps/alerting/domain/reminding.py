@@ -10,6 +10,8 @@ from django.db import connection, transaction
 from apps.alerting.domain.rounds import consider_outage, end_orphan
 from apps.alerting.enums import OPEN_STATES, Trigger
 from apps.alerting.models import Alert
+from apps.checks.domain.dependencies import descendants_of
+from apps.checks.models import Dependency
 from apps.core import clock
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.events.hints import hint
@@ -49,10 +51,12 @@ def look_again_now() -> None:
     transaction.on_commit(lambda: hint(REEVALUATE_TASK, queue=QUEUE), robust=True)
 
 
-def look_again_at(check_ids: Collection[UUID]) -> None:
-    """Let the sweep look at the open alerts of these checks at once: what they depend on is well again."""
-    if check_ids:
-        alerts = Alert.objects.filter(state__in=OPEN_STATES, outage__isnull=False, watched__in=check_ids)
+def look_again_below(check_ids: Collection[UUID]) -> None:
+    """Let the sweep look at the open alerts of all that depends on these checks at once: they are well again."""
+    parents = Dependency.objects.filter(parent__in=check_ids).order_by("parent").values_list("parent", flat=True)
+    below = {check_id for parent in parents.distinct() for check_id in descendants_of(parent)}
+    if below:
+        alerts = Alert.objects.filter(state__in=OPEN_STATES, outage__isnull=False, watched__in=below)
         alerts.update(due_at=clock.now())
         transaction.on_commit(lambda: hint(REEVALUATE_TASK, queue=QUEUE), robust=True)
 
@@ -84,7 +88,7 @@ def _claim() -> list[tuple[UUID, UUID, UUID | None]]:
 
 def _look(tenant_id: UUID, outage_id: UUID) -> None:
     try:
-        with tenant_scope(tenant_id):
+        with tenant_scope(tenant_id), transaction.atomic():
             consider_outage(outage_id, Trigger.TIME)
     except Exception:
         logger.exception("looking again at the alerts of outage %s failed", outage_id)

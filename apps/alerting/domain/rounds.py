@@ -1,6 +1,7 @@
-"""Running the pipeline over an outage: lock, read, decide, write down."""
+"""Running the pipeline over outages: lock, read, decide, write down."""
 
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db import transaction
@@ -8,82 +9,113 @@ from django.db import transaction
 from apps.alerting.domain import facts
 from apps.alerting.domain.pipeline import run_pipeline
 from apps.alerting.domain.subjects import Subject
-from apps.alerting.domain.writing import write_round
+from apps.alerting.domain.writing import Decided, write_rounds
 from apps.alerting.enums import OPEN_STATES, Trigger
 from apps.alerting.models import Alert
-from apps.alerting.stages.base import AlertFacts, Candidate, OutageFacts, Round, RuleFacts
+from apps.alerting.stages.base import AlertFacts, Candidate, ChannelFacts, OutageFacts, Round, RuleFacts
+from apps.checks.domain.dependencies import ancestors_of
 from apps.core import clock
 from apps.core.ids import uuid7
 from apps.incidents.enums import Severity
 from apps.incidents.models import Outage
 
 
-@transaction.atomic
 def consider_outage(outage_id: UUID, trigger: Trigger) -> None:
-    """Bring the outage's alerts in line with it and with the rules, and write down what must be sent.
+    """`consider_outages` for one."""
+    consider_outages([outage_id], trigger)
 
-    Safe to repeat and in any order: the outage is read as it is now. What it was before anyone looked is not lost: a rule
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An outage as it is, or was at that severity, with the rules that shall look at it and its alerts, locked."""
+
+    outage: Outage
+    severity: Severity | None
+    rules: Sequence[RuleFacts]
+    alerts: Sequence[Alert]
+
+
+# Without a savepoint: whoever opened a transaction around us gives up as a whole.
+@transaction.atomic(savepoint=False)
+def consider_outages(outage_ids: Collection[UUID], trigger: Trigger) -> None:
+    """Bring the outages' alerts in line with them and with the rules, and write down what must be sent.
+
+    Safe to repeat and in any order: each outage is read as it is now. What it was before anyone looked is not lost: a rule
     that never saw it is shown it at its worst first, so that whoever wants to know of it hears both its begin and its end.
+    Outages deleted with their checks are passed over; the sweep ends their alerts.
     """
-    outage = _lock_outage(outage_id)
-    if outage is None:
-        return  # deleted with its check; the sweep ends its alerts
-    rules, alerts = facts.read_rules(), _lock_alerts(outage)
-    if outage.severity_now != outage.severity and trigger != Trigger.RULES:
-        seen_by = {alert.rule_id for alert in alerts}
-        unseen = [
-            rule for rule in rules if rule.id not in seen_by and rule.created_at <= (outage.ended_at or clock.now())
-        ]
-        if unseen:
-            _run(outage, Severity(outage.severity), trigger, rules=unseen, alerts=[])
-            alerts = _lock_alerts(outage)
-    _run(outage, outage.severity_now, trigger, rules=rules, alerts=alerts)
+    outages = _lock_outages(outage_ids)
+    if not outages:
+        return
+    rules, alerts = facts.read_rules(), _lock_alerts(outages)
+    if trigger != Trigger.RULES:
+        overlooked = [look for outage in outages if (look := _overlooked(outage, rules, alerts[outage.id]))]
+        if overlooked:
+            _run(overlooked, trigger)
+            alerts |= _lock_alerts([look.outage for look in overlooked])
+    _run([Look(outage, outage.severity_now, rules, alerts[outage.id]) for outage in outages], trigger)
 
 
-def _lock_outage(outage_id: UUID) -> Outage | None:
+def _overlooked(outage: Outage, rules: Sequence[RuleFacts], alerts: Sequence[Alert]) -> Look | None:
+    """Return the outage at its worst for the rules that have not seen it, where it is no longer that."""
+    if outage.severity_now == outage.severity:
+        return None
+    seen_by, until = {alert.rule_id for alert in alerts}, outage.ended_at or clock.now()
+    unseen = [rule for rule in rules if rule.id not in seen_by and rule.created_at <= until]
+    return Look(outage, Severity(outage.severity), unseen, []) if unseen else None
+
+
+def _lock_outages(outage_ids: Collection[UUID]) -> list[Outage]:
     """Make rivals (other handlers, the sweep) take turns; the weak lock lets them write rows that refer to it meanwhile.
 
-    Locked by itself first: PostgreSQL drops a joined row whose partner changed while it waited for the lock.
+    Locked by themselves first: PostgreSQL drops a joined row whose partner changed while it waited for the lock. In the order
+    of their ids, so that rivals with several wait instead of dying.
     """
-    outages = Outage.objects.filter(id=outage_id)
-    if not outages.select_for_update(no_key=True).exists():
-        return None
-    found: Outage = outages.select_related("watched__checkstate", "last_flip").get()
+    locked = Outage.objects.filter(id__in=outage_ids).select_for_update(no_key=True).order_by("id")
+    ids = list(locked.values_list("id", flat=True))
+    found = Outage.objects.filter(id__in=ids).select_related("watched__checkstate", "last_flip", "tenant")
+    return list(found.order_by("id")) if ids else []
+
+
+def _lock_alerts(outages: Iterable[Outage]) -> dict[UUID, list[Alert]]:
+    """Rival: someone acknowledging one."""
+    found: dict[UUID, list[Alert]] = {outage.id: [] for outage in outages}
+    for alert in Alert.objects.select_for_update(no_key=True).filter(outage__in=list(found)).order_by("id"):
+        found[alert.outage_id].append(alert)
     return found
 
 
-def _lock_alerts(outage: Outage) -> list[Alert]:
-    """Rival: someone acknowledging one."""
-    return list(Alert.objects.select_for_update(no_key=True).filter(outage=outage).order_by("id"))
-
-
-def _run(
-    outage: Outage, severity: Severity | None, trigger: Trigger, *, rules: list[RuleFacts], alerts: list[Alert]
-) -> None:
+def _run(looks: Sequence[Look], trigger: Trigger) -> None:
     now = clock.now()
-    round_ = Round(
-        now=now,
-        outage=facts.outage_facts(outage, severity),
-        silences=facts.read_silences(now),
-        candidates=tuple(_candidates(rules, alerts, flapping_told=facts.read_flapping_told(outage.watched))),
-    )
-    subject = Subject.of_outage(outage, severity or Severity(outage.severity))
-    write_round(run_pipeline(round_), subject=subject, alerts=alerts, now=now, trigger=trigger)
+    silences, told = facts.read_silences(now), facts.read_told_channels([one for look in looks for one in look.alerts])
+    unwell = [look.outage.watched_id for look in looks if look.severity]
+    above = ancestors_of(unwell) if unwell else {}
+    decided = []
+    for look in looks:
+        outage, severity = look.outage, look.severity
+        round_ = Round(
+            now=now,
+            outage=facts.outage_facts(outage, severity, above=above.get(outage.watched_id, ())),
+            silences=silences,
+            candidates=tuple(_candidates(look, told, flapping_told=facts.read_flapping_told(outage.watched))),
+        )
+        subject = Subject.of_outage(outage, severity or Severity(outage.severity))
+        decided.append(Decided(subject, run_pipeline(round_), look.alerts))
+    write_rounds(decided, tenant=looks[0].outage.tenant, now=now, trigger=trigger)
 
 
 def _candidates(
-    rules: list[RuleFacts], alerts: list[Alert], *, flapping_told: frozenset[UUID] = frozenset()
+    look: Look, told: Mapping[UUID, tuple[ChannelFacts, ...]], *, flapping_told: frozenset[UUID]
 ) -> list[Candidate]:
     """Return each rule with its alert, and the alerts whose rule is gone."""
-    told = facts.read_told_channels(alerts)
-    known = {alert.rule_id: facts.alert_facts(alert, told.get(alert.id, ())) for alert in alerts if alert.rule_id}
-    orphans = [facts.alert_facts(alert, told.get(alert.id, ())) for alert in alerts if not alert.rule_id]
+    known = {alert.rule_id: facts.alert_facts(alert, told.get(alert.id, ())) for alert in look.alerts if alert.rule_id}
+    orphans = [facts.alert_facts(alert, told.get(alert.id, ())) for alert in look.alerts if not alert.rule_id]
     ruled = [
         Candidate(
             rule=rule,
             alert=replace(known.get(rule.id) or AlertFacts(id=uuid7()), has_told_flapping=rule.id in flapping_told),
         )
-        for rule in rules
+        for rule in look.rules
     ]
     return [*ruled, *(Candidate(rule=None, alert=alert) for alert in orphans)]
 
@@ -93,8 +125,7 @@ def consider_check(check_id: UUID, trigger: Trigger) -> None:
     unended = Alert.objects.filter(watched_id=check_id, state__in=OPEN_STATES, outage__isnull=False)
     outages = Outage.objects.filter(watched_id=check_id, ended_at=None)
     ids = {*unended.values_list("outage_id", flat=True), *outages.values_list("id", flat=True)}
-    for outage_id in sorted(ids):
-        consider_outage(outage_id, trigger)
+    consider_outages(ids, trigger)
 
 
 @transaction.atomic
@@ -104,9 +135,10 @@ def end_orphan(alert_id: UUID) -> None:
     if alert is None or not alert.is_open:
         return  # rival: another sweep
     now = clock.now()
-    rules = [rule for rule in facts.read_rules() if rule.id == alert.rule_id]
-    candidates = [one for one in _candidates(rules, [alert]) if one.alert.id == alert.id]
-    outcomes = run_pipeline(
-        Round(now=now, outage=OutageFacts(check_id=None, severity=None), candidates=tuple(candidates))
+    rule = next((rule for rule in facts.read_rules() if rule.id == alert.rule_id), None)
+    candidate = Candidate(
+        rule=rule, alert=facts.alert_facts(alert, facts.read_told_channels([alert]).get(alert.id, ()))
     )
-    write_round(outcomes, subject=Subject.of_orphan(alert, now), alerts=[alert], now=now, trigger=Trigger.GONE)
+    round_ = Round(now=now, outage=OutageFacts(check_id=None, severity=None), candidates=(candidate,))
+    decided = Decided(Subject.of_orphan(alert, now), run_pipeline(round_), [alert])
+    write_rounds([decided], tenant=alert.tenant, now=now, trigger=Trigger.GONE)

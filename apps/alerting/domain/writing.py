@@ -1,6 +1,7 @@
 """Writing down what a run of the pipeline decided: alerts, the trace, deliveries, the outage's timeline."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,8 +16,7 @@ from apps.alerting.domain.subjects import Subject
 from apps.alerting.enums import AlertState, Notice, Reason, Trigger
 from apps.alerting.models import Alert, AlertStep, Mismatch
 from apps.alerting.stages.base import Candidate, worst
-from apps.core.tenancy import current_tenant_id
-from apps.incidents.domain.timeline import write_entry
+from apps.incidents.domain.timeline import Line, write_entries
 from apps.incidents.enums import EntryKind
 from apps.live.domain.publish import publish
 from apps.notifications.domain.planning import Plan, plan_deliveries
@@ -27,40 +27,73 @@ from apps.tenants.models import Tenant
 STAGES = {stage.__name__: position for position, stage in enumerate(PIPELINE)}
 # A deadline that passed while we were at work must not make the sweep look again at once.
 SHORTEST_WAIT = timedelta(seconds=10)
+# What of an alert a later round may change.
+CHANGING = (
+    *("severity", "state", "ends_at", "group_key", "acknowledged_by", "acknowledged_at", "due_at"),
+    *("last_notified_at", "last_notified_as", "told_flapping_at", "notice_count"),
+)
 
 
-def write_round(
-    outcomes: Sequence[Outcome], *, subject: Subject, alerts: Iterable[Alert], now: datetime, trigger: Trigger
-) -> None:
-    """Keep everything the round decided, in the caller's transaction. ``alerts`` are the rows there were, locked."""
-    rows = {alert.id: alert for alert in alerts}
-    concerned = [outcome for outcome in outcomes if outcome.is_matched or outcome.candidate.alert.id in rows]
-    _write_mismatches([outcome for outcome in outcomes if outcome not in concerned], subject, now)
-    for outcome in concerned:
-        _write_alert(
-            rows.get(outcome.candidate.alert.id) or _new_alert(outcome.candidate, subject), outcome, subject, now
-        )
-    _write_steps(concerned, now, trigger)
-    _write_deliveries([outcome for outcome in concerned if outcome.candidate.messages], subject, now)
-    _write_timeline(concerned, subject)
-    publish(f"tenant:{current_tenant_id()}", [f"alert:{outcome.candidate.alert.id}" for outcome in concerned])
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the pipeline made of one outage; ``alerts`` are the rows there were, locked."""
+
+    subject: Subject
+    outcomes: Sequence[Outcome]
+    alerts: Sequence[Alert]
+
+    @property
+    def concerned(self) -> list[Outcome]:
+        """The outcomes that make an alert or belong to one."""
+        known = {alert.id for alert in self.alerts}
+        return [one for one in self.outcomes if one.is_matched or one.candidate.alert.id in known]
 
 
-def _write_mismatches(outcomes: Iterable[Outcome], subject: Subject, now: datetime) -> None:
+def write_rounds(rounds: Sequence[Decided], *, tenant: Tenant, now: datetime, trigger: Trigger) -> None:
+    """Keep everything that was decided, in the caller's transaction and with the same few statements for any number."""
+    _write_mismatches(rounds, now)
+    told = [(one.subject, outcome) for one in rounds for outcome in one.concerned]
+    _write_alerts(rounds, now)
+    _write_steps([outcome for _subject, outcome in told], now, trigger)
+    _write_deliveries([(subject, outcome) for subject, outcome in told if outcome.candidate.messages], tenant, now)
+    _write_timeline(told)
+    publish(f"tenant:{tenant.id}", [f"alert:{outcome.candidate.alert.id}" for _subject, outcome in told])
+
+
+def _write_mismatches(rounds: Iterable[Decided], now: datetime) -> None:
     """Keep why rules made no alert; what a second look at an outage that is over adds is no news."""
     rows = [
         Mismatch(
-            outage_id=subject.outage_id,
-            rule_id=rule.id,
+            outage_id=one.subject.outage_id,
+            rule_id=outcome.candidate.rule.id,
             at=now,
             reason=outcome.last.reason,
             values=dict(outcome.last.values),
         )
-        for outcome in outcomes
-        if (rule := outcome.candidate.rule) and subject.outage_id and outcome.last.reason != Reason.OVER_BEFORE
+        for one in rounds
+        for outcome in one.outcomes
+        if outcome not in one.concerned
+        and outcome.candidate.rule
+        and one.subject.outage_id
+        and outcome.last.reason != Reason.OVER_BEFORE
     ]
     answer = ["at", "reason", "values"]
     Mismatch.objects.bulk_create(rows, update_conflicts=True, unique_fields=["outage", "rule"], update_fields=answer)
+
+
+def _write_alerts(rounds: Iterable[Decided], now: datetime) -> None:
+    made: list[Alert] = []
+    changed: list[Alert] = []
+    for one in rounds:
+        rows = {alert.id: alert for alert in one.alerts}
+        for outcome in one.concerned:
+            known = rows.get(outcome.candidate.alert.id)
+            alert = known or _new_alert(outcome.candidate, one.subject)
+            _bring_in_line(alert, outcome, one.subject, now)
+            (changed if known else made).append(alert)
+    Alert.objects.bulk_create(made)
+    if changed:
+        Alert.objects.bulk_update(changed, CHANGING)
 
 
 def _new_alert(candidate: Candidate, subject: Subject) -> Alert:
@@ -78,7 +111,7 @@ def _new_alert(candidate: Candidate, subject: Subject) -> Alert:
     )
 
 
-def _write_alert(alert: Alert, outcome: Outcome, subject: Subject, now: datetime) -> None:
+def _bring_in_line(alert: Alert, outcome: Outcome, subject: Subject, now: datetime) -> None:
     candidate = outcome.candidate
     if candidate.messages:
         alert.last_notified_at, alert.last_notified_as = now, sorted(candidate.firing)
@@ -94,7 +127,6 @@ def _write_alert(alert: Alert, outcome: Outcome, subject: Subject, now: datetime
         )
     look_at = next_look_at(outcome, now=now)
     alert.due_at = max(look_at, now + SHORTEST_WAIT) if look_at else None
-    alert.save()
 
 
 def _fire(alert: Alert, candidate: Candidate) -> None:
@@ -132,14 +164,13 @@ def _latest_answers(alert_ids: Iterable[UUID]) -> dict[UUID, str]:
     return dict(steps.distinct("alert_id").values_list("alert_id", "reason"))
 
 
-def _write_deliveries(outcomes: list[Outcome], subject: Subject, now: datetime) -> None:
-    if not outcomes:
+def _write_deliveries(told: Sequence[tuple[Subject, Outcome]], tenant: Tenant, now: datetime) -> None:
+    if not told:
         return
-    tenant = Tenant.objects.get(id=current_tenant_id())
-    wanted = [message.channel_id for outcome in outcomes for message in outcome.candidate.messages]
+    wanted = {message.channel_id for _subject, outcome in told for message in outcome.candidate.messages}
     channels: dict[UUID, Channel] = Channel.objects.in_bulk(wanted)
     plans: list[Plan] = []
-    for outcome in outcomes:
+    for subject, outcome in told:
         candidate = outcome.candidate
         message = build_message(_story(candidate, subject, tenant), Notice(candidate.notice or ""), now=now)
         about = DeliverySubject(SUBJECT, candidate.alert.id)
@@ -166,12 +197,9 @@ def _story(candidate: Candidate, subject: Subject, tenant: Tenant) -> Story:
     )
 
 
-def _write_timeline(outcomes: list[Outcome], subject: Subject) -> None:
-    for outcome in outcomes:
-        entry = _entry(outcome)
-        if entry and subject.outage_id:
-            kind, values = entry
-            write_entry(outage_id=subject.outage_id, kind=kind, values=values)
+def _write_timeline(told: Iterable[tuple[Subject, Outcome]]) -> None:
+    lines = ((subject.outage_id, _entry(outcome)) for subject, outcome in told)
+    write_entries([Line(outage_id, *entry) for outage_id, entry in lines if outage_id and entry])
 
 
 def _entry(outcome: Outcome) -> tuple[EntryKind, dict[str, Any]] | None:

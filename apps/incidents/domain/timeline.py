@@ -1,5 +1,7 @@
 """Writing lines of an outage's timeline, and saying them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -38,9 +40,27 @@ def write_note(*, outage: Outage, text: str, author: User | None) -> OutageEntry
     return _write(outage.id, EntryKind.NOTE, text=text, author=author)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a higher app did about an outage; ``values`` fill the kind's sentence in `SENTENCES`."""
+
+    outage_id: UUID
+    kind: EntryKind
+    values: dict[str, Any]
+
+
 def write_entry(*, outage_id: UUID, kind: EntryKind, values: dict[str, Any], author: User | None = None) -> OutageEntry:
-    """Add what a higher app did about the outage; ``values`` fill the kind's sentence in `SENTENCES`."""
+    """Add what a higher app did about the outage, and who."""
     return _write(outage_id, kind, values=values, author=author)
+
+
+def write_entries(lines: Sequence[Line]) -> None:
+    """Add lines to any number of outages at once."""
+    now = clock.now()
+    OutageEntry.objects.bulk_create(
+        [OutageEntry(outage_id=line.outage_id, at=now, kind=line.kind, values=line.values) for line in lines]
+    )
+    publish(f"tenant:{current_tenant_id()}", {f"outage:{line.outage_id}" for line in lines})
 
 
 def _write(outage_id: UUID, kind: EntryKind, **fields: Any) -> OutageEntry:
