@@ -26,6 +26,7 @@ from apps.checks.models import PingDoor as Sign
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
+from config.run.lane import pings_first
 from tests.checks.test_pings import heartbeat, state_of, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,10 +60,18 @@ async def behind(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"behind"})
 
 
-@pytest.fixture
-def door() -> Iterator[Door]:
+@pytest.fixture(params=["lane", "door"])
+def door(request: pytest.FixtureRequest) -> Iterator[Door]:
+    """Every promise holds on both ways in: the lane in front of the web server, and the door behind it."""
+    ping_door = PingDoor(behind)
     config = uvicorn.Config(
-        PingDoor(behind), port=0, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=2
+        ping_door,
+        http=pings_first(ping_door) if request.param == "lane" else "auto",
+        port=0,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

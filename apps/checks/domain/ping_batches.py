@@ -3,19 +3,27 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 from django.db import Error, close_old_connections, connection
 
 from apps.checks.domain.heartbeat_sweep import SIGN_EVERY, give_sign_of_life
 from apps.checks.domain.pings import Address, Fate, NewPing, PingStore, Stored
+from apps.core import clock
 from apps.live.domain.publish import publish_many
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.02
+# A transaction costs the same for one ping as for many: while many come, more of them wait for each other.
+QUIET_SECONDS, BUSY_SECONDS = 0.01, 0.05
+BUSY_FROM = 8
+# Viewers are told this often at most; the browser fetches once a second anyhow.
+TELL_SECONDS = 0.25
+# How often the connection is looked at: is it too old, has it died? One that dies meanwhile costs a second try.
+LOOK_SECONDS = 5.0
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 16 * 1_048_576
 MAX_WAITING = 20_000
@@ -29,7 +37,9 @@ class Unavailable(Exception):
     """The ping could not be stored; nobody may be told that it was."""
 
 
-Waiting = tuple[NewPing, "asyncio.Future[Fate]"]
+Settle = Callable[[Fate | None], None]  # None: it could not be stored
+Waiting = tuple[NewPing, Settle]
+Changed = dict[Any, set[Any]]  # checks by tenant
 
 
 class PingBatches:
@@ -38,28 +48,38 @@ class PingBatches:
     def __init__(self) -> None:
         self._store = PingStore()
         self._database = ThreadPoolExecutor(1, thread_name_prefix="pings")
+        self._looked_at = float("-inf")
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
+        self._is_busy = False
         self._worker: asyncio.Task[None] | None = None
         self._signs: asyncio.Task[None] | None = None
         self._stuck: asyncio.Future[Any] | None = None
+        self._untold: Changed = {}
 
     async def stored(self, ping: NewPing) -> Fate:
         """Store a ping and return its fate once that is committed; raises `Unavailable`."""
+        future: asyncio.Future[Fate | None] = asyncio.get_running_loop().create_future()
+        self.put(ping, lambda fate: None if future.done() else future.set_result(fate))  # its sender may have gone
+        fate = await future
+        if fate is None:
+            raise Unavailable
+        return fate
+
+    def put(self, ping: NewPing, settle: Settle) -> None:
+        """Store a ping; ``settle`` is called on the event loop once that is committed. Raises `Unavailable`."""
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + len(ping.body) > MAX_WAITING_BYTES:
             raise Unavailable
-        future: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
-        self._waiting.append((ping, future))
+        self._waiting.append((ping, settle))
         self._waiting_bytes += len(ping.body)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
-        return await future
 
     async def in_database(self, work: Any, *arguments: Any) -> Any:
         """Run work in the thread that holds the connection; raises `Unavailable` where the database cannot do it now."""
         if self._stuck is not None and not self._stuck.done():
             raise Unavailable
-        running = asyncio.get_running_loop().run_in_executor(self._database, _attempt, work, *arguments)
+        running = asyncio.get_running_loop().run_in_executor(self._database, self._attempt, work, *arguments)
         try:
             return await asyncio.wait_for(asyncio.shield(running), STUCK_SECONDS)
         except TimeoutError:
@@ -67,19 +87,38 @@ class PingBatches:
             running.add_done_callback(lambda done: done.exception())  # nobody else looks at it
             raise Unavailable from None
 
+    def _attempt(self, work: Any, *arguments: Any) -> Any:
+        """Do work on this thread's connection; one that has died meanwhile gets a second try on a new one."""
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            close_old_connections()
+            self._looked_at = time.monotonic()
+        used = connection.connection
+        try:
+            return work(*arguments)
+        except Error as error:
+            if not _is_lost(used):
+                logger.warning("pings wait: the database refused (%s)", error)
+                raise Unavailable from error
+        try:
+            return work(*arguments)
+        except Error as error:
+            connection.close()
+            logger.warning("pings wait for the database: %s", error)
+            raise Unavailable from error
+
     async def _work(self) -> None:
         while self._waiting:
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(BUSY_SECONDS if self._is_busy else QUIET_SECONDS)
             batch = self._next_batch()
+            self._is_busy = len(batch) >= BUSY_FROM
             try:
                 stored: Stored | None = await self.in_database(_store_batch, self._store, [ping for ping, _ in batch])
             except Unavailable:
                 stored = None
-            for place, (_ping, future) in enumerate(batch):
-                if not future.done():  # its sender may have gone
-                    _settle(future, stored.fates[place] if stored else None)
+            for place, (_ping, settle) in enumerate(batch):
+                settle(stored.fates[place] if stored else None)
             if stored and stored.changed:
-                self._database.submit(_tell, stored)
+                self._tell_soon(stored.changed)
 
     def _next_batch(self) -> list[Waiting]:
         """Take the first ones in line, as far as one transaction should carry them."""
@@ -92,6 +131,18 @@ class PingBatches:
         self._waiting_bytes -= size
         return batch
 
+    # --- Live viewers ---
+
+    def _tell_soon(self, changed: Changed) -> None:
+        if not self._untold:
+            asyncio.get_running_loop().call_later(TELL_SECONDS, self._tell)
+        _merge(self._untold, changed)
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, {}
+        if untold:
+            self._database.submit(_publish, untold)
+
     # --- The doors' sign of life ---
 
     def open(self) -> None:
@@ -100,9 +151,12 @@ class PingBatches:
             self._signs = asyncio.create_task(self._give_signs())
 
     async def _give_signs(self) -> None:
+        watch, step = clock.StepWatch(), timedelta(0)
         while True:
             try:
-                gap = await self.in_database(give_sign_of_life)
+                step += watch.step()
+                gap = await self.in_database(give_sign_of_life, step)
+                step = timedelta(0)
             except Unavailable:
                 gap = None
             if gap:
@@ -115,6 +169,7 @@ class PingBatches:
             self._signs.cancel()
         if self._worker:
             await self._worker
+        self._tell()
         await asyncio.get_running_loop().run_in_executor(self._database, _leave)
         self._database.shutdown(wait=False)
 
@@ -123,32 +178,10 @@ def _leave() -> None:
     connection.close()  # looked up here: each thread has its own
 
 
-def _settle(future: "asyncio.Future[Fate]", fate: Fate | None) -> None:
-    if fate is None:
-        future.set_exception(Unavailable())
-    else:
-        future.set_result(fate)
-
-
-def _attempt(work: Any, *arguments: Any) -> Any:
-    """Do work on this thread's connection; one that has died meanwhile gets a second try on a new one."""
-    close_old_connections()
-    try:
-        return work(*arguments)
-    except Error as error:
-        if not _is_lost():
-            logger.warning("pings wait: the database refused (%s)", error)
-            raise Unavailable from error
-    try:
-        return work(*arguments)
-    except Error as error:
-        connection.close()
-        logger.warning("pings wait for the database: %s", error)
-        raise Unavailable from error
-
-
-def _is_lost() -> bool:
-    """Tell whether the connection has died, and drop it then."""
+def _is_lost(used: Any) -> bool:
+    """Tell whether the connection that work used has died, and drop it then; Django may have made a new one meanwhile."""
+    if used is not None and connection.connection is not used:
+        return True
     if connection.connection is not None and connection.is_usable():
         return False
     connection.close()
@@ -157,13 +190,14 @@ def _is_lost() -> bool:
 
 def _store_batch(store: PingStore, pings: Sequence[NewPing]) -> Stored:
     """Store a batch; where the database refuses it as a whole, store each heartbeat's pings by themselves."""
+    used = connection.connection
     try:
         return store.store(pings)
     except Error:
-        if _is_lost() or len(pings) == 1:
+        if _is_lost(used) or len(pings) == 1:
             raise
     fates: list[Fate | None] = [None] * len(pings)
-    changed: dict[Any, set[Any]] = {}
+    changed: Changed = {}
     deadline = time.monotonic() + ONE_BY_ONE_SECONDS
     for places in _by_address(pings):
         try:
@@ -173,8 +207,7 @@ def _store_batch(store: PingStore, pings: Sequence[NewPing]) -> Stored:
             continue
         for place, fate in zip(places, stored.fates if stored else (), strict=False):
             fates[place] = fate
-        for tenant_id, check_ids in (stored.changed if stored else {}).items():
-            changed.setdefault(tenant_id, set()).update(check_ids)
+        _merge(changed, stored.changed if stored else {})
     return Stored(fates, changed)
 
 
@@ -185,5 +218,10 @@ def _by_address(pings: Sequence[NewPing]) -> Iterable[list[int]]:
     return places.values()
 
 
-def _tell(stored: Stored) -> None:
-    publish_many({f"tenant:{tenant}": [f"check:{one}" for one in checks] for tenant, checks in stored.changed.items()})
+def _merge(into: Changed, more: Changed) -> None:
+    for tenant_id, check_ids in more.items():
+        into.setdefault(tenant_id, set()).update(check_ids)
+
+
+def _publish(changed: Changed) -> None:
+    publish_many({f"tenant:{tenant}": [f"check:{one}" for one in checks] for tenant, checks in changed.items()})

@@ -1,0 +1,116 @@
+"""Where every door hands in its pings: who is let in, who is slowed down, and what the sender is told."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from apps.checks.domain.ping_batches import PingBatches, Unavailable
+from apps.checks.domain.ping_bounds import MAX_KEYS, Bound
+from apps.checks.domain.ping_dialects import RETRY_AFTER_SECONDS, Asked, Dialect, Heeded, Refused, Wording
+from apps.checks.domain.pings import Address, BySlug, Fate, NewPing, find_tenant
+from apps.checks.domain.provisioning import provide_heartbeat
+from apps.core import clock
+from apps.core.tenancy import tenant_scope
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
+# What is kept of a text when many long ones come in a row.
+SMALL_BODY_BYTES = 10_000
+RETRY = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
+WRONG_METHOD = Wording(405, b"", ((b"allow", b"GET, HEAD, POST, PUT"),))
+
+Tell = Callable[[Wording], None]
+
+
+class Reception:
+    """One for all doors of a process: they share the batches and the bounds."""
+
+    def __init__(self) -> None:
+        self.batches = PingBatches()
+        self._per_address = Bound(per_minute=120, burst=60)
+        self._misses = Bound(per_minute=60, burst=60)
+        self._births = Bound(per_minute=10, burst=50)
+        self._large = Bound(per_minute=6, burst=30)
+        self._known: set[Address] = set()
+        self._providing: set[asyncio.Task[None]] = set()
+
+    async def answer(self, dialect: Dialect, asked: Asked) -> Wording:
+        """Store what was asked and return what its sender is told. A 2xx means: stored and committed."""
+        heard: asyncio.Future[Wording] = asyncio.get_running_loop().create_future()
+        self.take(dialect, asked, lambda wording: None if heard.done() else heard.set_result(wording))
+        return await heard
+
+    def take(self, dialect: Dialect, asked: Asked, tell: Tell) -> None:
+        """The same for who has no task to wait in: ``tell`` is called on the event loop, perhaps at once."""
+        try:
+            heeded = self._heeded(dialect, asked)
+            self.batches.put(heeded.ping, lambda fate: self._settle(dialect, heeded, fate, tell))
+        except Refused as refusal:
+            tell(refusal.wording)
+        except Unavailable:
+            tell(_later(dialect, 503, "try again"))
+
+    def admit(self, ping: NewPing) -> NewPing | None:
+        """Return what of a ping is stored; None for one too many. Who guesses addresses is slowed down, but not the
+        jobs behind the same router."""
+        is_guessing = ping.address not in self._known and self._misses.is_spent(ping.source_ip)
+        if is_guessing or not self._per_address.spend(ping.address):
+            return None
+        if len(ping.body) > SMALL_BODY_BYTES and not self._large.spend(ping.address):
+            return replace(ping, body=ping.body[:SMALL_BODY_BYTES])  # the report counts; so much text of it does not
+        return ping
+
+    def note(self, ping: NewPing, fate: Fate | None) -> None:
+        """Remember whether a ping's address is anybody's."""
+        if fate == Fate.NOT_FOUND:
+            self._misses.spend(ping.source_ip)
+        if fate != Fate.STORED:
+            self._known.discard(ping.address)
+        elif len(self._known) < MAX_KEYS:
+            self._known.add(ping.address)
+
+    def _heeded(self, dialect: Dialect, asked: Asked) -> Heeded:
+        if asked.method not in METHODS:
+            raise Refused(WRONG_METHOD)
+        heeded = dialect.read(asked, clock.now())
+        admitted = self.admit(heeded.ping)
+        if admitted is None:
+            raise Refused(_later(dialect, 429, "rate limited"))
+        return heeded if admitted is heeded.ping else replace(heeded, ping=admitted)
+
+    def _settle(self, dialect: Dialect, heeded: Heeded, fate: Fate | None, tell: Tell) -> None:
+        if fate == Fate.NOT_FOUND and heeded.may_create:
+            task = asyncio.create_task(self._create(dialect, heeded, tell))
+            self._providing.add(task)
+            task.add_done_callback(self._providing.discard)
+            return
+        self.note(heeded.ping, fate)
+        tell(dialect.word(fate) if fate is not None else _later(dialect, 503, "try again"))
+
+    async def _create(self, dialect: Dialect, heeded: Heeded, tell: Tell) -> None:
+        """Make the heartbeat that a ping asks for, and store the ping."""
+        address = heeded.ping.address
+        if not (isinstance(address, BySlug) and self._births.spend(address.ping_key)):
+            tell(_later(dialect, 429, "rate limited"))
+            return
+        try:
+            is_created: bool = await self.batches.in_database(_provide, address)
+            fate = await self.batches.stored(heeded.ping)
+        except Unavailable:
+            tell(_later(dialect, 503, "try again"))
+            return
+        self.note(heeded.ping, fate)
+        tell(dialect.word(fate, is_created=is_created))
+
+
+def _provide(address: BySlug) -> bool:
+    """Make the heartbeat of a slug; the ping key says whose it is."""
+    tenant_id = find_tenant(address.ping_key)
+    if tenant_id is None:
+        return False
+    with tenant_scope(tenant_id):
+        return provide_heartbeat(address.slug)
+
+
+def _later(dialect: Dialect, status: int, text: str) -> Wording:
+    wording = dialect.word_trouble(status, text)
+    return Wording(wording.status, wording.body, (*wording.headers, RETRY))

@@ -1,0 +1,209 @@
+"""The ping lane: a plain ping is answered on its socket; whatever else comes in goes to the web server behind.
+
+A web server's machinery for one request (a task, events, a scope, lists of headers) costs several times what a ping needs.
+The lane takes no more than what it sees whole and simple at first sight. All else, a long text in pieces as much as a page,
+is handed over with its bytes, and `consumers.PingDoor` knows pings, too: so the lane may always say "not mine".
+"""
+
+import asyncio
+from collections.abc import MutableSet
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import httptools
+
+from apps.checks.domain.ping_dialects import DIALECTS, Asked, Dialect, Wording, dialect_of, ip_of
+from apps.checks.domain.ping_reception import Reception
+
+PREFIXES = tuple(dialect.prefix.encode() for dialect in DIALECTS)
+LONGEST_METHOD = 8
+WITH_BODY = frozenset({"POST", "PUT"})
+
+
+class Proxies(Protocol):
+    """Whose word about a sender's address counts."""
+
+    def __contains__(self, host: Any) -> bool: ...
+
+    def get_trusted_client_address(self, forwarded_for: str) -> tuple[str, int]: ...
+
+
+class Server(Protocol):
+    """What the lane asks of the web server behind it."""
+
+    connections: MutableSet[Any]  # each can be told to `shutdown()`
+    idle_seconds: float
+    proxies: Proxies | None
+
+    def date(self) -> bytes:
+        """Return the date field of an answer, with its line's end."""
+        ...
+
+    def take_over(self) -> asyncio.Protocol:
+        """Return the web server's own protocol for a new connection."""
+        ...
+
+
+class PingLane(asyncio.Protocol):
+    """One connection, for as long as nothing but plain pings comes over it."""
+
+    __slots__ = ("_idle", "_is_busy", "_is_last", "_peer", "_pending", "_reception", "_server", "_transport")
+    _transport: asyncio.Transport
+
+    def __init__(self, reception: Reception, server: Server) -> None:
+        self._reception = reception
+        self._server = server
+        self._is_busy = self._is_last = False
+        self._pending = b""
+        self._idle: asyncio.TimerHandle | None = None
+
+    # --- What the event loop calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # asyncio's word for a socket one can write to
+        peer = transport.get_extra_info("peername")
+        self._peer = ip_of(peer[0]) if peer else None
+        self._server.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_busy:  # it does not wait for the answer: that is the web server's art
+            self._pending += data
+            self._transport.pause_reading()
+            return
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        seen = look_at(data)
+        if seen is None:
+            self._hand_over(data)
+            return
+        self._is_busy = True
+        dialect, request = seen
+        asked = request.asked(self._peer, self._server.proxies)
+        self._reception.take(dialect, asked, partial(self._answer, request))
+
+    def eof_received(self) -> bool:
+        return self._is_busy  # who has only finished speaking still listens
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+
+    # --- What the web server calls ---
+
+    def shutdown(self) -> None:
+        """Answer what was asked, and nothing more."""
+        self._is_last = True
+        if not self._is_busy:
+            self._transport.close()
+
+    # --- Its own ---
+
+    def _answer(self, request: "Request", wording: Wording) -> None:
+        self._is_busy = False
+        if self._transport.is_closing():
+            return
+        stays = request.stays and not self._is_last
+        line, rest = _rendered(wording, is_head=request.method == "HEAD", stays=stays)
+        self._transport.write(line + self._server.date() + rest)
+        if not stays:
+            self._transport.close()
+        elif self._pending:
+            self._transport.resume_reading()
+            self._hand_over(self._pending)
+        else:
+            self._idle = asyncio.get_running_loop().call_later(self._server.idle_seconds, self._transport.close)
+
+    def _hand_over(self, data: bytes) -> None:
+        self._server.connections.discard(self)
+        protocol = self._server.take_over()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(data)
+
+
+class Request:
+    """A request as the parser sees it."""
+
+    __slots__ = ("agent", "authorization", "body", "ends", "forwarded", "method", "stays", "url")
+    method: str
+
+    def __init__(self) -> None:
+        self.stays = True
+        self.url = self.body = self.agent = self.authorization = b""
+        self.forwarded: list[bytes] = []
+        self.ends = 0
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"user-agent":
+            self.agent = value
+        elif name == b"authorization":
+            self.authorization = value
+        elif name == b"x-forwarded-for":
+            self.forwarded.append(value)
+        elif name == b"connection" and b"close" in value.lower():
+            self.stays = False
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.ends += 1
+
+    def asked(self, peer: str | None, proxies: Proxies | None) -> Asked:
+        """Return what a dialect reads."""
+        path, _mark, query = self.url.partition(b"?")
+        scheme, _space, bearer = self.authorization.partition(b" ")
+        return Asked(
+            method=self.method,
+            path=path.decode("ascii"),
+            query=query.decode("latin-1"),
+            source_ip=self._source(peer, proxies) if self.forwarded and proxies is not None else peer,
+            agent=self.agent.decode("latin-1").replace("\x00", ""),
+            bearer=bearer.strip().decode("latin-1") if scheme.lower() == b"bearer" else "",
+            body=self.body if self.method in WITH_BODY else b"",
+        )
+
+    def _source(self, peer: str | None, proxies: Proxies) -> str | None:
+        if peer not in proxies:
+            return peer
+        host, _port = proxies.get_trusted_client_address(b", ".join(self.forwarded).decode("latin-1"))
+        return ip_of(host) if host else peer
+
+
+def look_at(data: bytes) -> tuple[Dialect, Request] | None:
+    """Return whose ping these bytes are; None where they are anything but one whole plain ping."""
+    if not data.startswith(PREFIXES, data.find(b" ", 0, LONGEST_METHOD) + 1):
+        return None
+    request = Request()
+    parser = httptools.HttpRequestParser(request)
+    try:
+        parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    path, version = request.url.partition(b"?")[0], parser.get_http_version()
+    if request.ends != 1 or not version.startswith("1.") or b"%" in path or not path.isascii():
+        return None
+    request.method = parser.get_method().decode("ascii")
+    # HTTP/1.0 clients that want to stay say so in a way of their own.
+    request.stays = request.stays and version == "1.1"
+    dialect = dialect_of(path.decode("ascii"))
+    return (dialect, request) if dialect else None
+
+
+@lru_cache(maxsize=256)
+def _rendered(wording: Wording, *, is_head: bool, stays: bool) -> tuple[bytes, bytes]:
+    """Return an answer's first line, and all that follows its date."""
+    fields = [
+        (b"content-length", str(len(wording.body)).encode()),
+        (b"cache-control", b"no-store"),
+        *wording.headers,
+        *(() if stays else ((b"connection", b"close"),)),
+    ]
+    head = b"".join(b"%b: %b\r\n" % field for field in fields)
+    line = f"HTTP/1.1 {wording.status} {HTTPStatus(wording.status).phrase}\r\n"
+    return line.encode("ascii"), head + b"\r\n" + (b"" if is_head else wording.body)
