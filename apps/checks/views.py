@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,10 +16,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.checks.domain import checks, queries
 from apps.checks.domain.allowance import is_used_up, kinds_beyond_plan
-from apps.checks.domain.charts import PERIODS, default_period, latency_chart
+from apps.checks.domain.charts import PERIODS, default_period, latency_chart, stretch_between
 from apps.checks.domain.findings import findings_of
 from apps.checks.domain.rollups import rolled_availability
 from apps.checks.domain.settings import config_of, type_of
+from apps.checks.domain.switches import kinds_switched_off, switch_of
 from apps.checks.domain.uptime import daily_uptime
 from apps.checks.forms import CheckForm
 from apps.checks.models import Check
@@ -37,7 +39,12 @@ def _check_or_404(check_id: UUID) -> Check:
 
 
 def _choose_kind(request: TenantRequest) -> HttpResponse:
-    context = {"groups": kind_groups(), "beyond_plan": kinds_beyond_plan(), "is_used_up": is_used_up()}
+    context = {
+        "groups": kind_groups(),
+        "beyond_plan": kinds_beyond_plan(),
+        "is_used_up": is_used_up(),
+        "off": kinds_switched_off(),
+    }
     return render(request, "checks/kinds.html", context)
 
 
@@ -57,7 +64,8 @@ def create(request: TenantRequest) -> HttpResponse:
     ):
         messages.success(request, _("%(name)s is being checked.") % {"name": check.name})
         return redirect("checks:detail", request.tenant.slug, check.id)
-    return render(request, "checks/form.html", {"form": form, "kind": kind}, status=422 if form.errors else 200)
+    context = {"form": form, "kind": kind, "switch": switch_of(kind)}
+    return render(request, "checks/form.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "POST"])
@@ -90,15 +98,21 @@ def _kept(form: CheckForm, keep: Callable[[dict[str, Any]], Check]) -> Check | N
 def detail(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """One check: what it is now, its chart, its last results and outages."""
     check, zone = _check_or_404(check_id), ZoneInfo(request.tenant.time_zone)
+    period = request.GET.get("period", "")
+    period = period if period in PERIODS else default_period(check)
+    ends = {name: request.GET[name] for name in ("from", "to") if request.GET.get(name, "").isdecimal()}
     context = {
-        **_detail_context(check, request.GET.get("period", "")),
+        **_detail_context(check),
+        "periods": PERIODS,
+        "period": period,
+        "chart_query": urlencode({"period": period, **ends}),
         "days": daily_uptime([check.id], zone=zone)[check.id],
         "last_day": clock.now().astimezone(zone).date(),
     }
     return render(request, "checks/detail.html", context)
 
 
-def _detail_context(check: Check, period: str) -> dict[str, Any]:
+def _detail_context(check: Check) -> dict[str, Any]:
     now, kind, results = clock.now(), type_of(check), queries.latest_results(check.id)
     return {
         "check": check,
@@ -111,17 +125,16 @@ def _detail_context(check: Check, period: str) -> dict[str, Any]:
         "confidence": queries.outage_confidence(check),
         "day": queries.availability(check.id, since=now - timedelta(days=1)),
         "week": rolled_availability(check.id, since=now - timedelta(days=7)),
-        "periods": PERIODS,
-        "period": period if period in PERIODS else default_period(check),
     }
 
 
 @require_GET
 @tenant_view(VIEW_CHECKS)
 def chart(request: TenantRequest, check_id: UUID) -> JsonResponse:
-    """The chart's data: average latency by phase."""
+    """The chart's data: average latency by phase, in a period or between ``from`` and ``to`` (milliseconds)."""
     check = _check_or_404(check_id)
-    return JsonResponse(latency_chart(check, period=request.GET.get("period", "")))
+    chosen = stretch_between(check, request.GET.get("from", ""), request.GET.get("to", ""))
+    return JsonResponse(latency_chart(check, period=request.GET.get("period", ""), chosen=chosen))
 
 
 @require_POST

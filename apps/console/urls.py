@@ -9,6 +9,7 @@ app_name = "console"
 tenant = [
     path("", home.home, name="home"),
     path("start/", home.onboarding, name="onboarding"),
+    path("start/<uuid:check_id>/", home.first_result, name="first_result"),
     path("search/", home.find, name="search"),
     path("jump/", home.jump, name="jump"),
 ]

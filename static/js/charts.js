@@ -3,6 +3,7 @@
 import { chartOption } from "./chart-options.js";
 import { addChartTip } from "./chart-tip.js";
 import { fillLegend, fillTable } from "./chart-words.js";
+import { addChartZoom, showRange } from "./chart-zoom.js";
 
 const charts = new Map();
 let library;
@@ -56,6 +57,7 @@ async function refresh(state) {
   const isEmpty = !state.data.series.some((series) => series.values.some((value) => value !== null));
   note(canvas, isEmpty ? element.dataset.wordEmpty : "");
   paint(state);
+  showRange(state);
   fillLegend(element.querySelector("[data-chart-legend]"), state, () => paint(state));
   const table = element.querySelector("[data-chart-table]");
   fillTable(table, state.data, element.dataset.wordTime);
@@ -67,6 +69,7 @@ function startChart(element) {
   const state = { element, canvas, chart, data: null, hidden: new Set() };
   charts.set(element, state);
   addChartTip(state);
+  addChartZoom(state, refresh);
   new ResizeObserver(() => {
     if (canvas.isConnected && canvas.clientWidth) {
       chart.resize();

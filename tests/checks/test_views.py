@@ -1,9 +1,11 @@
 """Pages of checks."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
@@ -297,6 +299,63 @@ def test_page_of_a_check_that_is_not_probed_shows_no_probing(signed_in: Client, 
         shown = page(signed_in, acme, "detail", check.id)
         for mark in ('id="check-chart"', 'id="check-results"', reverse("checks:run_now", args=[acme.slug, check.id])):
             assert shown.count(mark) == count
+
+
+def chart_of(client: Client, check: Check, since: timedelta, until: timedelta, now: datetime) -> dict[str, Any]:
+    """Return the chart between two moments so long ago."""
+    first, last = (int((now - ago).timestamp() * 1_000) for ago in (since, until))
+    address = reverse("checks:chart", args=["acme", check.id])
+    answer: dict[str, Any] = client.get(f"{address}?from={first}&to={last}").json()
+    return answer
+
+
+def test_chart_of_a_chosen_time_is_finer_and_knows_its_bounds(signed_in: Client, acme: Tenant, settings: Any) -> None:
+    settings.RESULT_RETENTION_DAYS = 30
+    now = clock.now().replace(microsecond=0)
+    with tenant_scope(acme.id), time_machine.travel(now, tick=False):
+        check = make_check(interval_seconds=10)
+
+    with time_machine.travel(now, tick=False):
+        hour = chart_of(signed_in, check, timedelta(hours=2), timedelta(hours=1), now)
+        nothing = chart_of(signed_in, check, timedelta(hours=2, seconds=1), timedelta(hours=2), now)
+        future = chart_of(signed_in, check, timedelta(minutes=30), timedelta(minutes=-30), now)
+        long_ago = chart_of(signed_in, check, timedelta(days=60), timedelta(days=59), now)
+        ever = chart_of(signed_in, check, timedelta(days=500), timedelta(0), now)
+
+    def span(chart: dict[str, Any]) -> float:
+        return float(chart["to"] - chart["from"]) / 60_000
+
+    assert (span(hour), len(hour["times"]), hour["times"][1] - hour["times"][0]) == (60, 180, 20_000)
+    assert span(nothing) == 1
+    assert (span(future), future["to"]) == (30, int(now.timestamp() * 1_000))
+    assert long_ago["times"][1] - long_ago["times"][0] == 3_600_000
+    assert 100 * 24 * 60 <= span(ever) <= 100 * 24 * 60 + 60
+
+
+@pytest.mark.parametrize(
+    "query", ["from=x&to=y", "from=9&to=1", "from=99999999999999999999&to=1", "from=1", "from=5&to=5"]
+)
+def test_chart_of_no_time_is_that_of_its_period(signed_in: Client, acme: Tenant, query: str) -> None:
+    with tenant_scope(acme.id):
+        check = make_check()
+
+    chart = signed_in.get(f"{reverse('checks:chart', args=['acme', check.id])}?period=1h&{query}").json()
+
+    assert chart["to"] - chart["from"] == 3_600_000
+
+
+def test_kind_that_is_not_run_here_says_so(signed_in: Client, acme: Tenant, settings: Any) -> None:
+    address = reverse("checks:create", args=[acme.slug])
+    words = "Not switched on in this installation"
+
+    settings.BROWSER_CHECKS = False
+    off = [
+        signed_in.get(address + query).content.decode().count(words) for query in ("", "?kind=browser", "?kind=http")
+    ]
+    settings.BROWSER_CHECKS = True
+    on = [signed_in.get(address + query).content.decode().count(words) for query in ("", "?kind=browser")]
+
+    assert (off, on) == ([1, 1, 0], [0, 0])
 
 
 def test_pause_and_resume_flip_and_stop_the_turns(signed_in: Client, acme: Tenant) -> None:

@@ -58,8 +58,10 @@ def test_newcomer_sees_the_first_result_within_a_minute_of_signing_in(visit: Vis
     page.get_by_label("Which address should we watch?").fill(stage.target.url("/nora"))
     page.get_by_role("button", name="Start watching").click()
 
+    expect(page.get_by_role("status", name="First result")).to_contain_text("Status 200.", timeout=PATIENCE_MS)
+    page.get_by_role("link", name="See it live").click()
     expect(shown_state(page)).to_have_text("Up", timeout=PATIENCE_MS)
-    expect(page.locator("#check-results tbody tr")).to_have_count(1)
+    expect(page.locator("#check-results tbody tr").first).to_be_visible()
     assert time.monotonic() - signed_in_at < FIRST_MINUTE_SECONDS
 
 

@@ -58,7 +58,7 @@ def test_list_shows_open_ones_first_and_filters(
 
     shown = signed_in.get(address(acme, "list") + query)
 
-    assert [outage.watched.name for outage, _cause in shown.context["rows"]] == names
+    assert [outage.watched.name for outage, _cause, _culprit in shown.context["rows"]] == names
 
 
 def test_list_of_one_check(signed_in: Client, acme: Tenant) -> None:
@@ -66,7 +66,7 @@ def test_list_of_one_check(signed_in: Client, acme: Tenant) -> None:
 
     shown = signed_in.get(address(acme, "list"), {"check": outages["Slow"].watched_id})
 
-    assert [outage.id for outage, _cause in shown.context["rows"]] == [outages["Slow"].id]
+    assert [outage.id for outage, _cause, _culprit in shown.context["rows"]] == [outages["Slow"].id]
     assert "Only those of Slow." in shown.content.decode()
 
 

@@ -1,14 +1,16 @@
 """What the chart of a check shows."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apps.checks.domain.queries import Bin, latency_by_region, latency_series
-from apps.checks.domain.rollups import HOUR, hour_of, rolled_series
+from apps.checks.domain.rollups import HOUR, KEEP_HOURS, hour_of, rolled_series
 from apps.checks.models import Check
 from apps.core import clock
 
@@ -22,6 +24,10 @@ PERIODS = {
     "30d": (timedelta(days=30), timedelta(hours=4)),
 }
 DEFAULT_PERIOD = "6h"
+# A chosen time is shown in so many points at most, and is never so short that nothing can be seen.
+ZOOM_POINTS, LEAST_POINTS, NARROWEST = 180, 6, timedelta(minutes=1)
+ROLLED_FROM = timedelta(minutes=30)
+MILLISECOND_DIGITS = 14
 
 
 def default_period(check: Check) -> str:
@@ -30,20 +36,60 @@ def default_period(check: Check) -> str:
     return next((name for name in ("15m", "1h") if age < PERIODS[name][0]), DEFAULT_PERIOD)
 
 
-def latency_chart(check: Check, *, period: str) -> dict[str, Any]:
-    """Return the chart as JSON: stacked phases in milliseconds, or one line a region where there are several; a gap where
-    nothing was measured, failures as bands.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The time a chart shows, in points of ``step``."""
 
-    Points are no narrower than the check's interval, so that each holds a result.
-    """
+    since: datetime
+    until: datetime
+    step: timedelta
+
+    @property
+    def is_rolled(self) -> bool:
+        """Whether its points come from whole hours, rolled up."""
+        return self.step >= HOUR
+
+    @property
+    def times(self) -> list[datetime]:
+        return [self.since + self.step * place for place in range(ceil((self.until - self.since) / self.step))]
+
+
+def stretch_of_period(check: Check, period: str) -> Stretch:
+    """Return the last minutes, hours or days, in points that hold a result each."""
     span, width = PERIODS.get(period, PERIODS[DEFAULT_PERIOD])
-    step = max(width, timedelta(seconds=check.interval_seconds))
-    until, series = clock.now(), latency_series
-    if width >= HOUR:  # long periods come from whole hours, rolled up
-        step, until, series = HOUR * ceil(step / HOUR), hour_of(until) + HOUR, rolled_series
-    since = until - span
+    step, until = max(width, timedelta(seconds=check.interval_seconds)), clock.now()
+    if width >= HOUR:
+        step, until = HOUR * ceil(step / HOUR), hour_of(until) + HOUR
+    return Stretch(until - span, until, step)
+
+
+def stretch_between(check: Check, start: str, end: str) -> Stretch | None:
+    """Return the time between two numbers of milliseconds, widened to what can be seen; None for what is no such time."""
+    if not (start.isdecimal() and end.isdecimal() and max(len(start), len(end)) <= MILLISECOND_DIGITS):
+        return None
+    now = clock.now()
+    since, until = (datetime.fromtimestamp(int(text) / 1_000, tz=UTC) for text in (start, end))
+    until = min(until, now)
+    since = max(since, now - KEEP_HOURS)
+    if since >= until:
+        return None
+    interval = timedelta(seconds=check.interval_seconds)
+    missing = max(NARROWEST, LEAST_POINTS * interval) - (until - since)
+    since -= max(missing, timedelta(0))
+    step = max(interval, timedelta(seconds=ceil((until - since).total_seconds() / ZOOM_POINTS)))
+    # Results themselves do not last as long as what they came to.
+    if step >= ROLLED_FROM or since < now - timedelta(days=settings.RESULT_RETENTION_DAYS):
+        step, since, until = HOUR * ceil(step / HOUR), hour_of(since), hour_of(until) + HOUR
+    return Stretch(since, until, step)
+
+
+def latency_chart(check: Check, *, period: str = "", chosen: Stretch | None = None) -> dict[str, Any]:
+    """Return the chart of a chosen time, or of a period, as JSON: stacked phases in milliseconds, or one line a region where
+    there are several; a gap where nothing was measured, failures as bands."""
+    stretch = chosen or stretch_of_period(check, period)
+    series = rolled_series if stretch.is_rolled else latency_series
+    since, until, step, times = stretch.since, stretch.until, stretch.step, stretch.times
     bins = {entry.at: entry for entry in series(check.id, since=since, until=until, step=step)}
-    times = [since + step * place for place in range(int(span / step))]
     lines = latency_by_region(check.id, since=since, until=until, step=step) if len(check.regions) > 1 else {}
     shown = _lines(lines, times) if len(lines) > 1 else _phases([bins.get(at) for at in times])
     return {

@@ -66,6 +66,7 @@ class BrowserCheck:
     icon: ClassVar[str] = "browser"
     group: ClassVar[Group] = Group.WEB
     is_probed: ClassVar[bool] = True
+    switch: ClassVar[str] = "BROWSER_CHECKS"  # the setting without which an installation does not run it
     Config: ClassVar[type[BaseConfig]] = BrowserConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "browser_step": (

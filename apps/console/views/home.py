@@ -1,13 +1,15 @@
 """The first pages of a tenant."""
 
+from uuid import UUID
+
 from django import forms
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
+from apps.checks.domain.queries import latest_results
+from apps.checks.models import Check
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
 from apps.console.domain.jumping import jumps
 from apps.console.domain.onboarding import watch_first_address
@@ -58,9 +60,17 @@ def onboarding(request: TenantRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error("url", str(refusal))
         else:
-            messages.success(request, _("The first result arrives within seconds."))
-            return redirect("checks:detail", request.tenant.slug, check.id)
+            return redirect("console:first_result", request.tenant.slug, check.id)
     return render(request, "console/onboarding.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_GET
+@tenant_view(VIEW_CHECKS)
+def first_result(request: TenantRequest, check_id: UUID) -> HttpResponse:
+    """Wait with somebody for the first result of a new check; then lead on."""
+    check = get_object_or_404(Check.objects.select_related("checkstate"), id=check_id)
+    result = next(iter(latest_results(check.id, 1)), None)
+    return render(request, "console/first_result.html", {"check": check, "result": result})
 
 
 @require_GET

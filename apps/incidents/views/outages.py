@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.checks.models import Check
 from apps.incidents.domain import queries, timeline
 from apps.incidents.domain.causes import cause_of, remedy_of
+from apps.incidents.domain.culprits import culprits_of
 from apps.incidents.forms import NoteForm, OutageFilterForm
 from apps.incidents.models import Outage
 from apps.incidents.permissions import NOTE_OUTAGES, VIEW_OUTAGES
@@ -29,12 +30,13 @@ def outage_list(request: TenantRequest) -> HttpResponse:
     wanted = form.wanted()
     found = queries.find_outages(wanted).order_by(*queries.OPEN_FIRST)
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    culprits = culprits_of(page)
     query = request.GET.copy()
     query.pop("page", None)
     context = {
         "form": form,
         "page": page,
-        "rows": [(outage, cause_of(outage)) for outage in page],
+        "rows": [(outage, cause_of(outage), culprits.get(outage.id)) for outage in page],
         "query": query.urlencode(),
         "is_filtered": any(request.GET.get(name) for name in form.fields),
         "is_narrowed": any(request.GET.get(name) for name in form.fields if name != "check"),
@@ -53,6 +55,7 @@ def _detail_context(outage: Outage, form: NoteForm) -> dict[str, Any]:
         "outage": outage,
         "check": outage.watched,
         "cause": cause_of(outage),
+        "culprit": culprits_of([outage]).get(outage.id),
         "cause_now": cause_of(outage, outage.severity_now),
         "remedy": remedy_of(outage),
         "entries": [(entry, timeline.sentence(entry)) for entry in queries.timeline_of(outage)],
