@@ -14,11 +14,11 @@ from tests.peers.process import free_port
 
 
 @contextmanager
-def serving_product() -> Iterator[str]:
+def serving_product(port: int = 0) -> Iterator[str]:
     """Serve the pages and the API on one event loop; yields the address. The test must use `transactional_db`."""
     kept = connections["default"].settings_dict["CONN_MAX_AGE"]
     connections["default"].settings_dict["CONN_MAX_AGE"] = 0  # the server's threads end with their requests
-    port = free_port()
+    port = port or free_port()
     server = uvicorn.Server(
         uvicorn.Config(get_asgi_application(), port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=2)
     )

@@ -95,7 +95,10 @@ class Backfill(threading.Thread):
         except ServerAway as error:
             self._link.went_down(error)
         except RequestRefused as error:
-            self._make_do(records, error)
+            try:
+                self._make_do(records, error)
+            except ServerAway as away:
+                self._link.went_down(away)
         else:
             self._buffer.take(records)
             self._delivered += len(records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import secrets
 import threading
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from config.agent.errors import RequestRefused, ServerAway, TokenRefused
 from config.agent.options import LOOPBACK
 from config.agent.server_clock import ServerClock, steady_seconds
 
+NONCE = "Obsera-Nonce"
 CONNECT_SECONDS = 4.0
 ANSWER_SECONDS = 8.0
 MAX_ANSWER_BYTES = 8 * MEBIBYTE
@@ -84,21 +86,30 @@ class Connection:
 
         Raises `ServerAway`, `TokenRefused` or `RequestRefused`.
         """
-        nonce = secrets.token_hex(16)
-        asked_at = steady_seconds()
-        status = self._send(verb, nonce, body, seconds)
-        answer, self._chunks = b"".join(self._chunks), []
-        if status != 200:
-            raise self._refusal(status, answer)
-        return self._believed(verb, nonce, answer, asked_at)
+        try:
+            return self._asked(verb, body, seconds)
+        except RequestRefused as error:
+            if NONCE not in error.errors:
+                raise
+        # libcurl has sent it again where a kept connection broke before the answer: ask anew, all that is asked may be.
+        return self._asked(verb, body, seconds)
 
     def close(self) -> None:
         self._curl.close()
 
+    def _asked(self, verb: str, body: bytes, seconds: float) -> dict[str, Any]:
+        nonce = secrets.token_hex(16)
+        asked_at = steady_seconds()
+        status = self._send(verb, nonce, body, seconds)
+        answer, self._chunks = b"".join(self._chunks), []
+        if status != HTTPStatus.OK:
+            raise self._refusal(status, answer)
+        return self._believed(verb, nonce, answer, asked_at)
+
     def _send(self, verb: str, nonce: str, body: bytes, seconds: float) -> int:
         headers = [
             f"Authorization: Bearer {self._token.bearer}",
-            f"Obsera-Nonce: {nonce}",
+            f"{NONCE}: {nonce}",
             f"Obsera-Agent-Version: {VERSION}",
             "Content-Type: application/json",
             "Expect:",
@@ -160,15 +171,15 @@ class Connection:
     def _refusal(self, status: int, answer: bytes) -> Exception:
         said = _document(answer)
         code = str(said.get("code", ""))
-        if status == 401 and code in TOKEN_CODES:
+        if status == HTTPStatus.UNAUTHORIZED and code in TOKEN_CODES:
             return TokenRefused(TOKEN_CODES[code])
-        if status in (400, 413):
+        if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
             errors = said.get("errors")
             return RequestRefused(status, errors if isinstance(errors, dict) else said)
         if 300 <= status < 400:
             place = self._headers.get("location", "nowhere")[:200]
             return ServerAway(f"the server redirects to {place}: give --server the address that it leads to")
-        if status == 404:
+        if status == HTTPStatus.NOT_FOUND:
             return ServerAway("there is no door for agents at that address: check --server")
         return ServerAway(f"the server answered {status}", retry_after_seconds=self._retry_after())
 

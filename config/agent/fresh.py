@@ -61,14 +61,21 @@ class Fresh:
         self._pending = [pending for pending in self._pending if id(pending) not in gone]
 
     def keep(self, *, now: datetime, is_known_time: bool = True) -> None:
-        """Put onto disk what does not lie there yet, and let go of what is no news any more."""
+        """Put onto disk what does not lie there yet, and let go of what is no news any more.
+
+        Of several results of a check the last alone is news: an older one would page for what may be over.
+        """
         unkept = [pending for pending in self._pending if not pending.is_kept]
         records = [pending.record for pending in unkept]
         if records and self._buffer.append(records, now=now if is_known_time else None):
             for pending in unkept:
                 pending.is_kept = True
+        newest = {pending.record.check_id: pending for pending in self._pending}
         self._pending = [
-            pending for pending in self._pending if not pending.is_kept or now - pending.record.due_at < NEWS_FOR
+            pending
+            for pending in self._pending
+            if not pending.is_kept
+            or (pending is newest[pending.record.check_id] and now - pending.record.due_at < NEWS_FOR)
         ]
         too_many = len(self._pending) - MOST_IN_MEMORY
         if too_many > 0:

@@ -66,6 +66,10 @@ class Link:
         """Return how many seconds to wait before the next try."""
         return self._pause_seconds
 
+    def fall_behind(self) -> None:
+        with self._lock:
+            self.is_behind = True
+
     def caught_up(self) -> None:
         with self._lock:
             self.is_behind = False

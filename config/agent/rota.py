@@ -56,6 +56,11 @@ class Rota:
         place = self._places.get(check_id)
         return place.turn.due_at if place else self._measured_until.get(check_id)
 
+    def is_finished(self, turn: ClaimedTurn) -> bool:
+        """Tell whether this very turn has brought its result already."""
+        place = self._places.get(turn.check_id)
+        return place is not None and place.turn.due_at == turn.due_at and place.out_since is None
+
     def order(self, offered: OfferedTurn, *, now: datetime) -> ClaimedTurn:
         """Note a turn that the server gave, and return it as of now: from here on the server makes the check's turns."""
         starts_in = min(offered.turn.starts_in_seconds, max(0.0, (offered.turn.due_at - now).total_seconds()))

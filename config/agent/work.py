@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from apps.checks.domain.agent_wire import MAX_RESULTS, OfferedTurn, decode_settings, decode_turns, encode_held
+from apps.checks.domain.agent_wire import (
+    MAX_RESULTS,
+    MAX_TURNS,
+    OfferedTurn,
+    decode_settings,
+    decode_turns,
+    encode_held,
+)
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.turns import CheckSettings, ClaimedTurn
 from apps.checks.domain.wire_fields import WireError, dump, whole_number
@@ -54,21 +61,21 @@ class AgentWork:
         self._rota = Rota(buffer.measured_until)
         self._fresh = Fresh(buffer)
         self._orders = OrderBook(kinds)
+        self._offered_again: set[UUID] = set()  # though their results have arrived
         self._body_bytes = MOST_BODY_BYTES
 
     # --- what the prober calls ----------------------------------------------------------------------------------------
 
     def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
         """Hand in results and return turns: the server's, and beside them our own for checks that it has not caught up with."""
-        self._fresh.add(records_of(results, self._clock))
-        self._rota.finished(result.check_id for result in results)
+        self._take_in(results)
         turns: list[ClaimedTurn] = []
         if self._link.is_up:
             with self._asking():
                 turns = self._accepted(self._exchange(limit))
         if not self._link.is_up:
             self._rota.go_alone()  # the other thread may have lost the server
-            self._fresh.keep(now=self._clock.now(), is_known_time=self._clock.is_known)
+            self._keep()
         elif not self._link.is_behind:
             self._rota.settle()
         now = self._clock.now()
@@ -92,10 +99,25 @@ class AgentWork:
 
     def close(self) -> None:
         """Keep what has not arrived."""
-        self._fresh.keep(now=self._clock.now(), is_known_time=self._clock.is_known)
+        self._keep()
         self._connection.close()
 
     # --- trading ------------------------------------------------------------------------------------------------------
+
+    def _take_in(self, results: Sequence[NewResult]) -> None:
+        """Note results. What is not plainly the present goes onto disk as well, and so by `late` too: that alone moves on a
+        turn which the server has found out about after its result."""
+        self._fresh.add(records_of(results, self._clock))
+        check_ids = {result.check_id for result in results}
+        self._rota.finished(check_ids)
+        if repeated := check_ids & self._offered_again:
+            self._offered_again -= repeated
+            self._link.fall_behind()
+        if results and self._link.is_behind:
+            self._keep()
+
+    def _keep(self) -> None:
+        self._fresh.keep(now=self._clock.now(), is_known_time=self._clock.is_known)
 
     def _exchange(self, limit: int) -> list[OfferedTurn]:
         """Send everything fresh, each check's results one after the other, and return what is offered with the last."""
@@ -104,7 +126,7 @@ class AgentWork:
             is_last = len(batch) == len(self._fresh)
             try:
                 answer = self._connection.ask(
-                    "trade", results_body([pending.record for pending in batch], limit * is_last)
+                    "trade", results_body([pending.record for pending in batch], min(limit, MAX_TURNS) * is_last)
                 )
             except RequestRefused as error:
                 if error.status == TOO_LARGE and len(batch) > 1:
@@ -118,10 +140,8 @@ class AgentWork:
                 return self._offered(answer)
 
     def _drop_refused(self, batch: Sequence[Pending], error: RequestRefused) -> None:
-        """Let go of the results that the server names as wrong, or of all when it names none."""
+        """Let go of the results that the server names as wrong."""
         wrong = wrong_rows(batch, error)
-        if not batch:
-            raise ServerAway(f"the server does not take our requests: {error}") from error
         logger.error("%d results were refused by the server and are lost: %s", len(wrong), str(error)[:500])
         self._fresh.arrived(wrong)
 
@@ -145,6 +165,8 @@ class AgentWork:
             if (kind := self._orders.refused_kind(each.turn)) is not None:
                 self._fresh.add([not_run(each.turn, kind, now)])
                 continue
+            if self._rota.is_finished(each.turn):
+                self._offered_again.add(each.turn.check_id)
             turns.append(self._rota.order(each, now=now))
         return turns
 
@@ -194,6 +216,11 @@ def results_body(records: Sequence[Record], limit: int | None = None) -> bytes:
 
 
 def wrong_rows(batch: Sequence[Any], error: RequestRefused) -> list[Any]:
-    """Return what of a batch the server's answer names as wrong; all where it names none of it."""
+    """Return what of a batch the server's answer names as wrong; raise `ServerAway` where it names none of it."""
     places = {int(place) for name in error.errors for place in NAMED_ROW.findall(name)}
-    return [each for place, each in enumerate(batch) if place in places] or list(batch)
+    wrong = [each for place, each in enumerate(batch) if place in places]
+    if not wrong and error.status == TOO_LARGE:
+        return list(batch)  # a single one, which no smaller body can bring
+    if not wrong:
+        raise ServerAway(f"the server does not take our requests: {str(error)[:200]}") from error
+    return wrong

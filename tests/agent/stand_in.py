@@ -174,7 +174,7 @@ def serving(server: StandIn, *, port: int = 0) -> Iterator[str]:
                 continue
 
 
-def await_true(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+def await_true(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
