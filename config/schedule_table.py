@@ -13,6 +13,15 @@ SCHEDULE_TABLE = (
         queue="events",
         asks="apps.events.domain.outbox.HAS_WAITING",
     ),
+    # These find what was put off by a clock that has been set back since.
+    *(
+        Job(f"{app}.straighten", task=f"{app}.straighten", every=timedelta(seconds=10), queue=queue, asks=asks)
+        for app, queue, asks in (
+            ("events", "events", "apps.events.domain.outbox.HAS_AHEAD"),
+            ("notifications", "deliveries", "apps.notifications.domain.claiming.HAS_AHEAD"),
+            ("alerting", "events", "apps.alerting.domain.straightening.HAS_AHEAD"),
+        )
+    ),
     # Wakes a prober whose start hint was lost.
     Job(
         "checks.sweep_turns",
@@ -59,6 +68,7 @@ SCHEDULE_TABLE = (
         every=timedelta(seconds=30),
         queue="events",
         asks="apps.checks.domain.waiting.LOST_SIGHT",
+        rests=timedelta(minutes=1),  # four signs of life
     ),
     # Learns from checks' own history how often they fail by chance, and keeps their goals for false pages.
     Job("checks.learn_patience", task="checks.learn_patience", every=timedelta(hours=1), queue="events"),

@@ -4,7 +4,8 @@ import pytest
 from django.http import HttpRequest
 
 from apps.alerting.context_processors import alerts
-from apps.alerting.domain import reminding
+from apps.alerting.domain import reminding, straightening
+from apps.alerting.models import Alert
 from apps.alerting.tasks import reevaluate
 from apps.checks.enums import State
 from apps.checks.models import Check
@@ -65,3 +66,16 @@ def test_pages_of_refusal_count_nothing() -> None:
     request.tenant = None  # type: ignore[attr-defined]
 
     assert (alerts(request)["firing_alerts"](), outages(request)["open_outages"]()) == (None, None)
+
+
+def test_reminder_of_a_clock_that_was_set_back_does_not_stand_still(check: Check, hand: object) -> None:
+    """The outage began at minute 60 by a clock that goes back to minute 0 then; reminders come every four hours."""
+    flip(check, State.DOWN, 60, hand)
+    hand.move_to(minute(0))
+    Alert.objects.update(due_at=minute(60 + 240))
+
+    straightening.straighten()
+    reevaluate()
+
+    assert Alert.objects.get().due_at == minute(240)
+    assert [title for title, _ in messages()] == ["API is down"]

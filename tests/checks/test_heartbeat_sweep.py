@@ -1,6 +1,7 @@
 """The sweep: silence is down since the deadline, but for silence that is ours."""
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -10,7 +11,7 @@ from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbea
 from apps.checks.domain.pings import PingStore
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
-from apps.checks.types.heartbeat import Signal
+from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
@@ -177,3 +178,75 @@ def test_short_silence_is_no_gap(token: str) -> None:
 
     assert open_doors_at(60.4) is None
     assert Heartbeat.objects.get().deadline_at == minute(70)
+
+
+# --- Clocks that are set: the doors were open all the time ----------------------------------------------------------------
+
+
+def set_clock(before: float, after: float) -> timedelta | None:
+    """Set the clock between two signs of life of one process, which notices."""
+    open_doors_at(before)
+    with time_machine.travel(minute(after), tick=False):
+        return give_sign_of_life(timedelta(minutes=after - before))
+
+
+@pytest.mark.parametrize("by", [60, -60])
+def test_deadline_of_a_job_that_reports_every_so_often_goes_with_the_clock(token: str, by: int) -> None:
+    assert set_clock(30, 30 + by) is None
+
+    assert (Heartbeat.objects.get().deadline_at, Heartbeat.objects.get().is_doubtful) == (minute(70 + by), False)
+    assert only_sweep_at(30 + by) == []
+
+
+def test_second_process_that_notices_moves_nothing_again(token: str) -> None:
+    set_clock(30, 90)
+
+    with time_machine.travel(minute(90), tick=False):
+        give_sign_of_life(timedelta(minutes=60))
+
+    assert Heartbeat.objects.get().deadline_at == minute(130)
+
+
+def test_job_that_is_silent_is_noticed_after_the_clock_was_set_back(token: str) -> None:
+    set_clock(30, -30)
+
+    assert sweep_at(9.9) == []
+    assert sweep_at(10.1) == [("down", minute(10), "heartbeat_missed")]
+
+
+def cron_at_every_full_hour() -> Heartbeat:
+    """A job of the calendar that has just reported, its grace being ten minutes."""
+    config = HeartbeatConfig(schedule="cron", cron="0 * * * *", grace_seconds=600)
+    with time_machine.travel(CALENDAR_NOON, tick=False):
+        token = token_of(heartbeat("Hourly", config=config))
+        report = replace(ping(token).report, at=CALENDAR_NOON)
+        PingStore().store([replace(ping(token), report=report)])
+    return Heartbeat.objects.get(token=token)
+
+
+CALENDAR_NOON = datetime(2026, 11, 21, 12, 1, tzinfo=UTC)
+
+
+def sign_at(at: datetime, step: timedelta = timedelta(0)) -> None:
+    with time_machine.travel(at, tick=False):
+        give_sign_of_life(step)
+
+
+def test_what_a_clock_jumped_over_may_still_come(scope: Tenant) -> None:
+    made = cron_at_every_full_hour()
+    sign_at(CALENDAR_NOON + timedelta(minutes=30))
+
+    sign_at(CALENDAR_NOON + timedelta(minutes=120), timedelta(minutes=90))
+
+    made.refresh_from_db()
+    assert (made.deadline_at, made.is_doubtful) == (CALENDAR_NOON + timedelta(minutes=69 + 90), True)
+
+
+def test_calendar_is_read_anew_after_the_clock_was_set_back(scope: Tenant) -> None:
+    made = cron_at_every_full_hour()
+    sign_at(CALENDAR_NOON + timedelta(minutes=5))
+
+    sign_at(CALENDAR_NOON - timedelta(minutes=55), timedelta(minutes=-60))
+
+    made.refresh_from_db()
+    assert made.deadline_at == CALENDAR_NOON + timedelta(minutes=9)  # the report of 12:00

@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 
+from apps.checks.domain.judging import rejudge
 from apps.checks.domain.regions import lose_sight_of_silent_regions, mark_seen, mark_sick, mark_well, shared_regions
-from apps.checks.enums import State
+from apps.checks.enums import State, Verdict
 from apps.checks.models import MAIN_REGION, CheckState, Flip, Region, SickSpell, Turn
 from apps.core import clock
+from apps.core.tenancy import system_scope
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check
 
@@ -71,3 +74,47 @@ def test_sick_spell_begins_and_ends_once(in_acme: Tenant) -> None:
     assert (spell.began_at, spell.failed_controls) == (began, ["https://a: timeout"])
     assert spell.ended_at is not None
     assert Region.objects.get(id=MAIN_REGION).sick_since_at is None
+
+
+# --- Clocks that are set --------------------------------------------------------------------------------------------------
+
+
+def test_prober_that_lived_on_while_the_clock_was_set_ahead_says_nothing(in_acme: Tenant) -> None:
+    make_check(state=State.UP)
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=clock.now() - timedelta(hours=1))
+
+    mark_seen(MAIN_REGION, lives_on=True)
+
+    assert (Flip.objects.count(), CheckState.objects.get().state) == (0, State.UP)
+    assert lose_sight_of_silent_regions() == 0
+
+
+def test_sign_of_life_from_the_future_counts_from_now(in_acme: Tenant) -> None:
+    make_check(state=State.UP)
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=clock.now() + timedelta(hours=1))
+
+    assert lose_sight_of_silent_regions() == 0
+
+    seen_at = Region.objects.get(id=MAIN_REGION).seen_at
+    assert seen_at
+    assert abs(clock.now() - seen_at) < timedelta(seconds=5)
+    with time_machine.travel(clock.now() + timedelta(minutes=2)):
+        assert lose_sight_of_silent_regions() == 1
+
+
+@pytest.mark.parametrize(
+    ("last_result_minutes", "expected"), [(0, State.DOWN), (-60, State.UNKNOWN), (60, State.UNKNOWN)]
+)
+def test_result_is_a_sign_of_life_too(in_acme: Tenant, last_result_minutes: int, expected: State) -> None:
+    """The clock was just set ahead: the region's last sign looks old, but it has just seen a failure."""
+    check, now = make_check(state=State.UP), clock.now()
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=now - timedelta(hours=1))
+    last = now + timedelta(minutes=last_result_minutes)
+    Turn.objects.filter(watched=check).update(
+        opinion=Verdict.FAILURE, failures=1, last_result_at=last, run_since_at=last
+    )
+
+    with system_scope("as the prober stores results"):
+        rejudge([check.id])
+
+    assert CheckState.objects.get().state == expected

@@ -12,6 +12,7 @@ DECLARATION = re.compile(r"^\s*unscoped(: \S.*)? = UnscopedManager", re.MULTILIN
 ALLOWED = {
     "core/tenancy.py": "defines both words",
     "alerting/domain/reminding.py": "one sweep serves every tenant's silences and reminders",
+    "alerting/domain/straightening.py": "one sweep serves every tenant's reminders",
     "checks/domain/agents.py": "a token says itself whose agent it is",
     "checks/domain/flapping.py": "one job looks at every tenant's flapping checks",
     "checks/domain/grouping.py": "one sweep serves every tenant's groups",

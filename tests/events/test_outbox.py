@@ -304,3 +304,29 @@ def test_handlers_of_one_tenant_run_in_the_order_of_the_facts(handlers: Handlers
     deliver_pending()
 
     assert heard == [event.bell_id for event in events]
+
+
+# --- Clocks that are set back ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attempts", "waits_seconds", "is_due"),
+    [
+        (0, 3_600, True),  # told an hour ahead
+        (1, 3_600, True),  # leased
+        (4, 3_600 + 15, True),
+        (7, 900 - 1, False),  # waits as long as it should
+        (8, 3_600 - 1, False),
+        (8, 2 * 3_600, True),
+        (20, 3_600 - 1, False),
+    ],
+)
+def test_event_put_off_by_a_clock_that_was_set_back_is_due(attempts: int, waits_seconds: int, is_due: bool) -> None:
+    at = clock.now() + timedelta(seconds=waits_seconds)
+    with tenant_scope(HERE):
+        OutboxRow.objects.create(event="x", handler="x", payload={}, claimable_at=at, attempts=attempts)
+
+    outbox.straighten()
+    outbox.straighten()
+
+    assert [row.claimable_at < at for row in rows()] == [is_due]

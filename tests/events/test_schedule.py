@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -86,7 +87,7 @@ def curious(jobs: dict[str, Job]) -> dict[str, Job]:
     """A job that asks whether anything stands in the outbox."""
     jobs["curious"] = Job("curious", "tests.curious", every=timedelta(seconds=5), queue="events", asks=QUESTION)
     register_jobs()
-    ScheduledJob.objects.exclude(name="curious").update(due_at=clock.now() + HOUR)
+    ScheduledJob.objects.exclude(name="curious").update(due_at=clock.now() + MINUTE)
     return jobs
 
 
@@ -169,3 +170,47 @@ def test_broker_that_is_away_costs_a_hint_and_no_time(monkeypatch: pytest.Monkey
     answers = [hints.hint("tests.often", queue="events") for _ in range(3)]
 
     assert (answers, calls) == ([False] * 3, ["tests.often"])
+
+
+# --- Clocks that are set ------------------------------------------------------------------------------------------------
+
+
+def test_job_planned_by_a_clock_that_was_set_back_is_due_now(sent: list[Any]) -> None:
+    register_jobs()
+    make_due("often", -HOUR)  # nobody plans it later than a minute from now
+    make_due("rarely", -HOUR)
+
+    started, again = start_due_jobs(), start_due_jobs()
+
+    assert (started, again) == (["often"], [])
+    assert wait_left("often") == pytest.approx(60, abs=5)
+
+
+def test_what_rests_waits_after_the_clock_was_set_ahead(jobs: dict[str, Job], hand: Any) -> None:
+    jobs["often"] = Job("often", task="tests.often", every=MINUTE, queue="events", rests=MINUTE)
+    register_jobs()
+    rounds = Rounds()
+    rounds.look()
+
+    with time_machine.travel(clock.now() + HOUR):
+        ScheduledJob.objects.update(due_at=clock.now() - 3 * HOUR)
+        at_once = rounds.look()
+        hand.shift(59)
+        too_early = rounds.look()
+        ScheduledJob.objects.update(due_at=clock.now() - 3 * HOUR)
+        hand.shift(2)
+        rested = rounds.look()
+
+    assert (at_once, too_early, rested) == (["rarely"], [], ["often", "rarely"])
+
+
+def test_clock_set_back_lets_nothing_rest(jobs: dict[str, Job]) -> None:
+    jobs["often"] = Job("often", task="tests.often", every=MINUTE, queue="events", rests=MINUTE)
+    register_jobs()
+    rounds = Rounds()
+
+    with time_machine.travel(clock.now() - HOUR):
+        make_due("often", 2 * HOUR)
+        started = rounds.look()
+
+    assert "often" in started

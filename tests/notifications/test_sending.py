@@ -12,7 +12,7 @@ from apps.core.tenancy import tenant_scope
 from apps.events.base import Event
 from apps.notifications.channels.base import DeliveryError, Message
 from apps.notifications.channels.webhook import WebhookChannel, WebhookConfig
-from apps.notifications.domain import trying
+from apps.notifications.domain import claiming, trying
 from apps.notifications.domain.channels import Draft, create_channel, delete_channel
 from apps.notifications.domain.claiming import CHANNEL_SHARE, Claim, claim_next
 from apps.notifications.domain.planning import plan_delivery
@@ -393,3 +393,51 @@ def test_slow_answer_shows_in_the_log(channel: Channel, receiver: Receiver) -> N
     deliver_due()
 
     assert 200 <= DeliveryAttempt.objects.get().duration_ms < 1_500
+
+
+# --- Clocks that are set back ---------------------------------------------------------------------------------------------
+
+
+def put_off(delivery: Delivery, seconds: int, state: str, *, tried_ahead: int | None = None) -> None:
+    """Leave a delivery as a try did that took place so many seconds from now."""
+    at = clock.now() + timedelta(seconds=seconds)
+    failures = 0 if tried_ahead is None else 1
+    Delivery.objects.filter(id=delivery.id).update(state=state, claimable_at=at, attempts=failures, failures=failures)
+    if tried_ahead is not None:
+        tried_at = clock.now() + timedelta(seconds=tried_ahead)
+        DeliveryAttempt.objects.create(delivery=delivery, number=1, at=tried_at, duration_ms=1, is_ok=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "tried_ahead", "is_due"),
+    [
+        (3_600, "pending", None, True),
+        (3_600, "sending", None, True),
+        (100, "sending", None, False),  # a lease
+        (3_602, "pending", 3_600, True),
+        (3_602, "pending", -1, False),  # the receiver asked for that much patience
+        (7_200, "failed", 7_000, False),
+    ],
+)
+def test_delivery_put_off_by_a_clock_that_was_set_back_is_due(
+    channel: Channel, seconds: int, state: str, tried_ahead: int | None, is_due: bool
+) -> None:
+    (delivery,) = plan(channel, "one")
+    put_off(delivery, seconds, state, tried_ahead=tried_ahead)
+
+    claiming.straighten()
+    claiming.straighten()
+
+    assert (Delivery.objects.get().claimable_at <= clock.now()) == is_due
+
+
+def test_channel_whose_leases_lie_ahead_sends_again(channel: Channel, receiver: Receiver) -> None:
+    for delivery in plan(channel, *map(str, range(CHANNEL_SHARE))):
+        put_off(delivery, 3_600, "sending")
+    plan(channel, "new")
+    assert claim_next() is None
+
+    claiming.straighten()
+    deliver_due()
+
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}

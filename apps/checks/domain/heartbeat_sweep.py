@@ -15,7 +15,7 @@ from apps.checks.domain.heartbeats import beat_of
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
-from apps.checks.types.heartbeat import HeartbeatConfig
+from apps.checks.types.heartbeat import HeartbeatConfig, Rhythm
 from apps.core import clock
 from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope
@@ -89,10 +89,11 @@ def _missed(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> Flip:
 
 
 @transaction.atomic
-def give_sign_of_life() -> timedelta | None:
+def give_sign_of_life(step: timedelta = timedelta(0)) -> timedelta | None:
     """Say that the ping doors are open; return the gap if they were not, after forgiving what it may have cost.
 
-    Rivals: the doors of other processes; the row's lock lets only the first one see the gap.
+    ``step`` is by how much the caller saw the clock being set since its last sign: the doors were open all the time, and
+    no job is later for it. Rivals: the doors of other processes; the row's lock lets only the first one see the gap.
     """
     with system_scope("the ping doors are open for every tenant"):
         now = clock.now()
@@ -102,8 +103,39 @@ def give_sign_of_life() -> timedelta | None:
             return None
         before, gap = seen.seen_at, now - seen.seen_at
         PingDoor.objects.filter(name=DOOR).update(seen_at=now)
+        if step and abs(gap - step) <= SILENCE:
+            _go_with_the_clock(step, before=before, now=now)
+            return None
         if gap <= SILENCE:
             return None
         with connection.cursor() as cursor:
             cursor.execute(FORGIVE, {"gap": gap.total_seconds(), "before": before, "now": now})
         return gap
+
+
+# Of jobs that report every so often, time goes on as before. Those that go by the calendar go by their own machine's, which
+# is right: what the clock has jumped over may still come, and is not held against them if it does not.
+MOVE = f"""
+UPDATE checks_heartbeat AS beat SET deadline_at = beat.deadline_at + %(step)s
+FROM checks_check AS watched
+WHERE watched.id = beat.check_id AND beat.deadline_at > %(before)s AND watched.config->>'schedule' = '{Rhythm.SIMPLE}'
+"""  # noqa: S608 - constants alone
+FORGIVE_JUMPED_OVER = f"{FORGIVE} AND watched.config->>'schedule' <> '{Rhythm.SIMPLE}'"
+
+
+def _go_with_the_clock(step: timedelta, *, before: datetime, now: datetime) -> None:
+    """Set deadlines as the clock was set."""
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE, {"step": step, "before": before})
+        if step > timedelta(0):
+            cursor.execute(FORGIVE_JUMPED_OVER, {"gap": step.total_seconds(), "before": before, "now": now})
+            return
+    ahead = Heartbeat.unscoped.select_related("watched").filter(deadline_at__gt=now)
+    changed = []
+    for heartbeat in ahead.exclude(watched__config__schedule=Rhythm.SIMPLE).iterator(chunk_size=BATCH):
+        config = cast("HeartbeatConfig", config_of(heartbeat.watched))
+        following = config.rhythm.following(now)
+        if following and following + config.grace < cast("datetime", heartbeat.deadline_at):
+            heartbeat.deadline_at = following + config.grace
+            changed.append(heartbeat)
+    Heartbeat.unscoped.bulk_update(changed, ["deadline_at"], batch_size=BATCH)

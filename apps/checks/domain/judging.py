@@ -70,13 +70,20 @@ def _change(standing: CheckState, seen: list[_Seen], confirmations: int, at: dat
     )
 
 
+def _last_sign(turn: Turn, now: datetime) -> datetime:
+    """Return when somebody looked last: a result is a sign of life, too, and the first one after the clock was set."""
+    return max(
+        at for at in (turn.region.seen_at, turn.last_result_at) if at and (at <= now or at == turn.region.seen_at)
+    )
+
+
 def _seen(check_ids: list[UUID]) -> dict[UUID, list[_Seen]]:
     """Return what each check's regions say."""
     now = clock.now()
     found: dict[UUID, list[_Seen]] = {}
     turns = Turn.unscoped.filter(watched__in=check_ids).select_related("region")
     for turn in turns.order_by("watched_id", "region_id"):
-        is_silent = turn.region.seen_at is not None and now - turn.region.seen_at > SILENT_AFTER
+        is_silent = turn.region.seen_at is not None and now - _last_sign(turn, now) > SILENT_AFTER
         view = RegionView(
             region_id=turn.region_id,
             opinion=turn.opinion,

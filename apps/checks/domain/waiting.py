@@ -20,7 +20,8 @@ WHERE beat.deadline_at <= now() AND standing.state NOT IN ('{State.DOWN}', '{Sta
 """
 LOST_SIGHT = f"""
 SELECT FROM checks_region AS region
-WHERE region.seen_at < now() - interval '{SILENT_AFTER.total_seconds()} seconds' AND EXISTS (
+WHERE region.seen_at > now() + interval '30 seconds'
+   OR region.seen_at < now() - interval '{SILENT_AFTER.total_seconds()} seconds' AND EXISTS (
     SELECT FROM checks_turn AS turn
     WHERE turn.region_id = region.id AND turn.opinion IS NOT NULL AND turn.claimable_at IS NOT NULL
 )

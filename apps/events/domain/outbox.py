@@ -143,6 +143,23 @@ RETURNING row.id, row.tenant_id, row.event, row.handler, row.payload, row.attemp
 HAS_WAITING = "SELECT FROM events_outboxrow WHERE NOT is_parked AND claimable_at <= now() - interval '1 second'"
 
 
+# No clock that runs forward puts a row off for longer than its last wait: what waits longer was put off by one that has
+# been set back since, and would stand still for as long as it was set back. Half a minute is for hosts that differ.
+_WAITS = ", ".join(str(delay.total_seconds()) for delay in RETRY_DELAYS)
+_AHEAD = f"""
+NOT is_parked AND claimable_at > now() + make_interval(secs =>
+    {LEASE.total_seconds() + 30} + (ARRAY[{_WAITS}])[greatest(least(attempts, {len(RETRY_DELAYS)}), 1)])
+"""
+HAS_AHEAD = f"SELECT FROM events_outboxrow WHERE {_AHEAD}"
+STRAIGHTEN = f"UPDATE events_outboxrow SET claimable_at = now() WHERE {_AHEAD}"  # noqa: S608
+
+
+def straighten() -> None:
+    """Make rows due anew that no clock which runs forward can have put off so long. Safe to repeat."""
+    with system_scope("one queue serves every tenant"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(STRAIGHTEN)
+
+
 def _claim() -> list[OutboxRow]:
     """Lease a batch, oldest first and fairly among tenants. Rivals: every other worker; SKIP LOCKED parts us."""
     with system_scope("one queue serves every tenant"), transaction.atomic():

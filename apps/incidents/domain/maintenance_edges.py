@@ -8,11 +8,13 @@ the edge, not the moment at which somebody looked.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Greatest
 
 from apps.checks.domain.flips import Change, change_state, flip, lock_states, record_flips
 from apps.checks.domain.judging import rejudge
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 APPLY_TASK = "incidents.apply_maintenance"
 QUEUE = "events"
 BATCH_SIZE = 500
+# What clocks of several hosts may differ by; what lies further ahead was written by one that was set back since.
+CLOCKS_DIFFER = timedelta(seconds=30)
 # What a request does itself before it answers; the job does the rest.
 AT_ONCE = 100
 
@@ -63,8 +67,10 @@ WHERE standing.state = '{State.MAINTENANCE}' AND NOT EXISTS (
 ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
 """  # noqa: S608 - constants alone
 # What the scheduler asks: only where a window turns or runs, or a check is in maintenance, can anything be out of line.
+# An occurrence that began or ended in the future, as seen by a clock that was set back since.
+AHEAD = "greatest(running_since_at, last_ended_at, cut_off_at) > now() + interval '30 seconds'"
 MAY_APPLY = f"""
-SELECT FROM incidents_maintenancewindow WHERE next_edge_at <= now()
+SELECT FROM incidents_maintenancewindow WHERE next_edge_at <= now() OR {AHEAD}
 UNION ALL SELECT FROM incidents_maintenancewindow WHERE running_until_at > now()
 UNION ALL SELECT FROM checks_checkstate WHERE state = '{State.MAINTENANCE}'
 """  # noqa: S608 - constants alone
@@ -110,11 +116,15 @@ def apply_edges_now() -> None:
 def turn_windows() -> int:
     """Move on the windows whose edge has come; return how many. Rivals: other workers; SKIP LOCKED parts us."""
     with system_scope("one job turns every tenant's windows"), transaction.atomic():
-        due = MaintenanceWindow.unscoped.filter(next_edge_at__lte=clock.now())
+        now = clock.now()
+        latest_edge = Greatest("running_since_at", "last_ended_at", "cut_off_at")
+        due = MaintenanceWindow.unscoped.alias(latest_edge=latest_edge).filter(
+            Q(next_edge_at__lte=now) | Q(latest_edge__gt=now + CLOCKS_DIFFER)
+        )
         windows = list(due.select_for_update(skip_locked=True).order_by("next_edge_at")[:BATCH_SIZE])
         for window in windows:
             take_up(window)
-        kept = ("running_since_at", "running_until_at", "last_ended_at", "next_edge_at")
+        kept = ("running_since_at", "running_until_at", "last_ended_at", "next_edge_at", "cut_off_at")
         MaintenanceWindow.unscoped.bulk_update(windows, kept)
     return len(windows)
 

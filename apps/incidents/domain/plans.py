@@ -42,7 +42,11 @@ def plan_of(given: WindowSettings | MaintenanceWindow) -> Plan:
 
 def take_up(window: MaintenanceWindow) -> None:
     """Bring what the row keeps of the present occurrence in line with the plan; saves nothing."""
-    now, plan = clock.now(), plan_of(window)
+    now = clock.now()
+    # What ended in the future did so by a clock that was set back since.
+    window.cut_off_at = min(window.cut_off_at, now) if window.cut_off_at else None
+    window.last_ended_at = min(window.last_ended_at, now) if window.last_ended_at else None
+    plan = plan_of(window)
     if window.running_until_at and window.running_until_at <= now:
         window.last_ended_at = window.running_until_at
     running = running_at(plan, now)

@@ -69,6 +69,28 @@ RETURNING delivery.id, delivery.tenant_id, delivery.attempts
 
 HAS_DUE = f"{DUE_CHANNELS} SELECT 1 FROM due WHERE in_flight < {CHANNEL_SHARE} LIMIT 1"  # noqa: S608 - constants alone
 
+# Leases and waits that no clock which runs forward can have given: it was set back since. A receiver may ask for any
+# patience, so a wait is known by its try, which lies in the future. Half a minute is for hosts that differ.
+_SLACK = "interval '30 seconds'"
+_LONGEST_LEASE = f"interval '{max(entry.lease for entry in CHANNEL_TYPES).total_seconds()} seconds'"
+_AHEAD = f"""
+state IN ('pending', 'sending') AND claimable_at > now() + {_SLACK} AND CASE
+    WHEN state = 'sending' OR failures = 0 THEN claimable_at > now() + {_LONGEST_LEASE} + {_SLACK}
+    ELSE EXISTS (
+        SELECT FROM notifications_deliveryattempt AS attempt
+        WHERE attempt.delivery_id = delivery.id AND attempt.number = delivery.attempts AND attempt.at > now() + {_SLACK}
+    )
+END
+"""
+HAS_AHEAD = f"SELECT FROM notifications_delivery AS delivery WHERE {_AHEAD}"
+STRAIGHTEN = f"UPDATE notifications_delivery AS delivery SET claimable_at = now() WHERE {_AHEAD}"  # noqa: S608
+
+
+def straighten() -> None:
+    """Make deliveries due anew that no clock which runs forward can have put off so long. Safe to repeat."""
+    with system_scope("one queue serves every tenant"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(STRAIGHTEN)
+
 
 def claim_next() -> Claim | None:
     """Lease the delivery whose turn it is, or return None where nothing is due that no rival claims right now.
