@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
 
+from apps.checks.domain.judging import SILENT_AFTER
 from apps.checks.domain.regions import mark_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, by_tenant, store_results
 from apps.checks.domain.turns import (
@@ -20,6 +21,7 @@ from apps.checks.domain.turns import (
     settings_of,
     straighten_turns,
 )
+from apps.core import clock
 from apps.core.postgres.clock import database_now
 from apps.live.domain.publish import publish_many
 
@@ -77,6 +79,7 @@ class DatabaseWork:
     def __init__(self, region_id: int) -> None:
         self.region_id = region_id
         self._clock = DatabaseClock()
+        self._seen_at = float("-inf")  # of the clock that nobody can set
 
     def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
         """Keep the results and let those who watch live know, then claim."""
@@ -112,12 +115,17 @@ class DatabaseWork:
     def say_well(self) -> None:
         with _reached():
             mark_well(self.region_id)
-            mark_seen(self.region_id)
+            self._mark_seen()
 
     def say_sick(self, failed_controls: Sequence[str]) -> None:
         with _reached():
             mark_sick(self.region_id, failed_controls)
-            mark_seen(self.region_id)
+            self._mark_seen()
+
+    def _mark_seen(self) -> None:
+        lives_on = clock.steady() - self._seen_at < SILENT_AFTER.total_seconds()
+        mark_seen(self.region_id, lives_on=lives_on)
+        self._seen_at = clock.steady()
 
     def close(self) -> None:
         connection.close()
