@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from django import forms
@@ -142,6 +143,12 @@ def config_form_fields(config: type[Config]) -> dict[str, forms.Field]:
     return made
 
 
+@cache
+def _judges(config: type[Config]) -> dict[str, forms.Field]:
+    """The same fields, made once: judging values changes nothing in them, and a document may hold thousands of configs."""
+    return config_form_fields(config)
+
+
 def _messages(error: ValidationError) -> list[str]:
     return [str(message) for message in error.messages]
 
@@ -158,7 +165,7 @@ def parse_config(config: type[C], given: Mapping[str, Any], *, stored: C | None 
 
     Raises `ConfigErrors` with every wrong or unknown field at once.
     """
-    form_fields, values = config_form_fields(config), {}
+    form_fields, values = _judges(config), {}  # type: ignore[arg-type]  # mypy: a class of its own type is not hashable
     errors: dict[str, list[str]] = {
         name: [str(_("There is no such setting here."))] for name in given if name not in form_fields
     }

@@ -3,17 +3,24 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.checks.domain.applying import apply_document
+from apps.checks.domain.dependencies import TooDeep
+from apps.checks.domain.heartbeats import AddressTaken
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
-from apps.checks.models import Check, CheckState, Dependency, Turn
+from apps.checks.models import Check, CheckState, Dependency, Flip, Heartbeat, Turn
+from apps.core import clock
 from apps.core.documents import read_document
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
@@ -172,6 +179,97 @@ def test_dependencies_are_drawn_redrawn_and_never_in_a_circle(program: Program, 
     assert (status, left_alone["unchanged"]) == (409, 2)
     assert cleared == [{"field": "depends_on", "before": ["database"], "after": []}]
     assert dependencies(acme) == []
+
+
+def many(count: int, **more: Any) -> dict[str, Any]:
+    """A document of web checks behind the first one, heartbeats among them."""
+    web = [
+        {"key": f"web-{n}", "name": f"Web {n}", "kind": "http", "config": {"url": f"https://{n}.example/"}, **more}
+        for n in range(count)
+    ]
+    for check in web[1:]:
+        check["depends_on"] = ["web-0"]
+    jobs = [{"key": f"job-{n}", "name": f"Job {n}", "kind": "heartbeat", **more} for n in range(count)]
+    return {"apiVersion": "obsera/v1", "managedBy": "repo", "checks": [*web, *jobs]}
+
+
+def queries_of(document: Any, **how: Any) -> int:
+    with CaptureQueriesContext(connection) as asked:
+        apply_document(document, **how)
+    return len(asked)
+
+
+def test_any_number_of_checks_takes_the_same_number_of_queries(acme: Tenant, globex: Tenant) -> None:
+    counted = []
+    for tenant, count in ((acme, 3), (globex, 30)):
+        with tenant_scope(tenant.id):
+            counted.append(
+                [
+                    queries_of(many(count)),
+                    queries_of(many(count, interval_seconds=30, tags=["eu"])),
+                    queries_of(many(count, interval_seconds=30, tags=["eu"], paused=True)),
+                    queries_of(many(count, interval_seconds=30, tags=["eu"], paused=False)),
+                    queries_of(many(1), prune_label="repo"),
+                ]
+            )
+            assert Check.objects.count() == 2
+
+    *few, few_deleted = counted[0]
+    *more, more_deleted = counted[1]
+    assert few == more
+    assert more_deleted - few_deleted <= 1  # rows are deleted in portions
+
+
+def test_many_checks_are_made_changed_rested_and_resumed_like_one(in_acme: Tenant) -> None:
+    started = clock.now()
+    apply_document(many(4))
+    turns = list(Turn.objects.order_by("due_at").values_list("watched__key", flat=True))
+    spread = Turn.objects.order_by("-due_at").first().due_at - started
+
+    apply_document(many(4, interval_seconds=20, tags=["eu"]))
+
+    assert turns == ["web-0", "web-1", "web-2", "web-3"]
+    assert spread < timedelta(seconds=5)  # four are no storm
+    assert dependencies(in_acme) == [("web-1", "web-0"), ("web-2", "web-0"), ("web-3", "web-0")]
+    assert (
+        list(Check.objects.values_list("interval_seconds", "tags", "version"))
+        == [(20, ["eu", "managed-by:repo"], 2)] * 8
+    )
+    assert list(Heartbeat.objects.order_by("slug").values_list("slug", flat=True)) == [f"job-{n}" for n in range(4)]
+
+    apply_document(many(4, interval_seconds=20, tags=["eu"], paused=True))
+
+    assert set(CheckState.objects.values_list("state", flat=True)) == {State.PAUSED}
+    assert not Turn.objects.exclude(claimable_at=None).exists()
+    assert Flip.objects.filter(after=State.PAUSED).count() == 8
+
+    apply_document(many(4, interval_seconds=20, tags=["eu"], paused=False))
+
+    assert set(CheckState.objects.values_list("state", flat=True)) == {State.UNKNOWN}
+    assert Turn.objects.exclude(claimable_at=None).count() == 4
+
+
+def test_deep_chain_in_one_document_is_refused_and_nothing_is_made(in_acme: Tenant) -> None:
+    document = many(200)
+    document["checks"] = document["checks"][:200]
+    for check, before in zip(document["checks"][1:], document["checks"], strict=False):
+        check["depends_on"] = [before["key"]]
+
+    with pytest.raises(TooDeep), transaction.atomic():
+        apply_document(document)
+
+    assert not Check.objects.exists()
+
+
+def test_address_that_two_heartbeats_of_a_document_want_is_refused(in_acme: Tenant) -> None:
+    document = many(1)
+    job = {"kind": "heartbeat", "config": {"address": "31365bce-8da9-4729-8ff3-aaa71d56b712"}}
+    document["checks"] += [{**job, "key": "a", "name": "A"}, {**job, "key": "b", "name": "B"}]
+
+    with pytest.raises(AddressTaken), transaction.atomic():
+        apply_document(document)
+
+    assert not Check.objects.exists()
 
 
 def test_check_made_by_hand_is_found_by_its_name_and_keeps_the_key(program: Program, acme: Tenant) -> None:

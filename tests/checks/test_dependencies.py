@@ -1,5 +1,7 @@
 """Which checks depend on which: circles are refused, and who is to blame is found."""
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError, connection
 from hypothesis import given
@@ -11,12 +13,13 @@ from apps.checks.domain.dependencies import (
     TooManyParents,
     ancestors_of,
     blamed_for,
+    circle_in,
     depends_on,
     descendants_of,
     find_cycle,
-    longest_chain,
     needed_by,
     set_parents,
+    too_deep,
 )
 from apps.checks.enums import State
 from apps.checks.models import Check, Dependency
@@ -41,9 +44,24 @@ def test_found_circle_is_one_and_none_is_missed(graph: dict[int, set[int]], star
         assert parent in graph[here]
 
 
-def test_longest_chain_counts_links() -> None:
-    assert longest_chain({1: [2, 5], 2: [3], 3: [4], 5: [4]}) == 3  # type: ignore[dict-item, list-item]
-    assert longest_chain({}) == 0
+def test_chains_that_are_too_long_are_found_by_their_links() -> None:
+    graph: Any = {1: [2, 5], 2: [3], 3: [4], 5: [4]}
+
+    assert too_deep(graph, limit=3) == set()
+    assert too_deep(graph, limit=2) == {1}
+    assert too_deep({}) == set()
+
+
+@given(graph=GRAPHS)
+def test_circle_anywhere_is_too_deep_and_can_be_named(graph: Any) -> None:
+    rest = too_deep(graph, limit=20)  # eight numbers make no chain that long
+
+    way = circle_in(graph, rest) if rest else []
+
+    assert bool(rest) == any(find_cycle(graph, start) for start in range(8))
+    assert bool(way) == bool(rest)
+    for here, parent in zip(way, [*way[1:], *way[:1]], strict=True):
+        assert parent in graph[here]
 
 
 @pytest.mark.django_db

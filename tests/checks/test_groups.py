@@ -9,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.accounts.models import User
-from apps.checks.domain.checks import create_check, delete_check, pause_check, resume_check, update_check
+from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check, update_check
 from apps.checks.domain.flips import change_state, now_as
 from apps.checks.domain.grouping import GroupCycle, follow_flips, members_of, regroup_all
+from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
 from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.checks.types.group import GroupConfig
@@ -233,3 +234,15 @@ def test_flips_where_there_are_no_groups_cost_one_look(in_acme: Tenant) -> None:
         follow_flips([made.id] if made else [])
 
     assert len(captured) == 1
+
+
+def test_renamed_members_stay_members_whoever_else_bears_the_old_name(in_acme: Tenant) -> None:
+    a, b, twin = make_check("A"), make_check("B"), make_check("B")
+    group = make_group("All", members=["A", "B", "api"], rule="worst")
+
+    rename_check(b, name="B2")
+    rename_check(a, name="Z")
+
+    group.refresh_from_db()
+    assert config_of(group).members == ["Z", "B", "B2", "api"]
+    assert {check.id for check in members_of(group)} == {a.id, b.id, twin.id}

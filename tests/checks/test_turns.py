@@ -5,14 +5,13 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from apps.checks.domain.pacing import start_turns, stop_turns
 from apps.checks.domain.regions import region_of_code
 from apps.checks.domain.turns import (
     claim_turns,
     extend_leases,
     give_back,
     regions_with_overdue_turns,
-    start_turns,
-    stop_turns,
 )
 from apps.checks.enums import State
 from apps.checks.models import Turn
@@ -45,10 +44,20 @@ def test_claimed_turn_is_not_claimed_again_until_its_lease_ends(in_acme: Tenant)
 
     first = claimed_names()
     second = claimed_names()
-    Turn.objects.filter(watched=check).update(claimable_at=clock.now())
+    Turn.objects.filter(watched=check).update(claimable_at=clock.now() - timedelta(minutes=1))
     third = claimed_names()
 
     assert (first, second, third) == ([check.id], [], [check.id])
+
+
+def test_head_start_is_for_turns_that_nobody_holds(in_acme: Tenant) -> None:
+    now = clock.now()
+    free, held = make_check(due_at=now + timedelta(seconds=4)), make_check(due_at=now - timedelta(seconds=4))
+    Turn.objects.filter(watched=held).update(claimable_at=now + timedelta(seconds=4))
+
+    claimed = claim_turns(10, head_start=timedelta(seconds=6))
+
+    assert [turn.check_id for turn in claimed] == [free.id]
 
 
 def test_claim_keeps_the_turns_name(in_acme: Tenant) -> None:
@@ -82,10 +91,10 @@ def test_turn_given_back_can_be_claimed_at_once(in_acme: Tenant) -> None:
 
 def test_stopped_check_has_no_turn_until_started(in_acme: Tenant) -> None:
     check = make_check()
-    stop_turns(check)
+    stop_turns([check])
     stopped = claimed_names()
 
-    start_turns(check, at=clock.now())
+    start_turns([check], at=clock.now())
 
     assert (stopped, claimed_names()) == ([], [check.id])
 

@@ -1,7 +1,7 @@
 """Making the tenant's checks what a document wants: first a plan, then all of it or nothing."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain import checks
-from apps.checks.domain.checks import Timing
+from apps.checks.domain.checks import Timing, Wanted
 from apps.checks.domain.configuration import (
     TIMING_FIELDS,
     Configuration,
@@ -24,7 +24,7 @@ from apps.checks.domain.configuration import (
     settle_config,
     with_keys,
 )
-from apps.checks.domain.dependencies import set_parents
+from apps.checks.domain.dependencies import set_parents_of
 from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_intervals
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
@@ -254,26 +254,75 @@ def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_
     plan = make_plan(wanted.entries, standing, prune_label=prune_label)
     refuse_beyond_plan(plan.steps)
     if not is_dry_run:
-        rows = {row.id: row for row in Check.objects.filter(id__in=[s.standing.id for s in plan.steps if s.standing])}
-        ids = {check.key: check.id for check in standing}
-        # What goes makes room first, for the tenant's plan may be full.
-        for step in sorted(plan.steps, key=lambda step: step.action != Action.PRUNE):
-            if created := _take(step, rows):
-                ids[step.key] = created.id
-        for step in plan.steps:
-            _depend(step, ids)
+        _carry_out(plan, {check.key: check.id for check in standing})
     return plan
 
 
-def _depend(step: Step, ids: Mapping[str, UUID]) -> None:
-    """Draw a check's dependencies, once all checks are there; a circle undoes the whole document."""
-    if step.entry is None or step.entry.depends_on is None:
-        return
-    if step.standing is not None and step.entry.depends_on == step.standing.depends_on:
-        return
-    parents = Check.objects.filter(id__in=[ids[key] for key in step.entry.depends_on])
-    for check in Check.objects.filter(id=ids[step.key]):
-        set_parents(check, list(parents))
+def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
+    """Do all steps; ``ids`` are the checks that stand, by key."""
+    rows = Check.objects.in_bulk([step.standing.id for step in plan.steps if step.standing])
+    # What goes makes room first, for the tenant's plan may be full.
+    checks.delete_checks(row for _step, row in _those(plan, rows, Action.PRUNE))
+    coming = [step for step in plan.steps if step.action == Action.CREATE]
+    made = checks.create_checks([_wanted(step) for step in coming])
+    ids.update({step.key: check.id for step, check in zip(coming, made, strict=True)})
+    _update(list(_those(plan, rows, Action.UPDATE)))
+    _keep_keys(list(_those(plan, rows, Action.UNCHANGED)))
+    set_parents_of({ids[step.key]: {ids[key] for key in parents} for step, parents in _redrawn(plan)})
+    _rest_or_go_on(plan, rows, dict(zip((step.key for step in coming), made, strict=True)))
+
+
+def _those(plan: Plan, rows: Mapping[UUID, Check], action: Action) -> Iterator[tuple[Step, Check]]:
+    """Return the steps of an action with their checks; one deleted by hand since we looked is made anew by the next run."""
+    for step in plan.steps:
+        if step.action == action and step.standing and step.standing.id in rows:
+            yield step, rows[step.standing.id]
+
+
+def _wanted(step: Step) -> Wanted:
+    assert step.entry and step.config  # noqa: S101, PT018 - only what goes has none
+    entry = step.entry
+    return Wanted(
+        name=entry.name, kind=step.kind, config=step.config, timing=entry.timing, tags=entry.tags, key=step.key
+    )
+
+
+def _update(steps: list[tuple[Step, Check]]) -> None:
+    edited = [
+        (check, _wanted(step))
+        for step, check in steps
+        if check.key != step.key or any(change.field not in ("paused", "depends_on") for change in step.changes)
+    ]
+    checks.update_checks(edited)
+
+
+def _keep_keys(steps: list[tuple[Step, Check]]) -> None:
+    """Let checks that were found by their names keep the keys from now on."""
+    found = [check for step, check in steps if check.key != step.key]
+    for step, check in steps:
+        check.key = step.key
+    Check.objects.bulk_update(found, ["key"], batch_size=500)
+
+
+def _redrawn(plan: Plan) -> Iterator[tuple[Step, tuple[str, ...]]]:
+    """Return the steps whose dependencies are drawn anew, and what they depend on."""
+    for step in plan.steps:
+        wanted = step.entry.depends_on if step.entry else None
+        stood = step.standing.depends_on if step.standing else ()
+        if wanted is not None and wanted != stood:
+            yield step, wanted
+
+
+def _rest_or_go_on(plan: Plan, rows: Mapping[UUID, Check], made: Mapping[str, Check]) -> None:
+    resting: list[Check] = []
+    going_on: list[Check] = []
+    for step in plan.steps:
+        check = rows.get(step.standing.id) if step.standing else made.get(step.key)
+        wants, stood = step.entry and step.entry.is_paused, bool(step.standing and step.standing.is_paused)
+        if check and wants is not None and wants != stood:
+            (resting if wants else going_on).append(check)
+    checks.pause_checks(resting)
+    checks.resume_checks(going_on)
 
 
 def _wait_for_turn() -> None:
@@ -282,47 +331,3 @@ def _wait_for_turn() -> None:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"configuration:{current_tenant_id()}"]
         )
-
-
-def _take(step: Step, rows: Mapping[UUID, Check]) -> Check | None:
-    """Do one step; return the check that it created."""
-    if step.standing is None:
-        return _create(step)
-    check = rows.get(step.standing.id)
-    if check is None:  # deleted by hand since we looked: the next run makes it anew
-        return None
-    if step.action == Action.PRUNE:
-        checks.delete_check(check)
-    elif step.action == Action.UPDATE:
-        _update(step, check)
-    elif check.key != step.key:  # found by its name: from now on it keeps this key
-        Check.objects.filter(id=check.id).update(key=step.key)
-    return None
-
-
-def _create(step: Step) -> Check:
-    assert step.entry and step.config  # noqa: S101, PT018 - only what goes has none
-    check = checks.create_check(
-        name=step.name,
-        kind=step.kind,
-        config=step.config,
-        timing=step.entry.timing,
-        tags=step.entry.tags,
-        key=step.key,
-    )
-    if step.entry.is_paused:
-        checks.pause_check(check)
-    return check
-
-
-def _update(step: Step, check: Check) -> None:
-    assert step.entry and step.config and step.standing  # noqa: S101, PT018 - an update has all three
-    if any(change.field not in ("paused", "depends_on") for change in step.changes) or check.key != step.key:
-        entry = step.entry
-        checks.update_check(
-            check, name=entry.name, config=step.config, timing=entry.timing, tags=entry.tags, key=step.key
-        )
-    if step.entry.is_paused is True and not step.standing.is_paused:
-        checks.pause_check(check)
-    elif step.entry.is_paused is False and step.standing.is_paused:
-        checks.resume_check(check)

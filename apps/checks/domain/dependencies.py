@@ -3,7 +3,7 @@
 A check may have several parents; each must be well for it to be judged by itself. Parents of parents count too.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from apps.live.domain.publish import publish
 
 MAX_PARENTS = 10
 MAX_DEPTH = 10
+BATCH = 1_000
 # What a parent is while its children's failures say nothing of themselves.
 BLAMED = (State.DOWN, State.MAINTENANCE)
 
@@ -58,16 +59,27 @@ def find_cycle(graph: Graph, start: UUID) -> list[UUID]:
     return []
 
 
-def longest_chain(graph: Graph) -> int:
-    """Return the number of links in the longest chain; the graph has no cycles."""
-    known: dict[UUID, int] = {}
+def too_deep(graph: Graph, *, limit: int = MAX_DEPTH) -> set[UUID]:
+    """Return the checks whose chains above have more links than that, among them all that stand behind a circle."""
+    rest = {check for check, parents in graph.items() if parents}
+    for _link in range(limit):  # each time those go that have nothing above them any more
+        rest = {check for check in rest if not rest.isdisjoint(graph[check])}
+    return rest
 
-    def depth(check: UUID) -> int:
-        if check not in known:
-            known[check] = max((1 + depth(parent) for parent in graph.get(check, ())), default=0)
-        return known[check]
 
-    return max(map(depth, graph), default=0)
+def circle_in(graph: Graph, checks: Collection[UUID]) -> list[UUID]:
+    """Return a circle that is met going up from the first of these, each time to a parent among them; or nothing."""
+    here = min(checks)
+    way: list[UUID] = []
+    places: dict[UUID, int] = {}
+    while here not in places:
+        places[here] = len(way)
+        way.append(here)
+        above = [parent for parent in graph.get(here, ()) if parent in checks]
+        if not above:
+            return []
+        here = min(above)
+    return way[places[here] :]
 
 
 def depends_on(check: Check) -> QuerySet[Check]:
@@ -82,35 +94,49 @@ def needed_by(check: Check) -> QuerySet[Check]:
     return found.select_related("checkstate").order_by("name", "id")
 
 
-@transaction.atomic
 def set_parents(check: Check, parents: Collection[Check]) -> None:
-    """Make a check depend on exactly these; raise `DependencyCycle`, `TooDeep`, `TooManyParents`.
+    """Make a check depend on exactly these; raises what `set_parents_of` raises."""
+    set_parents_of({check.id: {parent.id for parent in parents}})
+
+
+@transaction.atomic
+def set_parents_of(wanted: Mapping[UUID, Set[UUID]]) -> None:
+    """Make each check depend on exactly these; raise `DependencyCycle`, `TooDeep`, `TooManyParents`, and change nothing.
 
     One tenant's dependencies change one after the other: two changes at once, each harmless, could close a circle.
     """
-    wanted = {parent.id: parent for parent in parents}
-    if len(wanted) > MAX_PARENTS:
+    if any(len(parents) > MAX_PARENTS for parents in wanted.values()):
         raise TooManyParents
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"dependencies:{current_tenant_id()}"])
-    _refuse_bad_shape(check, wanted)
-    Dependency.objects.filter(child=check).exclude(parent__in=wanted).delete()
-    rows = [Dependency(child=check, parent_id=parent_id) for parent_id in wanted]
-    Dependency.objects.bulk_create(rows, ignore_conflicts=True)
-    publish(f"tenant:{current_tenant_id()}", [check.live_id])
-
-
-def _refuse_bad_shape(check: Check, wanted: Mapping[UUID, Check]) -> None:
     graph: dict[UUID, set[UUID]] = {}
-    for child_id, parent_id in Dependency.objects.exclude(child=check).values_list("child_id", "parent_id"):
-        graph.setdefault(child_id, set()).add(parent_id)
-    graph[check.id] = set(wanted)
-    if way := find_cycle(graph, check.id):
-        names = dict(Check.objects.filter(id__in=way).values_list("id", "name"))
-        chain = " → ".join(names[one] for one in [*way, check.id])
-        raise DependencyCycle(_("This would go round in a circle: %(chain)s.") % {"chain": chain})
-    if longest_chain(graph) > MAX_DEPTH:
+    gone: list[UUID] = []
+    for link_id, child_id, parent_id in Dependency.objects.values_list("id", "child_id", "parent_id"):
+        if child_id in wanted and parent_id not in wanted[child_id]:
+            gone.append(link_id)
+        else:
+            graph.setdefault(child_id, set()).add(parent_id)
+    fresh = [
+        Dependency(child_id=child, parent_id=parent)
+        for child, parents in wanted.items()
+        for parent in parents - graph.get(child, set())
+    ]
+    _refuse_bad_shape({**graph, **wanted}, first=next(iter(wanted), None))
+    Dependency.objects.filter(id__in=gone).delete()
+    Dependency.objects.bulk_create(fresh, ignore_conflicts=True, batch_size=BATCH)
+    publish(f"tenant:{current_tenant_id()}", [f"check:{child}" for child in wanted])
+
+
+def _refuse_bad_shape(graph: Graph, *, first: UUID | None) -> None:
+    rest = too_deep(graph)
+    if not rest:
+        return
+    way = (first and find_cycle(graph, first)) or circle_in(graph, rest)
+    if not way:
         raise TooDeep
+    names = dict(Check.objects.filter(id__in=way).values_list("id", "name"))
+    chain = " → ".join(names[one] for one in [*way, way[0]])
+    raise DependencyCycle(_("This would go round in a circle: %(chain)s.") % {"chain": chain})
 
 
 # UNION (not ALL) ends by itself, whatever the rows say.

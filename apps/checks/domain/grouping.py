@@ -1,7 +1,8 @@
 """Groups: their members, and the state that follows from theirs."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.checks.domain.dependencies import find_cycle
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
-from apps.checks.domain.settings import config_of
+from apps.checks.domain.settings import config_of, keep_config
 from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, Flip
 from apps.checks.types.group import GroupCheck, GroupConfig, compose
@@ -33,29 +34,30 @@ class GroupCycle(Refusal):
 class GroupSource:
     """Where a group's state comes from: its members."""
 
-    def begin(self, check: Check) -> None:
-        self.settings_changed(check)
+    def begin(self, checks: Sequence[Check]) -> None:
+        self.settings_changed(checks)
 
-    def settings_changed(self, check: Check) -> None:
-        """Judge by the new members; raise `GroupCycle` where the group would belong to itself.
+    def settings_changed(self, checks: Sequence[Check]) -> None:
+        """Judge by the new members; raise `GroupCycle` where a group would belong to itself.
 
         One tenant's groups change one after the other: two changes at once, each harmless, could close a circle.
         """
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"groups:{current_tenant_id()}"])
-        _refuse_cycle(check)
-        regroup(check, at=clock.now())
+        _refuse_cycle(checks)
+        self.resume(checks)
 
-    def pause(self, check: Check) -> None:
+    def pause(self, checks: Sequence[Check]) -> None:
         """Nothing runs that would have to stop."""
 
-    def resume(self, check: Check) -> None:
-        regroup(check, at=clock.now())
+    def resume(self, checks: Sequence[Check]) -> None:
+        for group in sorted(checks, key=lambda group: group.id):  # the order in which all lock states
+            regroup(group, at=clock.now())
 
 
 def members_of(group: Check) -> QuerySet[Check]:
     """Return the checks that belong to a group."""
-    config = cast("GroupConfig", config_of(group))
+    config = _config(group)
     wanted = Q(name__in=config.members) | (Q(key__in=config.members) & ~Q(key=""))
     if ids := [member for member in config.members if _is_id(member)]:
         wanted |= Q(id__in=ids)
@@ -79,17 +81,42 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def _refuse_cycle(group: Check) -> None:
+def _refuse_cycle(groups: Sequence[Check]) -> None:
     graph = {one.id: set(members_of(one).filter(kind=KIND).values_list("id", flat=True)) for one in _groups()}
-    if way := find_cycle(graph, group.id):
+    way = next((way for group in groups if (way := find_cycle(graph, group.id))), [])
+    if way:
         names = dict(Check.objects.filter(id__in=way).values_list("id", "name"))
-        chain = " → ".join(names[one] for one in [*way, group.id])
+        chain = " → ".join(names[one] for one in [*way, way[0]])
         raise GroupCycle(_("This would go round in a circle: %(chain)s.") % {"chain": chain})
+
+
+def _config(group: Check) -> GroupConfig:
+    return cast("GroupConfig", config_of(group))
 
 
 def _groups() -> QuerySet[Check]:
     found: QuerySet[Check] = Check.objects.filter(kind=KIND)
     return found
+
+
+def follow_names(renamed: Mapping[UUID, str]) -> None:
+    """Have groups that name checks by their old names (given by id) name them by the new ones.
+
+    What else bears the old name stays a member by it.
+    """
+    groups = [(group, config) for group in _groups() if set((config := _config(group)).members) & set(renamed.values())]
+    if not groups:
+        return
+    now_called = dict(Check.objects.filter(id__in=renamed).values_list("id", "name"))
+    kept = set(Check.objects.filter(name__in=renamed.values()).exclude(id__in=renamed).values_list("name", flat=True))
+    after: dict[str, list[str]] = {name: [name] for name in kept}
+    for check_id, name in renamed.items():
+        after.setdefault(name, []).append(now_called[check_id])
+    for group, config in groups:
+        members = [new for name in config.members for new in after.get(name, [name])]
+        keep_config(group, replace(config, members=list(dict.fromkeys(members))))
+        group.version += 1
+    Check.objects.bulk_update([group for group, _was in groups], ["config", "target", "version"], batch_size=500)
 
 
 @transaction.atomic
@@ -103,7 +130,7 @@ def regroup(group: Check, *, at: datetime) -> Flip | None:
     if standing is None or standing.state in HELD_STATES:
         return None
     members = list(members_of(group))
-    config = cast("GroupConfig", config_of(group))
+    config = _config(group)
     after = compose([one.checkstate.state for one in members], rule=config.rule, quorum=config.quorum)
     if after == standing.state or (after == State.UNKNOWN and standing.state == State.NEW):
         return None
@@ -124,7 +151,7 @@ def follow_flips(flip_ids: Collection[UUID]) -> None:
         return
     flips = list(Flip.objects.filter(id__in=flip_ids).select_related("watched").order_by("sequence"))
     for group in groups:
-        config = cast("GroupConfig", config_of(group))
+        config = _config(group)
         causes = [made for made in flips if _concerns(group, config, made)]
         if causes:
             regroup(group, at=causes[0].at)

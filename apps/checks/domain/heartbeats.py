@@ -1,17 +1,20 @@
 """Heartbeats as people handle them: made, changed, paused, resumed, moved in with their old addresses."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.domain.flips import lock_states
 from apps.checks.domain.heartbeat_rules import Beat, deadline, expected_at, phase
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
-from apps.checks.models import Check, CheckState, Heartbeat, Ping, PingKey
+from apps.checks.models import Check, Heartbeat, Ping, PingKey
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core import clock
 from apps.core.ids import new_token
@@ -19,6 +22,7 @@ from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
 
 SLUG_LENGTH = 100
+BATCH = 1_000
 NOTHING_KNOWN = {"last_start_at": None, "last_start_run": None, "deadline_at": None, "is_doubtful": False}
 
 
@@ -42,41 +46,53 @@ class AddressTaken(Refusal):
 class HeartbeatSource:
     """Where a heartbeat's state comes from: its pings, and their absence."""
 
-    def begin(self, check: Check) -> None:
-        given = _config(check).token
-        heartbeat = Heartbeat(watched=check, slug=_slug_of(check), **({"token": given} if given else {}))
-        _keep(heartbeat, force_insert=True)
+    def begin(self, checks: Sequence[Check]) -> None:
+        with _addresses_kept():
+            Heartbeat.objects.bulk_create(map(_new_heartbeat, checks), batch_size=BATCH)
         ping_key()
 
-    def settings_changed(self, check: Check) -> None:
-        """Expect the next report by the new settings; what they made late is late from now on, not in the past."""
-        standing = CheckState.objects.select_for_update().get(watched=check)  # before the heartbeat, as pings lock them
-        heartbeat = Heartbeat.objects.select_for_update().get(watched=check)
-        config = _config(check)
-        limit = deadline(beat_of(heartbeat, standing.state), config)
-        heartbeat.deadline_at = None if limit is None else max(limit, clock.now())
-        if check.key:
-            heartbeat.slug = _slug_of(check)
-        heartbeat.token = config.token or heartbeat.token
-        _keep(heartbeat, update_fields=["deadline_at", "slug", "token"])
+    def settings_changed(self, checks: Sequence[Check]) -> None:
+        """Expect the next reports by the new settings; what they made late is late from now on, not in the past."""
+        ids = [check.id for check in checks]
+        states = lock_states(ids)  # before the heartbeats, as pings lock them
+        heartbeats = Heartbeat.objects.select_for_update().order_by("pk").in_bulk(ids)
+        for check in checks:
+            _expect(heartbeats[check.id], check, states[check.id].state)
+        with _addresses_kept():
+            Heartbeat.objects.bulk_update(heartbeats.values(), ["deadline_at", "slug", "token"], batch_size=BATCH)
 
-    def pause(self, check: Check) -> None:
-        Heartbeat.objects.filter(watched=check).update(**NOTHING_KNOWN)
+    def pause(self, checks: Sequence[Check]) -> None:
+        Heartbeat.objects.filter(watched__in=checks).update(**NOTHING_KNOWN)
 
-    def resume(self, check: Check) -> None:
+    def resume(self, checks: Sequence[Check]) -> None:
         """Wait for the next report, however long it takes."""
-        Heartbeat.objects.filter(watched=check).update(last_ping_at=None, **NOTHING_KNOWN)
+        Heartbeat.objects.filter(watched__in=checks).update(last_ping_at=None, **NOTHING_KNOWN)
+
+
+def _new_heartbeat(check: Check) -> Heartbeat:
+    given = _config(check).token
+    return Heartbeat(watched=check, slug=_slug_of(check), **({"token": given} if given else {}))
+
+
+def _expect(heartbeat: Heartbeat, check: Check, state: str) -> None:
+    config = _config(check)
+    limit = deadline(beat_of(heartbeat, state), config)
+    heartbeat.deadline_at = None if limit is None else max(limit, clock.now())
+    if check.key:
+        heartbeat.slug = _slug_of(check)
+    heartbeat.token = config.token or heartbeat.token
 
 
 def _config(check: Check) -> HeartbeatConfig:
     return cast("HeartbeatConfig", config_of(check))
 
 
-def _keep(heartbeat: Heartbeat, **how: Any) -> None:
-    """Save; raises `AddressTaken` where the address it brings is another heartbeat's, perhaps of another tenant."""
+@contextmanager
+def _addresses_kept() -> Iterator[None]:
+    """Raise `AddressTaken` where an address that is kept within is another heartbeat's, perhaps of another tenant."""
     try:
         with transaction.atomic():
-            heartbeat.save(**how)
+            yield
     except IntegrityError as error:
         raise AddressTaken from error
 

@@ -38,9 +38,10 @@ def forget_a_little() -> None:
         cursor.execute(FORGET)
 
 
-def keep_goal(check_id: UUID) -> None:
-    """Give one check the retries that its goal needs, right after it was set."""
-    _keep_goals(Check.objects.filter(id=check_id).exclude(false_page_period="").select_related("checkstate"))
+def keep_goals(check_ids: Iterable[UUID]) -> None:
+    """Give those of the checks that have a goal the retries it needs, right after it was set."""
+    with_goal = Check.objects.filter(id__in=list(check_ids)).exclude(false_page_period="")
+    _keep_goals(with_goal.select_related("checkstate"))
 
 
 def _keep_goals(checks: Iterable[Check]) -> int:

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef
 from apps.checks.models import MAIN_REGION, Check, Region, Turn
 from apps.core import clock
 from apps.core.postgres.hints import prefer_keys
-from apps.core.tenancy import current_tenant_id, system_scope
+from apps.core.tenancy import system_scope
 
 LEASE = timedelta(seconds=8)
 # Claimed early, started on the dot: longer than a prober's longest beat.
@@ -37,10 +37,12 @@ class ClaimedTurn:
     allows_private: bool
 
 
+# Turns that nobody holds are claimed ahead of their time; a lease must have run out.
 CLAIM = """
 WITH mine AS (
     SELECT check_id, region_id FROM checks_turn
     WHERE region_id = %(region)s AND claimable_at <= now() + %(head_start)s::interval
+      AND (claimable_at = due_at OR claimable_at <= now())
     ORDER BY claimable_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), leased AS (
     UPDATE checks_turn AS turn SET claimable_at = greatest(turn.due_at, now()) + %(lease)s::interval
@@ -56,11 +58,12 @@ JOIN tenants_tenant AS tenant ON tenant.id = leased.tenant_id
 """
 
 
-def claim_turns(limit: int, *, region_id: int = MAIN_REGION) -> list[ClaimedTurn]:
-    """Lease up to ``limit`` due checks of a region. Rivals: its other probers; SKIP LOCKED parts us."""
+def claim_turns(limit: int, *, region_id: int = MAIN_REGION, head_start: timedelta = HEAD_START) -> list[ClaimedTurn]:
+    """Lease up to ``limit`` checks of a region that are due within ``head_start``. Rivals: its other probers; SKIP LOCKED
+    parts us."""
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
         prefer_keys(cursor)
-        cursor.execute(CLAIM, {"region": region_id, "head_start": str(HEAD_START), "limit": limit, "lease": str(LEASE)})
+        cursor.execute(CLAIM, {"region": region_id, "head_start": str(head_start), "limit": limit, "lease": str(LEASE)})
         return [ClaimedTurn(*row) for row in cursor.fetchall()]
 
 
@@ -124,34 +127,6 @@ def settings_of(check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSetting
         return {
             check_id: (version, CheckSettings(kind, public, sealed)) for check_id, version, kind, public, sealed in rows
         }
-
-
-def start_turns(check: Check, *, at: datetime) -> None:
-    """Give a check its first turn in each of its regions, with nothing known of it there; turns elsewhere end."""
-    Turn.objects.filter(watched=check).delete()
-    tenant_id = current_tenant_id()
-    Turn.objects.bulk_create(
-        Turn(watched=check, region_id=region_id, tenant_id=tenant_id, due_at=at, claimable_at=at)
-        for region_id in check.regions
-    )
-
-
-def follow_regions(check: Check, *, at: datetime) -> None:
-    """Give a running check turns in regions that are new to it, and end those in regions it has left."""
-    Turn.objects.filter(watched=check).exclude(region_id__in=check.regions).delete()
-    tenant_id = current_tenant_id()
-    Turn.objects.bulk_create(
-        (
-            Turn(watched=check, region_id=region_id, tenant_id=tenant_id, due_at=at, claimable_at=at)
-            for region_id in check.regions
-        ),
-        ignore_conflicts=True,  # the regions that it keeps
-    )
-
-
-def stop_turns(check: Check) -> None:
-    """Take a check out of the probers' hands."""
-    Turn.objects.filter(watched=check).update(claimable_at=None)
 
 
 # A turn lies at most an interval ahead, and its lease a timeout and a little more: what is later was made by a clock that

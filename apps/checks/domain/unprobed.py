@@ -3,7 +3,7 @@
 Each kind with ``is_probed = False`` has a source here, which does for it what turns do for the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from apps.checks.domain.grouping import GroupSource
@@ -13,19 +13,22 @@ from apps.checks.types.registry import CHECK_TYPES
 
 
 class StateSource(Protocol):
-    """Where the state of an unprobed check comes from. Everything runs in the transaction of what people did to it."""
+    """Where the states of unprobed checks of one kind come from, any number at a time.
 
-    def begin(self, check: Check) -> None:
-        """Take up a check that was made just now."""
+    Everything runs in the transaction of what people did to them.
+    """
+
+    def begin(self, checks: Sequence[Check]) -> None:
+        """Take up checks that were made just now."""
         ...
 
-    def settings_changed(self, check: Check) -> None: ...
+    def settings_changed(self, checks: Sequence[Check]) -> None: ...
 
-    def pause(self, check: Check) -> None:
-        """Let it rest; the state is `State.PAUSED` already."""
+    def pause(self, checks: Sequence[Check]) -> None:
+        """Let them rest; their state is `State.PAUSED` already."""
         ...
 
-    def resume(self, check: Check) -> None:
+    def resume(self, checks: Sequence[Check]) -> None:
         """Go on; the state is `State.UNKNOWN` now, and nothing is known."""
         ...
 
@@ -36,3 +39,12 @@ SOURCES: Mapping[str, StateSource] = {"group": GroupSource(), "heartbeat": Heart
 def source_of(check: Check) -> StateSource | None:
     """Return where an unprobed check's state comes from; None for one that is probed."""
     return None if CHECK_TYPES.get(check.kind).is_probed else SOURCES[check.kind]
+
+
+def parted(checks: Iterable[Check]) -> tuple[list[Check], list[tuple[StateSource, list[Check]]]]:
+    """Return the checks that are probed, and each source with those that are not."""
+    probed: list[Check] = []
+    unprobed: dict[str, list[Check]] = {}
+    for check in checks:
+        (unprobed.setdefault(check.kind, []) if source_of(check) else probed).append(check)
+    return probed, [(SOURCES[kind], found) for kind, found in unprobed.items()]

@@ -1,0 +1,69 @@
+"""When checks' turns begin and end, and how they follow their checks' regions and intervals: any number at a time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from apps.checks.models import Check, Turn
+from apps.core.tenancy import current_tenant_id
+
+# Many that begin at once do so one after the other: so many a second, but all within a minute and their own interval.
+BEGIN_PER_SECOND = 50
+SPREAD_SECONDS = 60
+BATCH = 1_000
+
+
+def start_turns(checks: Sequence[Check], *, at: datetime) -> None:
+    """Give checks their first turns, in each of their regions, with nothing known of them there; turns elsewhere end.
+
+    A single one has its turn at that moment; many are spread from then on.
+    """
+    Turn.objects.filter(watched__in=checks).delete()
+    Turn.objects.bulk_create(_first_turns(checks, at), batch_size=BATCH)
+
+
+def _first_turns(checks: Sequence[Check], at: datetime) -> Iterator[Turn]:
+    for place, check in enumerate(checks):
+        window = min(check.interval_seconds, SPREAD_SECONDS, len(checks) / BEGIN_PER_SECOND)
+        yield from _turns_of(check, at + timedelta(seconds=window * place / len(checks)))
+
+
+def _turns_of(check: Check, at: datetime) -> Iterator[Turn]:
+    tenant_id = current_tenant_id()
+    for region_id in check.regions:
+        yield Turn(watched=check, region_id=region_id, tenant_id=tenant_id, due_at=at, claimable_at=at)
+
+
+def stop_turns(checks: Iterable[Check]) -> None:
+    """Take checks out of the probers' hands."""
+    Turn.objects.filter(watched__in=checks).update(claimable_at=None)
+
+
+LEAVE = """
+DELETE FROM checks_turn AS turn USING checks_check AS watched
+WHERE turn.check_id = ANY(%s) AND watched.id = turn.check_id AND turn.region_id <> ALL(watched.regions)
+"""
+
+
+def follow_regions(checks: Sequence[Check], *, at: datetime) -> None:
+    """Give running checks turns in regions that are new to them, and end those in regions they have left."""
+    with connection.cursor() as cursor:
+        cursor.execute(LEAVE, [[check.id for check in checks]])
+    turns = (turn for check in checks for turn in _turns_of(check, at))
+    Turn.objects.bulk_create(turns, ignore_conflicts=True, batch_size=BATCH)  # conflicts: the regions that they keep
+
+
+# Rival: a prober storing a result. It moves the turn by the new interval, or we move a turn that nobody holds.
+BRING_FORWARD = """
+UPDATE checks_turn AS turn SET due_at = soon.at, claimable_at = soon.at
+FROM checks_check AS watched
+CROSS JOIN LATERAL (SELECT %(now)s::timestamptz + make_interval(secs => watched.interval_seconds) AS at) AS soon
+WHERE turn.check_id = ANY(%(ids)s) AND watched.id = turn.check_id AND turn.claimable_at > soon.at
+"""
+
+
+def bring_forward(checks: Iterable[Check], *, now: datetime) -> None:
+    """Have the next turns lie no further ahead than their checks' intervals, which may be shorter than they were."""
+    with connection.cursor() as cursor:
+        cursor.execute(BRING_FORWARD, {"now": now, "ids": [check.id for check in checks]})
