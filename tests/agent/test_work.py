@@ -1,0 +1,192 @@
+"""The agent's place of work, without its process: what it sends, what it does not lose, what it does not ask twice."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from apps.checks.domain.agent_wire import OfferedTurn
+from apps.checks.domain.results import NewResult
+from apps.checks.domain.turns import ClaimedTurn
+from apps.checks.enums import Verdict
+from apps.core import clock
+from config.agent.backfill import Backfill
+from config.agent.buffer import Buffer
+from config.agent.connection import Connection
+from config.agent.link import Link
+from config.agent.server_clock import ServerClock
+from config.agent.work import AgentWork
+from tests.agent.stand_in import Call, StandIn, await_true, serving
+
+
+class Agent:
+    """An agent's parts, with the server reached already."""
+
+    def __init__(self, url: str, server: StandIn, folder: Path) -> None:
+        self.server_clock = ServerClock()
+        self.buffer = Buffer(folder, max_bytes=10_000_000)
+        self.link = Link(threading.Event(), is_behind=False)
+        self.connection = Connection(url, server.token, self.server_clock)
+        self.work = AgentWork(self.connection, self.link, self.buffer, self.server_clock)
+        history = Connection(url, server.token, self.server_clock)
+        self.backfill = Backfill(history, self.link, self.buffer, self.server_clock, self.work)
+        self.link.came_up(waiting=0)
+
+    def close(self) -> None:
+        self.link.stop.set()
+        if self.backfill.is_alive():
+            self.backfill.join()
+        self.connection.close()
+        self.buffer.close()
+
+
+@pytest.fixture
+def server() -> StandIn:
+    return StandIn()
+
+
+@pytest.fixture
+def agent(server: StandIn, tmp_path: Path) -> Iterator[Agent]:
+    with serving(server) as url:
+        made = Agent(url, server, tmp_path)
+        yield made
+        made.close()
+
+
+def result_of(turn: ClaimedTurn, **fields: object) -> NewResult:
+    made = NewResult(turn.check_id, turn.tenant_id, turn.due_at, clock.now(), Verdict.SUCCESS, region_id=7)
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def some_results(count: int) -> list[NewResult]:
+    now = clock.now()
+    return [NewResult(uuid4(), uuid4(), now, now, Verdict.SUCCESS, region_id=7) for _number in range(count)]
+
+
+def test_a_result_that_the_server_names_as_wrong_costs_no_other(agent: Agent, server: StandIn) -> None:
+    results = some_results(5)
+
+    def refuse_the_third(call: Call) -> tuple[int, dict[str, str], bytes]:
+        ids = [row[0] for row in call.fields["results"]]
+        if results[2].check_id.hex in ids:
+            place = ids.index(results[2].check_id.hex)
+            return 400, {}, json.dumps({"errors": {f"results[{place}].verdict": ["no"]}}).encode()
+        server.calls.append(call)
+        return call.answer()
+
+    server.misbehave = refuse_the_third
+    agent.work.trade(results, 0)
+
+    assert [check for check, _due in server.results("trade")] == [
+        result.check_id for result in results if result is not results[2]
+    ]
+    assert agent.link.is_up
+
+
+def test_a_refusal_that_names_no_result_loses_none(agent: Agent, server: StandIn) -> None:
+    server.misbehave = lambda _call: (400, {}, b'{"errors": {"limit": ["no"]}}')
+
+    agent.work.trade(some_results(3), 0)
+
+    assert (agent.link.is_up, agent.buffer.waiting) == (False, 3)
+
+
+def test_what_stands_between_may_take_small_bodies_only(agent: Agent, server: StandIn) -> None:
+    def refuse_many(call: Call) -> tuple[int, dict[str, str], bytes]:
+        if len(call.fields["results"]) > 100:
+            return 413, {}, b"<html>Request Entity Too Large"
+        server.calls.append(call)
+        return call.answer()
+
+    server.misbehave = refuse_many
+    agent.work.trade(some_results(1_000), 0)
+
+    assert len(set(server.results("trade"))) == 1_000
+    assert agent.link.is_up
+
+
+def test_results_of_one_check_are_handed_in_one_after_the_other(agent: Agent, server: StandIn) -> None:
+    (first,) = some_results(1)
+    second = replace(first, due_at=first.due_at + timedelta(seconds=5))
+
+    agent.work.trade([first, second], 10)
+
+    assert [len(fields["results"]) for fields in server.asked("trade")] == [1, 1]
+    assert [fields["limit"] for fields in server.asked("trade")] == [0, 10]
+
+
+def test_a_turn_whose_result_arrived_but_that_comes_again_is_told_as_history(agent: Agent, server: StandIn) -> None:
+    offered = server.offer()
+    (turn,) = agent.work.trade([], 10)
+    agent.work.trade([result_of(turn)], 10)
+    server.turns.append(OfferedTurn(offered.turn, offered.interval_seconds))
+    (again,) = agent.work.trade([], 10)
+    agent.backfill.start()
+
+    agent.work.trade([result_of(again)], 10)
+
+    assert again.due_at == turn.due_at
+    await_true(lambda: server.results("late") != [])
+    assert server.results("late") == [server.results("trade")[0]]
+
+
+def test_of_a_short_absence_the_last_result_alone_is_news(agent: Agent, server: StandIn) -> None:
+    (first,) = some_results(1)
+    second = replace(first, due_at=first.due_at + timedelta(seconds=5))
+    server.misbehave = lambda _call: (503, {}, b"")
+    agent.work.trade([first], 10)
+    agent.work.trade([second], 10)
+    server.misbehave = None
+    agent.link.came_up(waiting=2)
+    agent.work.trade([], 10)
+    agent.backfill.start()
+
+    await_true(lambda: agent.buffer.waiting == 0)
+
+    assert len(server.results("trade")) == 1
+    assert len(server.results("late")) == 2
+    assert server.results("trade")[0] == server.results("late")[1]
+
+
+def test_nothing_old_is_told_before_the_present(agent: Agent, server: StandIn) -> None:
+    server.misbehave = lambda _call: (503, {}, b"")
+    agent.work.trade(some_results(3), 10)
+    server.misbehave = None
+    agent.backfill.start()
+    await_true(lambda: agent.link.is_up)
+    server.calls.clear()
+    threading.Event().wait(1)
+    before = [call.verb for call in server.calls]
+
+    agent.work.trade([], 10)
+    await_true(lambda: agent.buffer.waiting == 0)
+
+    assert "late" not in before
+    assert [call.verb for call in server.calls if call.verb != "health"] == ["trade", "late"]
+
+
+def test_settings_are_asked_for_once_a_version_and_kept_sealed(agent: Agent, server: StandIn) -> None:
+    offered = server.offer(url="http://127.0.0.1:9/")
+    known = server.settings[offered.turn.check_id]
+    server.settings[offered.turn.check_id] = replace(known, secrets={"password": "hush-hush"})
+    server.turns.append(offered)
+
+    agent.work.trade([], 1)
+    agent.work.trade([], 1)
+    (version, settings) = agent.work.settings_of([offered.turn.check_id])[offered.turn.check_id]
+
+    assert len(server.asked("settings")) == 1
+    assert (version, settings.kind, "hush-hush" in settings.sealed) == (1, "http", False)
+    assert settings.sealed
+
+
+def test_a_turn_whose_settings_are_gone_is_left_alone(agent: Agent, server: StandIn) -> None:
+    server.offer()
+    server.settings.clear()
+
+    assert agent.work.trade([], 10) == []
