@@ -162,6 +162,19 @@ def test_agent_needs_room_for_itself_and_for_its_heartbeat(in_acme: Tenant) -> N
 
 
 @pytest.mark.django_db
+def test_plan_without_agents_says_that_it_has_none(in_acme: Tenant) -> None:
+    give_plan(in_acme, "free")
+
+    with pytest.raises(BeyondLimit) as refused:
+        create_agent(name="Cellar")
+
+    assert str(refused.value) == (
+        "Agents: the plan “Free” has none. See “Plan and usage” in the settings for a larger plan."
+    )
+    assert limits_of(refused) == {"name": "agents", "plan": "free", "allowed": 0, "used": 0}
+
+
+@pytest.mark.django_db
 def test_revoked_agent_comes_back_only_while_all_fit(in_acme: Tenant) -> None:
     agents = [create_agent(name=name)[0] for name in ("Cellar", "Attic")]
     revoke_agent(agents[0])

@@ -64,14 +64,12 @@ def limit_reached(name: str, *, more: int, left: int, field: str = "") -> Beyond
     """Return the refusal of ``more`` where so many are ``left``."""
     standing = standing_of(current_tenant_id())
     allowed = _allowed(standing, name) or 0
+    facts = _facts(standing, name, used=allowed - left)
+    names = {"plan": standing.plan.label, "limit": LIMITS[name].label}
+    if not allowed and not facts["used"]:
+        text = _("%(limit)s: the plan “%(plan)s” has none. See “Plan and usage” in the settings for a larger plan.")
+        return BeyondLimit(text % names, field=field, limit=facts)
     over = more - left
-    values = {
-        "plan": standing.plan.label,
-        "limit": LIMITS[name].label,
-        "allowed": allowed,
-        "used": allowed - left,
-        "over": over,
-    }
     text = ngettext(
         "%(limit)s: the plan “%(plan)s” allows %(allowed)s and %(used)s are in use; this is one too many. Remove what you "
         "no longer need, or see “Plan and usage” in the settings for a larger plan.",
@@ -79,7 +77,8 @@ def limit_reached(name: str, *, more: int, left: int, field: str = "") -> Beyond
         "you no longer need, or see “Plan and usage” in the settings for a larger plan.",
         over,
     )
-    return BeyondLimit(text % values, field=field, limit=_facts(standing, name, used=allowed - left))
+    numbers = {"allowed": allowed, "used": allowed - left, "over": over}
+    return BeyondLimit(text % {**names, **numbers}, field=field, limit=facts)
 
 
 def not_in_plan(name: str, message: str | Promise, *, field: str = "", **facts: Any) -> BeyondLimit:
