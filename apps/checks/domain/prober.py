@@ -37,8 +37,9 @@ from apps.core.secrets import SealBroken
 
 logger = logging.getLogger(__name__)
 
+MAX_HELD = 10_000  # claimed, waiting for their moment or under way
 MAX_IN_FLIGHT = 4_000
-CLAIM_SIZE = 2_500
+CLAIM_SIZE = 5_000
 STORE_SIZE = 2_000
 # What is fixed about a round with the database is paid once a beat; a failure ends the beat, since somebody waits for it.
 BEAT_SECONDS = 1.0
@@ -112,7 +113,7 @@ class Prober:
         while len(self._results) > STORE_SIZE:
             if await self._hand_in(0) is None:
                 return
-        room = min(MAX_IN_FLIGHT - len(self._held), CLAIM_SIZE)
+        room = min(MAX_HELD - len(self._held), CLAIM_SIZE)
         turns = await self._hand_in(max(room, 0))
         # A turn we hold already comes again when the database was away for longer than its lease: it is still under way.
         new = [turn for turn in turns or () if turn.check_id not in self._held]
