@@ -16,6 +16,7 @@ from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
 from tests.factories import make_member
 from tests.factories.checks import make_check
+from tests.factories.plans import give_plan
 from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
@@ -103,8 +104,8 @@ def test_a_rotation_shows_the_new_token_and_when_the_old_one_ends(
     soft = admin.post(f"{PAGE}{agent.id}/rotate/")
     hard = admin.post(f"{PAGE}{agent.id}/rotate/", {"at_once": "on"})
 
-    assert "The token before this one opens until" in soft.content.decode()
-    assert "The token before this one opens until" not in hard.content.decode()
+    assert "The token before this one still opens." in soft.content.decode()
+    assert "The token before this one still opens." not in hard.content.decode()
     with pytest.raises(agents.UnknownToken):
         agents.authenticate(parse_token(tokens_on(soft).pop()).bearer)
     assert agents.authenticate(parse_token(tokens_on(hard).pop()).bearer).id == agent.id
@@ -118,6 +119,19 @@ def test_an_agent_is_revoked_and_let_in_again(acme: Tenant, client_as: Callable[
     again = admin.post(f"{PAGE}{agent.id}/reinstate/")
 
     assert agents.authenticate(parse_token(tokens_on(again).pop()).bearer).revoked_at is None
+
+
+def test_what_the_plan_has_no_room_for_is_said(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent, admin = made_agent(acme), client_as(Role.ADMIN)
+    admin.post(f"{PAGE}{agent.id}/revoke/")
+    give_plan(acme, "free")
+
+    added = admin.post(PAGE, {"name": "Another"})
+    again = admin.post(f"{PAGE}{agent.id}/reinstate/", follow=True)
+
+    assert (added.status_code, list(added.context["form"].errors)) == (422, ["name"])
+    assert "Plan and usage" in again.content.decode()
+    assert tokens_on(added) == tokens_on(again) == set()
 
 
 def test_an_agent_is_renamed(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
