@@ -7,7 +7,7 @@ from apps.checks.events import CheckFlipped
 from apps.events.base import handler_of_many
 
 
-@handler_of_many
+@handler_of_many(at_most=200)
 def on_check_flipped(events: Sequence[CheckFlipped]) -> None:
     """Let the groups that the checks belong to follow."""
     follow_flips([event.flip_id for event in events])

@@ -38,17 +38,24 @@ def _kinds_of_fields(event: type[Event]) -> dict[str, Any]:
 
 
 E = TypeVar("E", bound=Event)
-_handlers_of_many: set[Callable[..., None]] = set()
+Handler = Callable[[Sequence[E]], None]
+_portions: dict[Callable[..., None], int] = {}
 
 
-def handler_of_many(handler: Callable[[Sequence[E]], None]) -> Callable[[Sequence[E]], None]:
+def handler_of_many(at_most: int) -> Callable[[Handler[E]], Handler[E]]:
     """Mark a handler that takes many events of one tenant at once, oldest first, so that a storm costs few statements.
 
     They share one transaction. Where it fails, the same events come again in smaller portions, at last each alone.
+    ``at_most``: so many that they take a fraction of a second, since other tenants' pages wait meanwhile.
     """
-    _handlers_of_many.add(handler)
-    return handler
+
+    def mark(handler: Handler[E]) -> Handler[E]:
+        _portions[handler] = at_most
+        return handler
+
+    return mark
 
 
-def takes_many(handler: Callable[..., None]) -> bool:
-    return handler in _handlers_of_many
+def portion_of(handler: Callable[..., None]) -> int | None:
+    """Return how many events the handler takes at once, or None for one that takes each alone."""
+    return _portions.get(handler)

@@ -9,14 +9,14 @@ from apps.incidents.events import OutageEvent
 from apps.live.domain.publish import publish
 
 
-@handler_of_many
+@handler_of_many(at_most=100)
 def on_check_flipped(events: Sequence[CheckFlipped]) -> None:
     """Open, change or resolve the checks' outages; most that came up had none."""
     unwell = {event.check_id for event in events if isinstance(event, CheckWentDown | CheckDegraded)}
     account_for_flips(unwell | concerned_by_flips({event.check_id for event in events} - unwell))
 
 
-@handler_of_many
+@handler_of_many(at_most=200)
 def show_outage(events: Sequence[OutageEvent]) -> None:
     """Let open pages fetch the outages and their checks again."""
     ids = [live_id for event in events for live_id in (f"outage:{event.outage_id}", f"check:{event.check_id}")]

@@ -12,7 +12,7 @@ from apps.tenants.events import TenantCreated
 from apps.tenants.models import Tenant
 
 
-@handler_of_many
+@handler_of_many(at_most=200)
 def on_check_news(events: Sequence[CheckFlipped | OutageEvent]) -> None:
     """Have the pages that show the checks drawn anew."""
     touch_pages(pages_showing({event.check_id for event in events}))

@@ -197,7 +197,7 @@ def test_few_rows_of_many_tenants_are_claimed_the_longest_waiting_first(handlers
 def test_handler_of_many_gets_all_that_its_tenant_has_at_once(handlers: Handlers) -> None:
     heard: list[tuple[UUID, list[UUID]]] = []
 
-    @handler_of_many
+    @handler_of_many(at_most=100)
     def hear(events: Sequence[Rang]) -> None:
         heard.append((current_tenant_id(), [event.bell_id for event in events]))
 
@@ -208,15 +208,28 @@ def test_handler_of_many_gets_all_that_its_tenant_has_at_once(handlers: Handlers
     drained = deliver_pending()
 
     assert drained == Drained(4, 0)
-    assert heard == [(HERE, [events[at].bell_id for at in (0, 2, 3)]), (THERE, [events[1].bell_id])]
+    assert heard == [(THERE, [events[1].bell_id]), (HERE, [events[at].bell_id for at in (0, 2, 3)])]
     assert rows() == []
+
+
+def test_handler_of_many_gets_no_more_than_it_takes_at_once(handlers: Handlers) -> None:
+    heard: list[int] = []
+
+    @handler_of_many(at_most=3)
+    def hear(events: Sequence[Rang]) -> None:
+        heard.append(len(events))
+
+    handlers["first"] = hear  # type: ignore[assignment]
+    emit_here(*(ring() for _ in range(8)))
+
+    assert (deliver_pending(), heard) == (Drained(8, 0), [3, 3, 2])
 
 
 def test_poisonous_event_among_many_stops_none_of_the_others(handlers: Handlers) -> None:
     poison = ring()
     done: list[UUID] = []
 
-    @handler_of_many
+    @handler_of_many(at_most=100)
     def hear(events: Sequence[Rang]) -> None:
         for event in events:
             OutboxRow.objects.create(event="trace", handler="trace", payload={}, is_parked=True)
@@ -241,7 +254,7 @@ def test_poisonous_event_among_many_stops_none_of_the_others(handlers: Handlers)
 def test_rows_that_another_worker_took_over_are_not_handed_over_again(handlers: Handlers) -> None:
     heard: list[UUID] = []
 
-    @handler_of_many
+    @handler_of_many(at_most=100)
     def hear(events: Sequence[Rang]) -> None:
         heard.extend(event.bell_id for event in events)
 
@@ -274,6 +287,31 @@ def test_what_a_slow_worker_has_not_begun_goes_back_at_once(
     rest = deliver_pending()
 
     assert (first, attempts, rest) == (Drained(1, 0), [0, 0], Drained(2, 0))
+    assert heard == [event.bell_id for event in events]
+
+
+def test_slow_handlers_of_one_tenant_push_no_other_back(handlers: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "HOLD", timedelta(0))
+    heard: list[UUID] = []
+    handlers["first"] = lambda event: heard.append(event.tenant_id)
+    emit_here(*(ring(HERE) for _ in range(20)), ring(THERE), ring(THERE))
+
+    for _ in range(3):
+        outbox._work_through(outbox._claim())
+
+    assert heard == [THERE, THERE, HERE]
+
+
+def test_what_goes_back_keeps_its_place(handlers: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "HOLD", timedelta(0))
+    monkeypatch.setattr(outbox, "BATCH_SIZE", 2)
+    heard: list[UUID] = []
+    handlers["first"] = lambda event: heard.append(event.bell_id)
+    events = [ring() for _ in range(5)]
+    emit_here(*events)
+
+    deliver_pending()
+
     assert heard == [event.bell_id for event in events]
 
 

@@ -3,11 +3,13 @@
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -16,7 +18,7 @@ from django.db.models import F
 from apps.core import clock
 from apps.core.ids import uuid7
 from apps.core.tenancy import checked_tenant_id, system_scope, tenant_scope
-from apps.events.base import Event, takes_many
+from apps.events.base import Event, portion_of
 from apps.events.domain.table import event_classes, event_table, handler_function
 from apps.events.hints import hint
 from apps.events.models import OutboxRow
@@ -180,15 +182,31 @@ def _work_through(rows: Sequence[OutboxRow]) -> Drained:
 
 
 def _portions(rows: Iterable[OutboxRow]) -> list[list[OutboxRow]]:
-    """Part rows into what is handed over at once: all that one tenant has for a handler that takes many, else each alone.
+    """Part rows into what is handed over at once: what one tenant has for a handler that takes many, else each alone.
 
-    Those that failed before are kept apart from fresh ones.
+    Tenants take turns, those with few rows first: what goes back in the end is the storm's, however slow its handlers are.
+    Rows that failed before are kept apart from fresh ones.
     """
-    portions: dict[tuple[UUID, str, int], list[OutboxRow]] = {}
+    rows = list(rows)
+    waiting = Counter(row.tenant_id for row in rows)
+    together: dict[tuple[UUID, str, int], list[OutboxRow]] = {}
     for row in rows:
-        many = takes_many(handler_function(row.handler))
-        portions.setdefault((row.tenant_id if many else row.id, row.handler, row.attempts), []).append(row)
-    return list(portions.values())
+        many = portion_of(handler_function(row.handler))
+        together.setdefault((row.tenant_id if many else row.id, row.handler, row.attempts), []).append(row)
+    turns: list[tuple[int, int, list[OutboxRow]]] = []
+    had: Counter[UUID] = Counter()
+    for portion in (portion for group in together.values() for portion in _parted(group)):
+        tenant_id = portion[0].tenant_id
+        turns.append((had[tenant_id], waiting[tenant_id], portion))
+        had[tenant_id] += 1
+    return [portion for *_turn, portion in sorted(turns, key=itemgetter(0, 1))]
+
+
+def _parted(rows: list[OutboxRow]) -> Iterator[list[OutboxRow]]:
+    """Part rows of one handler into portions that it takes at once."""
+    size = portion_of(handler_function(rows[0].handler)) or 1
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def _deliver(rows: Sequence[OutboxRow]) -> Drained:
@@ -213,7 +231,7 @@ def _hand_over(rows: Sequence[OutboxRow]) -> None:
     with tenant_scope(rows[0].tenant_id), transaction.atomic():
         mine = _delete(rows)
         events = [event_classes()[row.event].from_payload(row.payload) for row in rows if row.id in mine]
-        if events and takes_many(handle):
+        if events and portion_of(handle):
             handle(events)
         elif events:
             handle(*events)
@@ -235,7 +253,8 @@ def _give_back(portions: Iterable[Sequence[OutboxRow]]) -> None:
     for rows in portions:
         with tenant_scope(rows[0].tenant_id):
             mine = OutboxRow.objects.filter(id__in=[row.id for row in rows], attempts=rows[0].attempts)
-            mine.update(claimable_at=clock.now(), attempts=F("attempts") - 1)
+            # back to its old place in the queue
+            mine.update(claimable_at=F("created_at"), attempts=F("attempts") - 1)
 
 
 def _postpone(row: OutboxRow, error: str) -> None:
