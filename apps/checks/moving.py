@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from apps.checks.domain.applying import Action, Plan, apply_document, export_checks
+from apps.checks.domain.applying import Plan, apply_document, export_checks
 from apps.checks.domain.configuration import DocumentErrors
+from apps.checks.domain.document_steps import Action
 from apps.checks.domain.importing import MAX_BYTES as MAX_EXPORT_BYTES
 from apps.checks.domain.importing import import_checks
 from apps.checks.importers.base import Loss, SourceError
@@ -143,7 +144,7 @@ def _confirmed(request: TenantRequest, place: str) -> HttpResponse:
         return redirect(request.path)
     done = len(plan.steps) - plan.counts[Action.UNCHANGED]
     messages.success(
-        request, ngettext("%(count)s check was changed.", "%(count)s checks were changed.", done) % {"count": done}
+        request, ngettext("%(count)s change was made.", "%(count)s changes were made.", done) % {"count": done}
     )
     return redirect("checks:list", request.tenant.slug)
 

@@ -113,6 +113,7 @@ TASK_APPLICATION = "config.celery.app"
 EVENT_TABLE = "config.event_table.EVENT_TABLE"
 SCHEDULE_TABLE = "config.schedule_table.SCHEDULE_TABLE"
 USAGE_TABLE = "config.usage_table.USAGE_TABLE"
+DOCUMENT_TABLE = "config.document_table.DOCUMENT_TABLE"
 
 TEMPLATES = [
     {

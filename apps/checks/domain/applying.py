@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from apps.checks.domain.configuration import (
 )
 from apps.checks.domain.dependencies import set_parents_of
 from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_intervals
+from apps.checks.domain.document_steps import Action, Change, SectionStep, sections
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MANAGED_BY
@@ -36,24 +37,6 @@ from apps.core.kinds import Config, Text, is_secret_setting
 from apps.core.tenancy import current_tenant_id
 
 HIDDEN = "••••"
-
-
-class Action(StrEnum):
-    """What becomes of one check."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    UNCHANGED = "unchanged"
-    PRUNE = "prune"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One field's value before and after, secrets hidden."""
-
-    field: str
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +65,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every step, in the document's order, what goes at the end."""
+    """Every step, in the document's order, what goes at the end; those of the other sections by the section's name."""
 
-    steps: tuple[Step, ...]
+    checks: tuple[Step, ...]
+    others: Mapping[str, list[SectionStep]] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> tuple[Step | SectionStep, ...]:
+        return (*self.checks, *chain.from_iterable(self.others.values()))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return how many checks each action meets, zeros included."""
+        """Return how many things each action meets, zeros included."""
         found = Counter(step.action for step in self.steps)
         return {action.value: found[action] for action in Action}
 
@@ -158,12 +146,13 @@ def _step(entry: Entry, standing: Standing | None) -> Step:
 def _changes(entry: Entry, config: Config, standing: Standing) -> Iterable[Change]:
     if entry.name != standing.name:
         yield Change("name", standing.name, entry.name)
-    for field in fields(config):
-        before, after = getattr(standing.config, field.name), getattr(config, field.name)
+    for entry_field in fields(config):
+        name = entry_field.name
+        before, after = getattr(standing.config, name), getattr(config, name)
         if before != after:
-            is_secret = is_secret_setting(type(config), field.name)
+            is_secret = is_secret_setting(type(config), name)
             shown = (_hidden(before), _hidden(after)) if is_secret else (before, after)
-            yield Change(f"config.{field.name}", *shown)
+            yield Change(f"config.{name}", *shown)
     for name in TIMING_FIELDS:
         before, after = getattr(standing.timing, name), getattr(entry.timing, name)
         if before != after:
@@ -225,8 +214,12 @@ def regions_by_code() -> dict[str, int]:
 
 
 def export_checks(*, tag: str = "") -> dict[str, Any]:
-    """Return the document that describes the tenant's checks, or those with a tag."""
-    return configuration_document(standing_checks(tag=tag), region_codes=region_codes())
+    """Return the document that describes the tenant's checks and the rest, or the checks with a tag alone."""
+    standing = standing_checks(tag=tag)
+    document = configuration_document(standing, region_codes=region_codes())
+    keys = {check.id: check.key for check in standing}
+    others = {} if tag else {name: section.export(keys=keys) for name, section in sections().items()}
+    return document | {name: listed for name, listed in others.items() if listed}
 
 
 @transaction.atomic
@@ -252,18 +245,36 @@ def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_
         _wait_for_turn()
     standing = standing_checks()
     plan = make_plan(wanted.entries, standing, prune_label=prune_label)
-    refuse_beyond_plan(plan.steps)
+    refuse_beyond_plan(plan.checks)
+    plan = replace(plan, others=_plan_others(wanted, plan, standing, prune_label))
     if not is_dry_run:
-        _carry_out(plan, {check.key: check.id for check in standing})
+        ids = {check.key: check.id for check in standing}
+        _carry_out(plan, ids)
+        for name, steps in plan.others.items():
+            sections()[name].carry_out(steps, label=wanted.managed_by, ids=ids)
     return plan
+
+
+def _plan_others(
+    wanted: Configuration, plan: Plan, standing: Iterable[Standing], prune_label: str
+) -> dict[str, list[SectionStep]]:
+    keys = {check.id: check.key for check in standing}
+    gone = {step.key for step in plan.checks if step.action == Action.PRUNE}
+    known = {*keys.values(), *(step.key for step in plan.checks)} - gone
+    return {
+        name: section.plan(
+            wanted.others.get(name, ()), label=wanted.managed_by, prune_label=prune_label, keys=keys, known=known
+        )
+        for name, section in sections().items()
+    }
 
 
 def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
     """Do all steps; ``ids`` are the checks that stand, by key."""
-    rows = Check.objects.in_bulk([step.standing.id for step in plan.steps if step.standing])
+    rows = Check.objects.in_bulk([step.standing.id for step in plan.checks if step.standing])
     # What goes makes room first, for the tenant's plan may be full.
     checks.delete_checks(row for _step, row in _those(plan, rows, Action.PRUNE))
-    coming = [step for step in plan.steps if step.action == Action.CREATE]
+    coming = [step for step in plan.checks if step.action == Action.CREATE]
     made = checks.create_checks([_wanted(step) for step in coming])
     ids.update({step.key: check.id for step, check in zip(coming, made, strict=True)})
     _update(list(_those(plan, rows, Action.UPDATE)))
@@ -274,7 +285,7 @@ def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
 
 def _those(plan: Plan, rows: Mapping[UUID, Check], action: Action) -> Iterator[tuple[Step, Check]]:
     """Return the steps of an action with their checks; one deleted by hand since we looked is made anew by the next run."""
-    for step in plan.steps:
+    for step in plan.checks:
         if step.action == action and step.standing and step.standing.id in rows:
             yield step, rows[step.standing.id]
 
@@ -306,7 +317,7 @@ def _keep_keys(steps: list[tuple[Step, Check]]) -> None:
 
 def _redrawn(plan: Plan) -> Iterator[tuple[Step, tuple[str, ...]]]:
     """Return the steps whose dependencies are drawn anew, and what they depend on."""
-    for step in plan.steps:
+    for step in plan.checks:
         wanted = step.entry.depends_on if step.entry else None
         stood = step.standing.depends_on if step.standing else ()
         if wanted is not None and wanted != stood:
@@ -316,7 +327,7 @@ def _redrawn(plan: Plan) -> Iterator[tuple[Step, tuple[str, ...]]]:
 def _rest_or_go_on(plan: Plan, rows: Mapping[UUID, Check], made: Mapping[str, Check]) -> None:
     resting: list[Check] = []
     going_on: list[Check] = []
-    for step in plan.steps:
+    for step in plan.checks:
         check = rows.get(step.standing.id) if step.standing else made.get(step.key)
         wants, stood = step.entry and step.entry.is_paused, bool(step.standing and step.standing.is_paused)
         if check and wants is not None and wants != stood:

@@ -5,8 +5,8 @@ when its name changes. Secrets are written as ``${SECRET:…}``, which on the wa
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.checks import Timing
+from apps.checks.domain.document_steps import sections
 from apps.checks.domain.tags import MANAGED_BY, MAX_LENGTH, clean_tags
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
@@ -80,6 +81,7 @@ class Configuration:
 
     entries: list[Entry]
     managed_by: str = ""
+    others: Mapping[str, list[Any]] = field(default_factory=dict)  # by section, not judged yet
 
 
 # --- Reading -----------------------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ def read_configuration(document: Any, *, regions: Mapping[str, int]) -> Configur
     errors: dict[str, list[str | Promise]] = {}
     if not isinstance(document, Mapping):
         raise DocumentErrors({"": [_("Begin with “apiVersion: obsera/v1” and a list “checks”.")]})
-    _refuse_unknown(document, DOCUMENT_FIELDS, "", errors)
+    _refuse_unknown(document, DOCUMENT_FIELDS | set(sections()), "", errors)
     if document.get("apiVersion") != API_VERSION:
         errors["apiVersion"] = [_("Write “apiVersion: obsera/v1”.")]
     label = _read_label(document.get("managedBy"), errors)
@@ -102,12 +104,14 @@ def read_configuration(document: Any, *, regions: Mapping[str, int]) -> Configur
         errors["checks"] = [_("Give a list of checks.")]
     elif len(given) > MAX_CHECKS:
         errors["checks"] = [_("A document holds at most 2000 checks; divide it.")]
+    others = {name: document[name] for name in sections() if name in document}
+    errors.update({name: [_("Give a list.")] for name, listed in others.items() if not isinstance(listed, list)})
     if errors or not isinstance(given, list):
         raise DocumentErrors(errors)
     entries = read_entries(given, errors, regions=regions, extra_tags=[MANAGED_BY + label] if label else [])
     if errors:
         raise DocumentErrors(errors)
-    return Configuration(entries, label)
+    return Configuration(entries, label, others)
 
 
 def read_entries(
@@ -161,7 +165,7 @@ def _read_label(value: Any, errors: dict[str, list[str | Promise]]) -> str:
 
 
 def _refuse_unknown(
-    given: Mapping[str, Any], known: frozenset[str], path: str, errors: dict[str, list[str | Promise]]
+    given: Mapping[str, Any], known: Set[str], path: str, errors: dict[str, list[str | Promise]]
 ) -> None:
     for name in given:
         if name not in known:
@@ -242,21 +246,21 @@ def _read_regions(
 
 def _check_field(name: str, value: Any, path: str, errors: dict[str, list[str | Promise]]) -> None:
     """Judge a value by the rules of the check's own field, taking its type strictly."""
-    field = Check._meta.get_field(name)
-    assert isinstance(field, models.Field)  # noqa: S101 - a declaration error
-    if value is None and field.null:
+    declared = Check._meta.get_field(name)
+    assert isinstance(declared, models.Field)  # noqa: S101 - a declaration error
+    if value is None and declared.null:
         return
     types: tuple[type, ...] = (str,)
-    if isinstance(field, models.IntegerField):
+    if isinstance(declared, models.IntegerField):
         types = (int,)
-    elif isinstance(field, models.BooleanField):
+    elif isinstance(declared, models.BooleanField):
         types = (bool,)
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         complaint = _("Give a whole number.") if types == (int,) else _("This has the wrong type.")
         errors[path] = [_("This is missing.") if value is None else complaint]
         return
     try:
-        field.clean(value, None)
+        declared.clean(value, None)
     except ValidationError as error:
         errors[path] = list(error.messages)
 

@@ -26,6 +26,10 @@ class MaintenanceWindow(TenantModel):
     """
 
     name = models.CharField(_("name"), max_length=150)
+    key = models.SlugField(
+        _("key"), max_length=100, blank=True, help_text=_("What configuration as code calls the window.")
+    )
+    managed_by = models.CharField(max_length=40, blank=True, help_text=_("The label of the document it comes from."))
     description = models.TextField(_("description"), blank=True, max_length=2_000)
     repeat = models.CharField(_("repeats"), max_length=10, choices=Repeat.choices, default=Repeat.ONCE)
     time_zone = models.CharField(_("time zone"), max_length=64)
@@ -58,7 +62,8 @@ class MaintenanceWindow(TenantModel):
         constraints = [
             models.CheckConstraint(
                 condition=Q(duration__gte=MIN_DURATION, duration__lte=MAX_DURATION), name="incidents_window_lasts"
-            )
+            ),
+            models.UniqueConstraint(fields=["tenant", "key"], condition=~Q(key=""), name="incidents_window_one_of_key"),
         ]
         indexes = [
             models.Index(fields=["next_edge_at"], name="incidents_window_edge"),  # the job: whose edge has come
