@@ -90,14 +90,13 @@ agent_door: View = marked(csrf_exempt(_door), "key")
 
 
 def _admitted(request: HttpRequest) -> Agent:
-    address = request.META.get("REMOTE_ADDR", "")
-    if _misses.is_spent(address):
-        raise _Refused(429, "too_many_requests", headers={"Retry-After": "60"})
     scheme, _space, bearer = request.headers.get("Authorization", "").partition(" ")
     try:
         agent = authenticate(bearer.strip() if scheme.lower() == "bearer" else "")
     except UnknownToken:
-        _misses.spend(address)
+        # Who guesses is slowed down, but not the agents behind the same router.
+        if not _misses.spend(request.META.get("REMOTE_ADDR", "")):
+            raise _Refused(429, "too_many_requests", headers={"Retry-After": "60"}) from None
         raise _Refused(401, "token_unknown", headers={"WWW-Authenticate": "Bearer"}) from None
     except RevokedToken:
         raise _Refused(401, "token_revoked", headers={"WWW-Authenticate": "Bearer"}) from None
