@@ -52,6 +52,12 @@ class PlanChange(models.Model):
         return f"{self.plan_before or '–'} → {self.plan_after or '–'}"
 
     @property
+    def is_of_plan(self) -> bool:
+        """Tell a change of the plan from a note."""
+        before = (self.plan_before, self.overrides_before)
+        return before != (self.plan_after, self.overrides_after)
+
+    @property
     def words(self) -> str:
         """Return the deal as it is now, and the note."""
         deal = ", ".join(f"{name} = {'*' if value is None else value}" for name, value in self.overrides_after.items())

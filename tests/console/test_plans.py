@@ -3,6 +3,8 @@
 import pytest
 from django.test import Client
 
+from apps.checks.enums import State
+from apps.checks.models import Check, Region
 from apps.core.tenancy import tenant_scope
 from apps.plans.catalogue import PLANS
 from apps.plans.domain.plans import plan_changes, standing_of
@@ -128,6 +130,76 @@ def test_what_cannot_be_is_named_and_changes_nothing(
 
     assert (answer.status_code, list(answer.context["form"].errors)) == (422, [field])
     assert standing(acme) == ("unlimited", {})
+    with tenant_scope(acme.id):
+        assert plan_changes() == []
+
+
+@pytest.fixture
+def shrunk(acme: Tenant) -> Tenant:
+    """Four running checks, oldest first: too fast, from two regions, a journey, and the newest; and one that rests. The plan
+    allows two, every five minutes, from one region."""
+    eu = Region.objects.get(code="eu").id
+    with tenant_scope(acme.id):
+        make_check("fast", interval_seconds=10)
+        make_check("wide", interval_seconds=600, regions=[1, eu], confirmations=2)
+        make_check("journey", kind="browser", interval_seconds=600, config={"steps": ["goto https://shop.example/"]})
+        make_check("newest", interval_seconds=10)
+        make_check("rests", interval_seconds=10, state=State.PAUSED)
+        make_check("all", kind="group", config={"tag": "shop"}, interval_seconds=60)
+    give_plan(acme, "free", checks=2)
+    return acme
+
+
+def as_they_stand(tenant: Tenant) -> dict[str, tuple[bool, int, int, int]]:
+    with tenant_scope(tenant.id):
+        return {
+            check.name: (
+                check.checkstate.state == State.PAUSED,
+                check.interval_seconds,
+                len(check.regions),
+                check.confirmations,
+            )
+            for check in Check.objects.select_related("checkstate")
+        }
+
+
+def test_operator_sees_what_runs_beyond_the_plan_before_anything_changes(operator: Client, shrunk: Tenant) -> None:
+    before = as_they_stand(shrunk)
+
+    beyond = operator.get("/staff/tenants/acme/").context["beyond"]
+
+    assert [check.name for check in beyond.slowed] == ["wide", "fast"]
+    assert [check.name for check in beyond.paused] == ["journey", "newest"]
+    assert as_they_stand(shrunk) == before
+
+
+def test_operator_brings_checks_within_the_plan_once_and_it_is_kept(operator: Client, shrunk: Tenant) -> None:
+    for _time in range(2):
+        operator.post("/staff/tenants/acme/", {"fit": "1"})
+
+    assert as_they_stand(shrunk) == {
+        "fast": (False, 300, 1, 1),
+        "wide": (False, 600, 1, 1),
+        "journey": (True, 600, 1, 1),
+        "newest": (True, 10, 1, 1),
+        "rests": (True, 10, 1, 1),
+        "all": (False, 60, 1, 1),
+    }
+    page = operator.get("/staff/tenants/acme/")
+    assert not page.context["beyond"]
+    assert "Running beyond the plan" not in page.content.decode()
+    assert [(one.note, one.changed_by, one.plan_after) for one in page.context["changes"]][:-1] == [
+        ("Brought within the plan: 2 slowed down, 2 paused.", "op@obsera.example", "free")
+    ]
+
+
+def test_checks_within_the_plan_leave_nothing_to_do(operator: Client, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        make_check("fine", interval_seconds=10)
+
+    operator.post("/staff/tenants/acme/", {"fit": "1"})
+
+    assert as_they_stand(acme) == {"fine": (False, 10, 1, 1)}
     with tenant_scope(acme.id):
         assert plan_changes() == []
 

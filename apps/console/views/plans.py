@@ -13,10 +13,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.accounts.models import User
+from apps.checks.domain.fitting import beyond_plan, bring_within_plan
 from apps.console.domain.customers import customers, find_tenants
 from apps.console.forms import PlanForm
 from apps.core.tenancy import tenant_scope
-from apps.plans.domain.plans import plan_changes, set_plan
+from apps.plans.domain.plans import note_in_history, plan_changes, set_plan
 from apps.plans.domain.usage import uses_of
 from apps.tenants.doors import staff_view
 from apps.tenants.models import Tenant
@@ -40,9 +41,12 @@ def tenants(request: HttpRequest) -> HttpResponse:
 @staff_view
 @never_cache
 def plan(request: HttpRequest, tenant_slug: str) -> HttpResponse:
-    """Show an organisation's plan, its use and its history; give it another."""
+    """Show an organisation's plan, its use and its history; give it another, or bring its checks within it."""
     customer = get_object_or_404(Tenant, slug=tenant_slug)
     with tenant_scope(customer.id), transaction.atomic():
+        if "fit" in request.POST:
+            _fit(request, customer)
+            return redirect("console:tenant_plan", customer.slug)
         standing, uses = uses_of(customer.id)
         form = PlanForm(request.POST if request.method == "POST" else None, standing=standing)
         if form.is_valid():
@@ -54,9 +58,21 @@ def plan(request: HttpRequest, tenant_slug: str) -> HttpResponse:
             "standing": standing,
             "counted": [use for use in uses if use.limit.is_counted],
             "form": form,
+            "beyond": beyond_plan(),
             "changes": plan_changes(),
         }
     return render(request, "console/plans/detail.html", context, status=422 if form.errors else 200)
+
+
+def _fit(request: HttpRequest, customer: Tenant) -> None:
+    fit = bring_within_plan()
+    done = _("Brought within the plan: %(slowed)s slowed down, %(paused)s paused.") % {
+        "slowed": len(fit.slowed),
+        "paused": len(fit.paused),
+    }
+    if fit:
+        note_in_history(customer.id, changed_by=cast("User", request.user).email, note=done)
+    messages.success(request, done)
 
 
 def _set(customer: Tenant, form: PlanForm, operator: User) -> None:

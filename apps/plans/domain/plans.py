@@ -110,6 +110,21 @@ def _keep(tenant_id: UUID, code: str, overrides: Mapping[str, Any], before: Tena
     )
 
 
+def note_in_history(tenant_id: UUID, *, changed_by: str, note: str) -> None:
+    """Keep for good that something was done to bring the open tenant within its plan, which itself stays."""
+    row = _row(checked_tenant_id(tenant_id))
+    code, overrides = (row.plan, row.overrides) if row else ("", {})
+    PlanChange.objects.create(
+        tenant_id=tenant_id,
+        changed_by=changed_by,
+        note=note,
+        plan_before=code,
+        overrides_before=overrides,
+        plan_after=code,
+        overrides_after=overrides,
+    )
+
+
 def plan_changes(limit: int = 20) -> list[PlanChange]:
     """Return the latest changes of the open tenant's plan, the newest first."""
     return list(PlanChange.objects.order_by("-at", "-id")[:limit])
