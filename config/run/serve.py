@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
-from config.run import example, front_door
+from config.run import example, front_door, mail_port
 from config.run.errors import RunError
 from config.run.locks import hold
 from config.run.logs import say
@@ -49,6 +49,8 @@ def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) ->
         listener = example.open_listener()
         environment["EXAMPLE_URL"] = example.address(listener)
         parts.append(_listening("example", "config.run.example", environment, [listener]))
+    if mail_port.is_wanted():
+        parts.append(_listening("mail", "config.run.mail", environment, [mail_port.open_listener()]))
     _install(supervisor, environment)
     for part in parts:
         supervisor.start(part)

@@ -59,6 +59,13 @@ PROBE_CONTROLS = env.words("PROBE_CONTROLS")
 FIRST_EMAIL = env.text("FIRST_EMAIL", "owner@obsera.localhost")
 # What tenants may have to whom the operator gave no plan: free, team, business or unlimited.
 DEFAULT_PLAN = env.choice("DEFAULT_PLAN", "unlimited", PLANS)
+# Heartbeats take pings by e-mail at <token>@this domain; empty: they do not. Its MX record leads to the port below.
+PING_MAIL_DOMAIN = env.text("PING_MAIL_DOMAIN")
+PING_MAIL_HOST = env.text("PING_MAIL_HOST", "127.0.0.1")
+PING_MAIL_PORT = env.integer("PING_MAIL_PORT", 2525, low=1, high=65535)
+# Files with a certificate chain and its key, for STARTTLS; empty: mails come in the clear.
+PING_MAIL_CERTIFICATE = env.text("PING_MAIL_CERTIFICATE")
+PING_MAIL_KEY = env.text("PING_MAIL_KEY")
 # The bearer token that /metrics asks for; empty lets only this machine read it.
 OPERATOR_METRICS_TOKEN = env.text("OPERATOR_METRICS_TOKEN")
 

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.urls import reverse
 
 from apps.accounts.models import User
@@ -58,6 +58,18 @@ def test_page_shows_the_addresses_to_who_may_edit(check: Check, scope: Tenant, o
     assert token_of(check) not in hidden
     assert ping_key() not in hidden
     assert "Next report expected" in hidden
+
+
+def test_page_and_api_show_the_mail_address_where_mails_are_taken(check: Check, scope: Tenant, owner: User) -> None:
+    address = f"{token_of(check)}@ping.example"
+
+    without = page(owner, scope, check)
+
+    assert address not in without
+    with override_settings(PING_MAIL_DOMAIN="ping.example"):
+        assert address in page(owner, scope, check)
+        assert Api(scope).call("GET", f"{check.id}/heartbeat/")[1]["mail_address"] == address
+        assert Api(scope, Role.VIEWER).call("GET", f"{check.id}/heartbeat/")[1]["mail_address"] == ""
 
 
 def test_page_lists_the_last_reports(check: Check, scope: Tenant, owner: User) -> None:

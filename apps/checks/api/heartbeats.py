@@ -34,6 +34,7 @@ class HeartbeatSerializer(StrictSerializer):
     ping_url = serializers.CharField()
     slug_url = serializers.CharField()
     push_url = serializers.CharField()
+    mail_address = serializers.CharField(help_text="Empty, too, where this installation takes no pings by e-mail.")
     pings = serializers.IntegerField()
     last_ping_at = serializers.DateTimeField(allow_null=True)
     last_start_at = serializers.DateTimeField(allow_null=True)
@@ -44,7 +45,7 @@ class HeartbeatSerializer(StrictSerializer):
 
 
 class PingSerializer(StrictModelSerializer):
-    """One ping. ``body_url`` leads to its text, while that is kept."""
+    """One ping. One by e-mail has the method EMAIL, and its sender and subject as agent."""
 
     duration_seconds = serializers.SerializerMethodField()
 
@@ -92,6 +93,7 @@ class HeartbeatView(TenantAPIView):
             "ping_url": addresses.ping if addresses else "",
             "slug_url": addresses.by_slug if addresses else "",
             "push_url": addresses.push if addresses else "",
+            "mail_address": addresses.mail if addresses else "",
             "pings": beat.pings,
             "last_ping_at": beat.last_ping_at,
             "last_start_at": beat.last_start_at,

@@ -55,6 +55,7 @@ class Addresses:
     ping: str
     by_slug: str
     push: str
+    mail: str  # empty where this installation takes no mails
 
     @property
     def snippets(self) -> list[Snippet]:
@@ -65,4 +66,5 @@ def addresses_of(heartbeat: Heartbeat) -> Addresses:
     """Return where this heartbeat's job reports."""
     root, token = settings.PUBLIC_URL, heartbeat.token
     by_slug = f"{root}/ping/{ping_key()}/{heartbeat.slug}" if heartbeat.slug else ""
-    return Addresses(ping=f"{root}/ping/{token}", by_slug=by_slug, push=f"{root}/api/push/{token}")
+    mail = f"{token}@{settings.PING_MAIL_DOMAIN}" if settings.PING_MAIL_DOMAIN else ""
+    return Addresses(ping=f"{root}/ping/{token}", by_slug=by_slug, push=f"{root}/api/push/{token}", mail=mail)

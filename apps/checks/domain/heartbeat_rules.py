@@ -33,7 +33,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One ping as it came in."""
+    """One ping as it came in. ``subject`` is a mail's, and None for what is no mail."""
 
     signal: Signal
     at: datetime
@@ -41,6 +41,7 @@ class Report:
     exit_status: int | None = None
     is_post: bool = False
     text: str = ""
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,16 @@ def signal_of(report: Report, config: HeartbeatConfig, state: State) -> Signal:
         return report.signal
     if config.only_post and not report.is_post:
         return Signal.IGNORED
-    if config.filters_body and report.exit_status is None:
-        return signal_in(report.text, config)
+    judged = _judged_texts(report, config)
+    if judged and report.exit_status is None:
+        return signal_in("\n".join(judged), config)
     return Signal.SUCCESS
+
+
+def _judged_texts(report: Report, config: HeartbeatConfig) -> list[str]:
+    """Return in what the keywords are looked for; nothing where every report is a success."""
+    judged = [report.subject] if config.filters_subject and report.subject is not None else []
+    return [*judged, report.text] if config.filters_body else judged
 
 
 def signal_in(text: str, config: HeartbeatConfig) -> Signal:

@@ -52,21 +52,24 @@ class Reception:
     def admit(self, ping: NewPing) -> NewPing | None:
         """Return what of a ping is stored; None for one too many. Who guesses addresses is slowed down, but not the
         jobs behind the same router."""
-        is_guessing = ping.address not in self._known and self._misses.is_spent(ping.source_ip)
-        if is_guessing or not self._per_address.spend(ping.address):
+        if self.is_guessing(ping.address, ping.source_ip) or not self._per_address.spend(ping.address):
             return None
         if len(ping.body) > SMALL_BODY_BYTES and not self._large.spend(ping.address):
             return replace(ping, body=ping.body[:SMALL_BODY_BYTES])  # the report counts; so much text of it does not
         return ping
 
-    def note(self, ping: NewPing, fate: Fate | None) -> None:
-        """Remember whether a ping's address is anybody's."""
+    def is_guessing(self, address: Address, source_ip: str | None) -> bool:
+        """Tell whether a sender has missed too often to try one more address that we do not know."""
+        return address not in self._known and self._misses.is_spent(source_ip)
+
+    def note(self, address: Address, source_ip: str | None, fate: Fate | None) -> None:
+        """Remember whether an address is anybody's."""
         if fate == Fate.NOT_FOUND:
-            self._misses.spend(ping.source_ip)
+            self._misses.spend(source_ip)
         if fate != Fate.STORED:
-            self._known.discard(ping.address)
+            self._known.discard(address)
         elif len(self._known) < MAX_KEYS:
-            self._known.add(ping.address)
+            self._known.add(address)
 
     def _heeded(self, dialect: Dialect, asked: Asked) -> Heeded:
         if asked.method not in METHODS:
@@ -83,7 +86,7 @@ class Reception:
             self._providing.add(task)
             task.add_done_callback(self._providing.discard)
             return
-        self.note(heeded.ping, fate)
+        self.note(heeded.ping.address, heeded.ping.source_ip, fate)
         tell(dialect.word(fate) if fate is not None else _later(dialect, 503, "try again"))
 
     async def _create(self, dialect: Dialect, heeded: Heeded, tell: Tell) -> None:
@@ -98,7 +101,7 @@ class Reception:
         except Unavailable:
             tell(_later(dialect, 503, "try again"))
             return
-        self.note(heeded.ping, fate)
+        self.note(address, heeded.ping.source_ip, fate)
         tell(dialect.word(fate, is_created=is_created))
 
 

@@ -287,3 +287,11 @@ def find_tenant(ping_key: str) -> UUID | None:
         cursor.execute("SELECT tenant_id FROM checks_pingkey WHERE key = %s", [ping_key])
         row = cursor.fetchone()
         return row[0] if row else None
+
+
+@transaction.atomic
+def has_heartbeat(token: str) -> bool:
+    """Tell whether a token is any tenant's."""
+    with system_scope("a token says itself whose it is"), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM checks_heartbeat WHERE token = %s", [token])
+        return cursor.fetchone() is not None

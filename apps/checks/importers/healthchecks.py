@@ -15,7 +15,6 @@ from apps.core.kinds import Text
 CRON = re.compile(r"[0-9*@][^\s]*(\s+[^\s:]+){4}")  # five fields; OnCalendar has colons, dates or names of days
 BEHIND: Mapping[str, Text] = {
     "channels": _("Its integrations stay behind; set up channels here."),
-    "filtersubject": _("Its filter of e-mail subjects stays behind; bodies are filtered by the same words here."),
 }
 
 
@@ -69,6 +68,7 @@ def _settings(row: Row) -> dict[str, Any]:
         **_rhythm(row),
         "grace_seconds": integer(row.get("grace")) or 3_600,
         "filters_body": filters,
+        **({"filters_subject": True} if is_true(row.get("filtersubject")) else {}),
         "failure_keywords": row.text("failurekw"),
         "success_keywords": row.text("successkw"),
         "start_keywords": row.text("startkw"),

@@ -123,6 +123,11 @@ class HeartbeatConfig(BaseConfig):
         label=_("Judge reports by their text"),
         help=_("Look for the keywords below in what is sent; a text with none of them is kept and changes nothing."),
     )
+    filters_subject: bool = setting(
+        False,
+        label=_("Judge e-mails by their subject"),
+        help=_("Look for the keywords below in a mail's subject; otherwise any mail is a success."),
+    )
     failure_keywords: str = _keywords(_("Failure keywords"))
     success_keywords: str = _keywords(_("Success keywords"))
     start_keywords: str = _keywords(_("Start keywords"))
@@ -156,7 +161,8 @@ class HeartbeatConfig(BaseConfig):
             errors["cron"] = _("Say when the job runs.")
         if self.schedule == Rhythm.ON_CALENDAR and not self.on_calendar:
             errors["on_calendar"] = _("Say when the job runs.")
-        if self.filters_body and not (self.failure_keywords or self.success_keywords or self.start_keywords):
+        is_judging = self.filters_body or self.filters_subject
+        if is_judging and not (self.failure_keywords or self.success_keywords or self.start_keywords):
             errors["success_keywords"] = _("Name at least one keyword.")
         if errors:
             raise ValidationError(errors)
