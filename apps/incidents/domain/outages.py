@@ -98,6 +98,9 @@ class Ledger:
     def write(self) -> None:
         """Keep all of it, in the caller's transaction."""
         if self.changed:  # first: one that ends makes room for the next of its check
+            # Rivals: rounds of alerts, which lock several in the order of their ids too.
+            in_order = Outage.objects.filter(id__in=self.changed).select_for_update(no_key=True).order_by("id")
+            list(in_order.values_list("id"))
             Outage.objects.bulk_update(self.changed.values(), CHANGING)
         Outage.objects.bulk_create(self.opened.values())
         OutageEntry.objects.bulk_create(self.entries)
