@@ -59,13 +59,16 @@ class Backfill(threading.Thread):
             return 0.0 if self._link.is_up else self._link.next_pause()
         if not self._link.is_behind or not self._link.has_traded:
             return LOOK_EVERY_SECONDS
-        if not self._buffer.waiting:
-            self._link.caught_up()
-            if self._delivered:
-                logger.info("all that waited has arrived: %d results", self._delivered)
-            self._delivered = 0
-            return LOOK_EVERY_SECONDS
-        return self._deliver()
+        if self._work.newest:
+            return self._deliver(self._work.newest.peek(AT_ONCE, self._body_bytes))
+        self._link.has_told_newest = True
+        if self._buffer.waiting:
+            return self._deliver(self._buffer.peek(AT_ONCE, self._body_bytes, now=self._clock.now()))
+        self._link.caught_up()
+        if self._delivered:
+            logger.info("all that waited has arrived: %d results", self._delivered)
+        self._delivered = 0
+        return LOOK_EVERY_SECONDS
 
     def _knock(self) -> None:
         if self._clock.is_known and monotonic() - self._up_at > DATE_HOLDS_SECONDS:
@@ -82,10 +85,9 @@ class Backfill(threading.Thread):
         else:
             self._link.came_up(waiting=self._buffer.waiting)
 
-    def _deliver(self) -> float:
-        """Send the oldest results; return as long a rest as that took, so that half of the time is the present's."""
+    def _deliver(self, records: Sequence[Record]) -> float:
+        """Send results; return as long a rest as that took, so that half of the time is the present's."""
         began = monotonic()
-        records = self._buffer.peek(AT_ONCE, self._body_bytes, now=self._clock.now())
         if not records:
             return 0.0
         try:
@@ -100,9 +102,12 @@ class Backfill(threading.Thread):
             except ServerAway as away:
                 self._link.went_down(away)
         else:
-            self._buffer.take(records)
-            self._delivered += len(records)
+            self._forget(records)
         return max(0.02, monotonic() - began)
+
+    def _forget(self, records: Sequence[Record]) -> None:
+        self._work.newest.told(records)
+        self._delivered += self._buffer.take(records)
 
     def _make_do(self, records: Sequence[Record], error: RequestRefused) -> None:
         """Let go of what the server does not take, or send less at a time, so that the rest gets through."""
@@ -111,4 +116,4 @@ class Backfill(threading.Thread):
             return
         wrong = wrong_rows(records, error)
         logger.error("%d late results were refused by the server and are lost: %s", len(wrong), str(error)[:500])
-        self._buffer.take(wrong)
+        self._forget(wrong)

@@ -125,16 +125,18 @@ class Buffer:
                 chosen.append(record)
             return chosen
 
-    def take(self, records: Sequence[Record]) -> None:
-        """Forget records that `peek` returned: they have arrived."""
+    def take(self, records: Sequence[Record]) -> int:
+        """Forget records that `peek` returned, since they have arrived; return how many of them were here still."""
         with self._lock:
             # Rival: an append that needed room and has dropped some of them meanwhile.
             left = {id(record) for record in records}
             before = len(self._head)
             self._head = [record for record in self._head if id(record) not in left]
+            taken = before - len(self._head)
             if self._segments:
-                self._segments[0].taken += before - len(self._head)
+                self._segments[0].taken += taken
             self._drop_if_empty()
+            return taken
 
     def close(self) -> None:
         with self._lock:

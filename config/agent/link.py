@@ -12,7 +12,7 @@ from config.agent.errors import ServerAway
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 20.0
+LONGEST_PAUSE_SECONDS = 10.0
 
 
 class Link:
@@ -25,7 +25,9 @@ class Link:
         self.stop = stop
         self.is_up = False
         self.is_behind = is_behind
-        self.has_traded = False  # since the server came back: what is old waits until the present is told
+        # Since the server came back: what is old waits until the present is told, and the last result of each check until
+        # after that; then the server makes the turns again.
+        self.has_traded = self.has_told_newest = False
         self.refusal = ""
         self._lock = threading.Lock()
         self._down_since = monotonic()
@@ -38,7 +40,7 @@ class Link:
         with self._lock:
             if self.is_up:
                 return
-            self.is_up, self.has_traded, self._failures = True, False, 0
+            self.is_up, self._failures = True, 0
             if self._was_up:
                 away = monotonic() - self._down_since
                 logger.info("the server is back after %.0f s; %d results wait for it", away, waiting)
@@ -51,6 +53,7 @@ class Link:
         with self._lock:
             if self.is_up:
                 self.is_up, self.is_behind, self._down_since = False, True, monotonic()
+                self.has_traded = self.has_told_newest = False
                 logger.warning(
                     "the server is away (%s): %d checks go on here, their results wait on disk", error, checks
                 )

@@ -75,6 +75,11 @@ class Rota:
             if check_id in self._places:
                 self._places[check_id].out_since = None
 
+    def is_alone(self, check_id: UUID) -> bool:
+        """Tell whether a check's turns are made here."""
+        place = self._places.get(check_id)
+        return place is not None and place.is_alone
+
     def go_alone(self) -> None:
         """Make every check's turns here."""
         for place in self._places.values():

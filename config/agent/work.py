@@ -25,6 +25,7 @@ from config.agent.connection import Connection
 from config.agent.errors import RequestRefused, ServerAway, TokenRefused
 from config.agent.fresh import Fresh, Pending
 from config.agent.link import Link
+from config.agent.newest import Newest
 from config.agent.orders import OrderBook
 from config.agent.records import Record
 from config.agent.rota import Rota
@@ -54,6 +55,7 @@ class AgentWork:
     ) -> None:
         self.region_id = 0  # until the server has said it
         self.failed_controls: list[str] = []
+        self.newest = Newest()
         self._connection = connection
         self._link = link
         self._buffer = buffer
@@ -76,20 +78,23 @@ class AgentWork:
         if not self._link.is_up:
             self._rota.go_alone()  # the other thread may have lost the server
             self._keep()
-        elif not self._link.is_behind:
-            self._rota.settle()
         now = self._clock.now()
         self._rota.forget_old(now=now)
-        return turns + self._rota.due(now=now, limit=limit - len(turns))
+        turns += self._rota.due(now=now, limit=limit - len(turns))
+        if self._link.is_up and self._link.has_told_newest:
+            self._rota.settle()  # after a last round: the server goes on with the slots that are still to come
+        return turns
 
     def settings_of(self, check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSettings]]:
         return self._orders.settings_of(check_ids)
 
     def extend(self, turns: Iterable[ClaimedTurn]) -> None:
-        self._tell("leases", {"extend": encode_held(turns), "give_back": []})
+        for held in _parted(encode_held(turns)):
+            self._tell("leases", {"extend": held, "give_back": []})
 
     def give_back(self, turns: Iterable[ClaimedTurn]) -> None:
-        self._tell("leases", {"extend": [], "give_back": encode_held(turns)})
+        for held in _parted(encode_held(turns)):
+            self._tell("leases", {"extend": [], "give_back": held})
 
     def say_well(self) -> None:
         self._say([])
@@ -105,16 +110,17 @@ class AgentWork:
     # --- trading ------------------------------------------------------------------------------------------------------
 
     def _take_in(self, results: Sequence[NewResult]) -> None:
-        """Note results. What is not plainly the present goes onto disk as well, and so by `late` too: that alone moves on a
-        turn which the server has found out about after its result."""
-        self._fresh.add(records_of(results, self._clock))
-        check_ids = {result.check_id for result in results}
-        self._rota.finished(check_ids)
-        if repeated := check_ids & self._offered_again:
-            self._offered_again -= repeated
+        """Note results. Those of turns that the server does not know of yet are told by `late` as well, which alone moves
+        such a turn on."""
+        records = list(records_of(results, self._clock))
+        self._fresh.add(records)
+        self._rota.finished(record.check_id for record in records)
+        self.newest.note(record for record in records if self._rota.is_alone(record.check_id))
+        repeated = [record for record in records if record.check_id in self._offered_again]
+        if repeated:
+            self._offered_again.difference_update(record.check_id for record in repeated)
+            self.newest.note(repeated)
             self._link.fall_behind()
-        if results and self._link.is_behind:
-            self._keep()
 
     def _keep(self) -> None:
         self._fresh.keep(now=self._clock.now(), is_known_time=self._clock.is_known)
@@ -207,6 +213,12 @@ class AgentWork:
     def _say(self, failed_controls: list[str]) -> None:
         self.failed_controls = failed_controls
         self._tell("health", {"failed_controls": failed_controls, "buffered": self._buffer.waiting})
+
+
+def _parted(held: list[Any]) -> Iterator[list[Any]]:
+    """Yield turns in parts that the server takes at once."""
+    for start in range(0, len(held), MAX_TURNS):
+        yield held[start : start + MAX_TURNS]
 
 
 def results_body(records: Sequence[Record], limit: int | None = None) -> bytes:
