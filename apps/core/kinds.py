@@ -88,6 +88,12 @@ def _setting_of(entry: Field[Any]) -> Setting:
     return found
 
 
+def number_bounds(config: type[Config]) -> dict[str, tuple[int | None, int | None]]:
+    """Return the lowest and highest value of each setting that has such bounds."""
+    found = {entry.name: (_setting_of(entry).low, _setting_of(entry).high) for entry in fields(config)}
+    return {name: bounds for name, bounds in found.items() if bounds != (None, None)}
+
+
 WIDGETS: dict[Widget, Callable[[], forms.Widget]] = {
     Widget.LINE: forms.TextInput,
     Widget.AREA: lambda: forms.Textarea(attrs={"rows": 4}),

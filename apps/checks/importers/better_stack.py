@@ -7,23 +7,10 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import as_url, headers_of, host_of, login, place, port_of
+from apps.checks.importers.hosted import ForeignType, as_url, headers_of, host_of, host_type, login, port_of, port_type
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_true, seconds
 from apps.core.kinds import Text
-
-KINDS = {
-    **dict.fromkeys(("status", "expectedstatuscode", "keyword", "keywordabsence"), "http"),
-    "ping": "icmp",
-    "tcp": "tcp",
-    "udp": "udp",
-    "smtp": "smtp",
-    "pop": "pop3",
-    "imap": "imap",
-    "dns": "dns",
-    "heartbeat": "heartbeat",
-}
-IN_MILLISECONDS = ("ping", "tcp", "udp", "smtp", "pop", "imap", "dns")  # the API's unit of timeouts depends on the type
 
 
 class BetterStack:
@@ -50,8 +37,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
     address = row.text("url", "host", "website")
     name = row.text("pronounceablename", "name") or address
     type_name = normal(row.text("monitortype", "type") or "status")
-    kind = KINDS.get(type_name)
-    if kind is None:
+    foreign = TYPES.get(type_name)
+    if foreign is None:
         gathering.lose(
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
@@ -64,8 +51,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             where=row.where,
             name=name,
             source_id=row.text("id"),
-            kind=kind,
-            settings=_settings(row, kind, type_name, address),
+            kind=foreign.kind,
+            settings=foreign.settings(row, address),
             interval_seconds=seconds(row.get("checkfrequency", "frequency", "interval")),
             timeout_seconds=timeout / 1_000 if timeout and type_name in IN_MILLISECONDS else timeout,
             is_paused=is_true(row.get("paused")) or row.text("status") == "paused",
@@ -73,18 +60,20 @@ def _gather(row: Row, gathering: Gathering) -> None:
     )
 
 
-def _settings(row: Row, kind: str, type_name: str, address: str) -> Mapping[str, Any]:
-    if kind == "heartbeat":
-        return {"period_seconds": integer(row.get("period")) or 3_600, "grace_seconds": integer(row.get("grace")) or 0}
-    if kind == "dns":
-        return {
-            "name": row.text("requestbody") or address,
-            "record_type": "A",
-            "server": host_of(address),
-            "port": port_of(address),
-        }
-    if kind != "http":
-        return place(row, address, kind)
+def _heartbeat(row: Row, _address: str) -> Mapping[str, Any]:
+    return {"period_seconds": integer(row.get("period")) or 3_600, "grace_seconds": integer(row.get("grace")) or 0}
+
+
+def _dns(row: Row, address: str) -> Mapping[str, Any]:
+    return {
+        "name": row.text("requestbody") or address,
+        "record_type": "A",
+        "server": host_of(address),
+        "port": port_of(address),
+    }
+
+
+def _http(row: Row, address: str) -> Mapping[str, Any]:
     return {
         "url": as_url(address),
         "method": row.text("httpmethod").upper() or "GET",
@@ -93,14 +82,34 @@ def _settings(row: Row, kind: str, type_name: str, address: str) -> Mapping[str,
         "body": row.text("requestbody"),
         "expected_status": _statuses(row.get("expectedstatuscodes")),
         "keyword": row.text("requiredkeyword"),
-        "keyword_absent": type_name == "keywordabsence",
         "follow_redirects": row.get("followredirects") is None or is_true(row.get("followredirects")),
         "verify_tls": row.get("verifyssl") is None or is_true(row.get("verifyssl")),
         "certificate_days": integer(row.get("sslexpiration")),
     }
 
 
+def _http_without(row: Row, address: str) -> Mapping[str, Any]:
+    return {**_http(row, address), "keyword_absent": True}
+
+
 def _statuses(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(str(status) for status in value)
     return str(value or "").strip("[]")
+
+
+WEB = ForeignType(kind="http", settings=_http)
+TYPES: Mapping[str, ForeignType] = {
+    **dict.fromkeys(("status", "expectedstatuscode", "keyword"), WEB),
+    "keywordabsence": ForeignType(kind="http", settings=_http_without),
+    "ping": host_type("icmp"),
+    "tcp": port_type("tcp"),
+    "udp": port_type("udp"),
+    "smtp": port_type("smtp", port=25),
+    "pop": port_type("pop3", port=110),
+    "imap": port_type("imap", port=143),
+    "dns": ForeignType(kind="dns", settings=_dns),
+    "heartbeat": ForeignType(kind="heartbeat", settings=_heartbeat),
+}
+# The API's unit of timeouts depends on the type.
+IN_MILLISECONDS = ("ping", "tcp", "udp", "smtp", "pop", "imap", "dns")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -238,13 +239,20 @@ def _tcp(given: Mapping[str, Any], address: str) -> Made:
         "port": port_of(address),
         "tls": is_true(given.get("tls", False)),
         "verify_tls": not _is_insecure(given),
-        "script": "\n".join(_lines(given.get("query_response"))),
+        "script": "\n".join(_lines(_plain_steps(given.get("query_response")))),
     }
-    return "tcp", settings, HARMLESS | {"tls", "tls_config", "query_response"}
+    is_whole = _plain_steps(given.get("query_response")) == given.get("query_response", [])
+    return "tcp", settings, HARMLESS | {"tls", "tls_config"} | ({"query_response"} if is_whole else set())
 
 
-def _lines(steps: Any) -> Iterator[str]:
-    for step in steps if isinstance(steps, list) else ():
+def _plain_steps(steps: Any) -> list[Any]:
+    """Return the steps up to the first that sends back what an earlier one matched (``${1}``): no script here does."""
+    listed = steps if isinstance(steps, list) else []
+    return list(takewhile(lambda step: not (isinstance(step, Mapping) and "${" in str(step.get("send"))), listed))
+
+
+def _lines(steps: list[Any]) -> Iterator[str]:
+    for step in steps:
         if isinstance(step, Mapping):
             if step.get("expect"):
                 yield f"expect /{step['expect']}/"

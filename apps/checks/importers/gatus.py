@@ -70,11 +70,8 @@ def _gather(where: str, endpoint: Mapping[str, Any], gathering: Gathering) -> No
             where, name, _("Nothing here does “%(url)s”.") % {"url": str(endpoint.get("url"))[:80]}, is_whole=True
         )
         return
-    if kind == "http":
-        settings["conditions"] = [condition for condition in conditions if _is_readable(condition)]
-        conditions = [condition for condition in conditions if not _is_readable(condition)]
     for condition in conditions:
-        if not _understood(condition, kind, settings):
+        if not CONDITIONS.get(kind, _is_met_anyway)(condition, settings):
             gathering.lose(where, name, _("The condition “%(text)s” stays behind.") % {"text": condition[:120]})
     for field, text in BEHIND.items():
         if endpoint.get(field):
@@ -208,26 +205,41 @@ SCHEMES: Mapping[str, Callable[[Mapping[str, Any], str, Mapping[str, Any]], tupl
 }
 
 
-def _is_readable(condition: str) -> bool:
-    """Tell whether our HTTP check reads a condition as it stands."""
+# --- Conditions: each function puts one into the settings of its kind and tells whether that was possible -----------------
+
+
+def _is_met_anyway(condition: str, _settings: dict[str, Any]) -> bool:
+    return bool(CONNECTED.fullmatch(condition))
+
+
+def _http_condition(condition: str, settings: dict[str, Any]) -> bool:
     try:
         check_conditions_field([condition])
     except ValidationError:
         return False
+    settings.setdefault("conditions", []).append(condition)
     return True
 
 
-def _understood(condition: str, kind: str, settings: dict[str, Any]) -> bool:
-    """Put what a condition says into the settings of a kind without conditions; tell whether that was possible."""
-    if CONNECTED.fullmatch(condition):
-        return kind != "http"
-    if kind == "tls" and (found := CERTIFICATE.fullmatch(condition)):
+def _tls_condition(condition: str, settings: dict[str, Any]) -> bool:
+    if found := CERTIFICATE.fullmatch(condition):
         settings["fail_days"] = max(1, round((seconds(found[1]) or 0) / 86_400))
         return True
-    if kind == "dns" and (found := RCODE.fullmatch(condition)):
+    return _is_met_anyway(condition, settings)
+
+
+def _dns_condition(condition: str, settings: dict[str, Any]) -> bool:
+    if found := RCODE.fullmatch(condition):
         settings["rcode"] = found[1]
         return True
-    if kind == "dns" and (found := BODY_IS.fullmatch(condition)):
+    if found := BODY_IS.fullmatch(condition):
         settings["matching"], settings["expected"] = "includes", found[1]
         return True
-    return False
+    return _is_met_anyway(condition, settings)
+
+
+CONDITIONS: Mapping[str, Callable[[str, dict[str, Any]], bool]] = {
+    "http": _http_condition,
+    "tls": _tls_condition,
+    "dns": _dns_condition,
+}

@@ -1,13 +1,12 @@
-"""What the exports of hosted monitors share: words for types, and a row's place and words as settings."""
+"""What the exports of hosted monitors share: how a type of theirs becomes a kind, and a row's place and words settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from apps.checks.importers.tables import Row
 from apps.checks.importers.wish import basic_login, integer, text_pairs
-
-DEFAULT_PORTS = {"smtp": 25, "imap": 143, "pop3": 110}
 
 
 def host_of(text: str) -> str:
@@ -30,11 +29,31 @@ def as_url(text: str, *, scheme: str = "https") -> str:
     return text if "://" in text or not text else f"{scheme}://{text}"
 
 
-def place(row: Row, address: str, kind: str) -> dict[str, Any]:
-    """Return host and port of a check that is none of the web."""
-    if kind == "icmp":
-        return {"host": host_of(address)}
-    return {"host": host_of(address), "port": integer(row.get("port")) or port_of(address) or DEFAULT_PORTS.get(kind)}
+Settings = Callable[[Row, str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignType:
+    """A type of monitor at its source: our kind, and how a row with its address becomes that kind's settings."""
+
+    kind: str
+    settings: Settings
+
+
+def host_type(kind: str) -> ForeignType:
+    """Return a type that wants a host alone."""
+    return ForeignType(kind=kind, settings=lambda _row, address: {"host": host_of(address)})
+
+
+def port_type(kind: str, *, port: int | None = None) -> ForeignType:
+    """Return a type that wants a host and a port: the row's, the address's, or the usual one of the protocol."""
+    return ForeignType(
+        kind=kind,
+        settings=lambda row, address: {
+            "host": host_of(address),
+            "port": integer(row.get("port")) or port_of(address) or port,
+        },
+    )
 
 
 def headers_of(value: Any) -> dict[str, str]:

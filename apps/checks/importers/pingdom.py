@@ -7,21 +7,10 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import as_url, headers_of, place
+from apps.checks.importers.hosted import ForeignType, as_url, headers_of, host_of, host_type, port_of
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, basic_login, integer, is_true
 from apps.core.kinds import Text
-
-KINDS = {
-    **dict.fromkeys(("http", "https", "httpcustom"), "http"),
-    "ping": "icmp",
-    "tcp": "tcp",
-    "udp": "udp",
-    "dns": "dns",
-    "smtp": "smtp",
-    "pop3": "pop3",
-    "imap": "imap",
-}
 
 
 class Pingdom:
@@ -53,8 +42,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
         more = inner if isinstance(inner, Mapping) else {}
     host = row.text("hostname", "host", "url", "target", "domain")
     name = row.text("name", "checkname") or host
-    kind = KINDS.get(type_name)
-    if kind is None:
+    foreign = TYPES.get(type_name)
+    if foreign is None:
         gathering.lose(
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
@@ -66,8 +55,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             where=row.where,
             name=name,
             source_id=row.text("id", "checkid"),
-            kind=kind,
-            settings=_settings(row, kind, host, more),
+            kind=foreign.kind,
+            settings=foreign.settings(Row(row.where, {**row.values, DETAILS: more}), host),
             interval_seconds=minutes * 60 if minutes else None,
             timeout_seconds=30,  # what it waits for an answer
             degraded_ms=integer(row.get("responsetimethreshold")),
@@ -80,11 +69,29 @@ def _gather(row: Row, gathering: Gathering) -> None:
     )
 
 
-def _settings(row: Row, kind: str, host: str, more: Mapping[str, Any]) -> Mapping[str, Any]:
-    if kind == "dns":
-        return {"name": host, "record_type": "A", "server": more.get("nameserver")}
-    if kind != "http":
-        return place(Row(row.where, {"port": more.get("port"), **row.values}), host, kind)
+def _details(row: Row) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = row.get(DETAILS)
+    return found
+
+
+def _port(row: Row, host: str) -> Mapping[str, Any]:
+    return {"host": host_of(host), "port": integer(row.get("port") or _details(row).get("port")) or port_of(host)}
+
+
+def _mail(kind: str, port: int) -> ForeignType:
+    return ForeignType(kind=kind, settings=lambda row, host: {"port": port, **_given(_port(row, host))})
+
+
+def _given(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in settings.items() if value}
+
+
+def _dns(row: Row, host: str) -> Mapping[str, Any]:
+    return {"name": host, "record_type": "A", "server": _details(row).get("nameserver")}
+
+
+def _http(row: Row, host: str) -> Mapping[str, Any]:
+    more = _details(row)
     scheme = "https" if is_true(more.get("encryption", row.get("encryption", "ssl"))) else "http"
     path = str(more.get("url") or row.text("path", "urlpath") or "/")
     port = integer(more.get("port"))
@@ -100,3 +107,17 @@ def _settings(row: Row, kind: str, host: str, more: Mapping[str, Any]) -> Mappin
         "verify_tls": is_true(more.get("verify_certificate", True)),
         "certificate_days": integer(more.get("ssl_down_days_before")),
     }
+
+
+DETAILS = "details"  # where a row keeps what its answer held under its type
+WEB = ForeignType(kind="http", settings=_http)
+TYPES: Mapping[str, ForeignType] = {
+    **dict.fromkeys(("http", "https", "httpcustom"), WEB),
+    "ping": host_type("icmp"),
+    "tcp": ForeignType(kind="tcp", settings=_port),
+    "udp": ForeignType(kind="udp", settings=_port),
+    "dns": ForeignType(kind="dns", settings=_dns),
+    "smtp": _mail("smtp", 25),
+    "pop3": _mail("pop3", 110),
+    "imap": _mail("imap", 143),
+}

@@ -7,20 +7,10 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import as_url, headers_of, login, place
+from apps.checks.importers.hosted import ForeignType, as_url, headers_of, host_type, login, port_type
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_true, seconds
 from apps.core.kinds import Text
-
-KINDS = {
-    **dict.fromkeys(("http", "https", "head", "website"), "http"),
-    "ping": "icmp",
-    "tcp": "tcp",
-    "smtp": "smtp",
-    "ssh": "ssh",
-    "dns": "dns",
-    **dict.fromkeys(("push", "heartbeat"), "heartbeat"),
-}
 
 
 class StatusCake:
@@ -46,8 +36,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
     address = row.text("websiteurl", "url", "websitehost", "host", "website")
     name = row.text("name", "testname", "websitename") or address
     type_name = normal(row.text("testtype", "type") or ("push" if row.get("period") else "http"))
-    kind = KINDS.get(type_name)
-    if kind is None:
+    foreign = TYPES.get(type_name)
+    if foreign is None:
         gathering.lose(
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
@@ -59,8 +49,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             where=row.where,
             name=name,
             source_id=row.text("id", "testid"),
-            kind=kind,
-            settings=_settings(row, kind, type_name, address),
+            kind=foreign.kind,
+            settings=foreign.settings(row, address),
             interval_seconds=seconds(row.get("checkrate", "rate", "interval")),
             timeout_seconds=seconds(row.get("timeout")),
             retries=confirmation,
@@ -70,25 +60,29 @@ def _gather(row: Row, gathering: Gathering) -> None:
     )
 
 
-def _settings(row: Row, kind: str, type_name: str, address: str) -> Mapping[str, Any]:
-    if kind == "heartbeat":
-        return {"period_seconds": integer(row.get("period", "checkrate")) or 3_600}
-    if kind == "dns":
-        return {"name": address, "record_type": "A", "server": row.text("dnsserver", "dnsservers")}
-    if kind != "http":
-        return place(row, address, kind)
-    is_absent = is_true(row.get("donotfind"))
-    method = "HEAD" if type_name == "head" else "POST" if row.text("postraw", "postbody") else "GET"
+def _heartbeat(row: Row, _address: str) -> Mapping[str, Any]:
+    return {"period_seconds": integer(row.get("period", "checkrate")) or 3_600}
+
+
+def _dns(row: Row, address: str) -> Mapping[str, Any]:
+    return {"name": address, "record_type": "A", "server": row.text("dnsserver", "dnsservers")}
+
+
+def _http(row: Row, address: str) -> Mapping[str, Any]:
     return {
         "url": as_url(address),
-        "method": method,
+        "method": "POST" if row.text("postraw", "postbody") else "GET",
         "headers": headers_of(_object(row.get("customheader", "customheaders"))),
         **login(row, ("basicusername", "basicuser"), ("basicpassword", "basicpass")),
         "body": row.text("postraw", "postbody"),
         "keyword": row.text("findstring", "stringmatch"),
-        "keyword_absent": is_absent,
+        "keyword_absent": is_true(row.get("donotfind")),
         "follow_redirects": row.get("followredirects") is None or is_true(row.get("followredirects")),
     }
+
+
+def _head(row: Row, address: str) -> Mapping[str, Any]:
+    return {**_http(row, address), "method": "HEAD"}
 
 
 def _object(value: Any) -> Any:
@@ -99,3 +93,17 @@ def _object(value: Any) -> Any:
         except (ValueError, RecursionError):
             return {}
     return value
+
+
+WEB = ForeignType(kind="http", settings=_http)
+BEAT = ForeignType(kind="heartbeat", settings=_heartbeat)
+TYPES: Mapping[str, ForeignType] = {
+    **dict.fromkeys(("http", "https", "website"), WEB),
+    "head": ForeignType(kind="http", settings=_head),
+    "ping": host_type("icmp"),
+    "tcp": port_type("tcp"),
+    "smtp": port_type("smtp", port=25),
+    "ssh": port_type("ssh"),
+    "dns": ForeignType(kind="dns", settings=_dns),
+    **dict.fromkeys(("push", "heartbeat"), BEAT),
+}

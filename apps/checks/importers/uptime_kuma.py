@@ -177,14 +177,19 @@ def _http(row: Row) -> tuple[str, dict[str, Any]]:
         "headers": _headers(row.get("headers")),
         "body": body if isinstance(body, str) else json.dumps(body),
         "expected_status": ", ".join(_statuses(row)),
-        "keyword": row.get("keyword") if row.get("type") == "keyword" else "",
-        "keyword_absent": row.get("type") == "keyword" and is_true(row.get("invert_keyword")),
         "follow_redirects": integer(row.get("maxredirects")) != 0,
         "max_redirects": min(integer(row.get("maxredirects")) or 10, 20),
         "verify_tls": not is_true(row.get("ignore_tls")),
+        "keyword_absent": False,
         **_certificate(row),
         **_login(row),
     }
+
+
+def _keyword(row: Row) -> tuple[str, dict[str, Any]]:
+    kind, settings = _http(row)
+    wanted = {"keyword": row.get("keyword"), "keyword_absent": is_true(row.get("invert_keyword"))}
+    return kind, {**settings, **wanted}
 
 
 def _headers(value: Any) -> dict[str, str]:
@@ -197,19 +202,24 @@ def _headers(value: Any) -> dict[str, str]:
 
 
 def _login(row: Row) -> dict[str, Any]:
-    method = row.get("auth_method")
-    if method == "oauth2-cc":
-        return oauth_login(
-            row.get("oauth_token_url"),
-            row.get("oauth_client_id"),
-            row.get("oauth_client_secret"),
-            row.get("oauth_scopes"),
-        )
-    if method == "mtls":
-        return {"client_certificate": row.get("tls_cert"), "client_key": row.get("tls_key")}
-    if method == "ntlm":
-        return {"ntlm": True}
+    return LOGINS.get(str(row.get("auth_method")), _basic)(row)
+
+
+def _basic(row: Row) -> dict[str, Any]:
     return basic_login(row.get("basic_auth_user"), row.get("basic_auth_pass"))
+
+
+def _oauth(row: Row) -> dict[str, Any]:
+    return oauth_login(
+        row.get("oauth_token_url"), row.get("oauth_client_id"), row.get("oauth_client_secret"), row.get("oauth_scopes")
+    )
+
+
+LOGINS: Mapping[str, Callable[[Row], dict[str, Any]]] = {
+    "oauth2-cc": _oauth,
+    "mtls": lambda row: {"client_certificate": row.get("tls_cert"), "client_key": row.get("tls_key")},
+    "ntlm": lambda _row: {"ntlm": True},
+}
 
 
 def _certificate(row: Row) -> dict[str, Any]:
@@ -322,7 +332,7 @@ def _smtp(row: Row) -> tuple[str, dict[str, Any]]:
 
 TYPES: Mapping[str, Callable[[Row], tuple[str, dict[str, Any]]]] = {
     "http": _http,
-    "keyword": _http,
+    "keyword": _keyword,
     "json-query": _json_query,
     "port": _port,
     "ping": _ping,

@@ -7,27 +7,11 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import as_url, headers_of, login, place
+from apps.checks.importers.hosted import ForeignType, as_url, headers_of, host_type, login, port_type
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, seconds
 from apps.core.kinds import Text
 
-KINDS = {
-    **dict.fromkeys(("1", "http", "https", "https1", "website"), "http"),
-    **dict.fromkeys(("2", "keyword"), "http"),
-    **dict.fromkeys(("3", "ping"), "icmp"),
-    **dict.fromkeys(("4", "port", "tcp"), "tcp"),
-    **dict.fromkeys(("5", "heartbeat", "cron", "cronjob"), "heartbeat"),
-    **dict.fromkeys(("6", "dns"), "dns"),
-}
-PORT_KINDS = {
-    "4": ("smtp", 25),
-    "5": ("pop3", 110),
-    "6": ("imap", 143),
-    "1": ("tcp", 80),
-    "2": ("tcp", 443),
-    "3": ("tcp", 21),
-}
 METHODS = {"1": "HEAD", "2": "GET", "3": "POST", "4": "PUT", "5": "PATCH", "6": "DELETE", "7": "OPTIONS"}
 FOUND_MEANS_DOWN = ("1", "exists", "alertexists")
 
@@ -56,26 +40,23 @@ def _gather(row: Row, gathering: Gathering) -> None:
     address = row.text("url", "urlip", "urlorip", "ip", "host")
     name = row.text("friendlyname", "name", "monitorname") or address
     type_name = normal(row.text("type", "monitortype") or "http")
-    kind = KINDS.get(type_name)
-    if kind is None:
+    foreign = TYPES.get(type_name)
+    if foreign is None:
         gathering.lose(
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
         return
-    if kind == "tcp" and row.text("subtype") in PORT_KINDS:
-        kind, port = PORT_KINDS[row.text("subtype")]
-        row = Row(row.where, {"port": port, **{name: value for name, value in row.values.items() if value}})
     if row.text("httpauthtype") == "2":
         gathering.lose(row.where, name, _("Digest authentication stays behind."))
-    interval = seconds(row.get("interval", "monitoringinterval", "intervalseconds"))
+    foreign = BY_SUBTYPE.get((foreign, row.text("subtype")), foreign)
     gathering.add(
         Wish(
             where=row.where,
             name=name,
             source_id=row.text("id", "monitorid"),
-            kind=kind,
-            settings=_settings(row, kind, address, interval),
-            interval_seconds=None if kind == "heartbeat" else interval,
+            kind=foreign.kind,
+            settings=foreign.settings(row, address),
+            interval_seconds=None if foreign is BEAT else _interval(row),
             timeout_seconds=seconds(row.get("timeout")) or None,
             tags=tuple(_tags(row)),
             is_paused=normal(row.text("status", "state")) in ("0", "paused"),
@@ -83,16 +64,22 @@ def _gather(row: Row, gathering: Gathering) -> None:
     )
 
 
-def _settings(row: Row, kind: str, address: str, interval: float | None) -> Mapping[str, Any]:
-    if kind == "heartbeat":
-        return {
-            "period_seconds": int(interval or 3_600),
-            "grace_seconds": integer(row.get("graceperiod", "grace")) or 300,
-        }
-    if kind == "dns":
-        return {"name": address, "record_type": "A"}
-    if kind != "http":
-        return place(row, address, kind)
+def _interval(row: Row) -> float | None:
+    return seconds(row.get("interval", "monitoringinterval", "intervalseconds"))
+
+
+def _heartbeat(row: Row, _address: str) -> Mapping[str, Any]:
+    return {
+        "period_seconds": int(_interval(row) or 3_600),
+        "grace_seconds": integer(row.get("graceperiod", "grace")) or 300,
+    }
+
+
+def _dns(_row: Row, address: str) -> Mapping[str, Any]:
+    return {"name": address, "record_type": "A"}
+
+
+def _http(row: Row, address: str) -> Mapping[str, Any]:
     return {
         "url": as_url(address, scheme="http"),
         "method": METHODS.get(row.text("httpmethod"), row.text("httpmethod").upper() or "GET"),
@@ -121,3 +108,25 @@ def _tags(row: Row) -> list[str]:
     if isinstance(value, list):
         return [str(tag.get("name", "")) if isinstance(tag, Mapping) else str(tag) for tag in value]
     return row.text("tags").replace(";", ",").split(",")
+
+
+WEB = ForeignType(kind="http", settings=_http)
+PORT = port_type("tcp")
+BEAT = ForeignType(kind="heartbeat", settings=_heartbeat)
+TYPES: Mapping[str, ForeignType] = {
+    **dict.fromkeys(("1", "http", "https", "https1", "website"), WEB),
+    **dict.fromkeys(("2", "keyword"), WEB),
+    **dict.fromkeys(("3", "ping"), host_type("icmp")),
+    **dict.fromkeys(("4", "port", "tcp"), PORT),
+    **dict.fromkeys(("5", "heartbeat", "cron", "cronjob"), BEAT),
+    **dict.fromkeys(("6", "dns"), ForeignType(kind="dns", settings=_dns)),
+}
+# A port monitor's subtype is the protocol it expects there.
+BY_SUBTYPE: Mapping[tuple[ForeignType, str], ForeignType] = {
+    (PORT, "1"): port_type("tcp", port=80),
+    (PORT, "2"): port_type("tcp", port=443),
+    (PORT, "3"): port_type("tcp", port=21),
+    (PORT, "4"): port_type("smtp", port=25),
+    (PORT, "5"): port_type("pop3", port=110),
+    (PORT, "6"): port_type("imap", port=143),
+}

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, Loss
 from apps.checks.types.registry import CHECK_TYPES
-from apps.core.kinds import Config, ConfigErrors, Text, parse_config
+from apps.core.kinds import Config, ConfigErrors, Text, number_bounds, parse_config
 
 NO_SETTINGS: Mapping[str, Any] = {}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w)")
@@ -113,6 +113,7 @@ class Gathering:
         for name in [name for name in given if name not in known]:
             if given.pop(name) is not False:
                 self.lose(wish.where, wish.name, _("Nothing here does “%(setting)s”.") % {"setting": name})
+        self._bring_into_range(wish, config, given)
         while True:
             try:
                 parse_config(config, given)
@@ -127,6 +128,18 @@ class Gathering:
                     self.lose(wish.where, wish.name, f"{name}: {texts[0]}")
             else:
                 return given
+
+    def _bring_into_range(self, wish: Wish, config: type[Config], given: dict[str, Any]) -> None:
+        """Give numbers beyond what a setting takes its nearest value: closer to what was meant than its default."""
+        for name, (low, high) in number_bounds(config).items():
+            value = given.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                fitting = max(value, low) if low is not None else value
+                fitting = min(fitting, high) if high is not None else fitting
+                if fitting != value:
+                    given[name] = fitting
+                    text = _("%(field)s %(given)s becomes %(value)s.")
+                    self.lose(wish.where, wish.name, text % {"field": name, "given": value, "value": fitting})
 
     def _timing(self, wish: Wish) -> Iterator[tuple[str, int]]:
         for name, (low, high) in LIMITS.items():

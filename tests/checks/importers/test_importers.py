@@ -584,3 +584,36 @@ def test_kind_that_does_not_exist_is_reported_not_made(monkeypatch: pytest.Monke
 )
 def test_durations(text: Any, value: float | None) -> None:
     assert seconds(text) == value
+
+
+def test_number_beyond_a_setting_takes_the_nearest_and_not_the_default() -> None:
+    monitor = {"id": 7, "name": "Job", "type": "push", "interval": 20, "push_token": "abcdefghij0123456789"}
+
+    found = IMPORTERS.get("uptime_kuma").read(json.dumps({"monitorList": [monitor]}).encode())
+
+    assert found.checks[0]["config"]["period_seconds"] == 60
+    assert str(found.losses[0].reason) == "period_seconds 20 becomes 60."
+
+
+def test_blackbox_script_ends_before_what_it_cannot_say_and_reports_it() -> None:
+    module = {
+        "prober": "tcp",
+        "tcp": {
+            "query_response": [
+                {"send": "NICK prober"},
+                {"expect": "PING :(.+)", "send": "PONG ${1}"},
+                {"expect": "001"},
+            ]
+        },
+    }
+    job = {"params": {"module": ["irc"]}, "static_configs": [{"targets": ["irc.example:6667"]}]}
+    raw = (
+        json.dumps({"modules": {"irc": module}})
+        + "\n---\n"
+        + json.dumps({"scrape_configs": [{"job_name": "a", "metrics_path": "/probe", **job}]})
+    )
+
+    found = IMPORTERS.get("blackbox").read(raw.encode())
+
+    assert found.checks[0]["config"]["script"] == 'send "NICK prober\\n"'
+    assert [str(loss.reason) for loss in found.losses] == ["“query_response” of the module stays behind."]
