@@ -50,7 +50,8 @@ def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) ->
         environment["EXAMPLE_URL"] = example.address(listener)
         parts.append(_listening("example", "config.run.example", environment, [listener]))
     if mail_port.is_wanted():
-        parts.append(_listening("mail", "config.run.mail", environment, [mail_port.open_listener()]))
+        mails = mail_port.open_listener()  # a name of its own: what nobody holds is closed
+        parts.append(_listening("mail", "config.run.mail", environment, [mails]))
     _install(supervisor, environment)
     for part in parts:
         supervisor.start(part)
