@@ -427,6 +427,10 @@ def test_row_of_the_list_is_paused_and_renamed_in_place(signed_in: Client, acme:
     renamed = by_htmx(signed_in, rename, {"name": "Webshop"})
 
     assert paused.startswith(f'<tr id="check-{check.id}">')
+    assert re.findall(r'hx-(get|post)="([^"]*)"', paused) == [
+        ("get", rename),
+        ("post", reverse("checks:resume", args=[acme.slug, check.id])),
+    ]
     assert "state-paused" in paused
     assert ('name="name"' in asked, 'aria-invalid="true"' in refused) == (True, True)
     assert ">Webshop</a>" in renamed
