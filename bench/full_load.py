@@ -5,7 +5,8 @@
     make bench-full-load ARGS="--minutes 10 --kills 20"   parts of the product are killed meanwhile
 
 The product runs whole, PostgreSQL and the targets beside it on the same machine. Each minute is told as it passes, and the
-end judges the goals. With ``--kills`` some checks flip, random parts die by ``kill -9``, and what counts is that nothing
+end judges the goals, by the checks that answer: one that hangs for longer than its interval skips a turn by itself. With
+``--kills`` some checks flip, random parts die by ``kill -9``, and what counts is that nothing
 is lost and nothing happens twice; how late things are says nothing then.
 """
 
