@@ -17,6 +17,7 @@ from apps.checks.domain.unprobed import parted
 from apps.checks.enums import State
 from apps.checks.models import MAIN_REGION, Check, CheckState, Turn
 from apps.core import clock
+from apps.core.postgres.deleting import delete_whole
 from apps.core.kinds import Config
 
 
@@ -249,4 +250,4 @@ def delete_checks(checks: Iterable[Check]) -> None:
     gone = Check.objects.filter(id__in=[check.id for check in checks])
     # Rivals: handlers that account for flips hold the check meanwhile; what they add to an outage must be there or not at all.
     list(gone.select_for_update().order_by("id").values_list("id"))
-    gone.delete()
+    delete_whole(gone)
