@@ -255,6 +255,18 @@ def test_late_results_move_a_past_turn_to_the_next_moment_of_its_grid(agent: Age
     assert Turn.objects.get(watched=check).claimable_at == due_at(check)
 
 
+def test_a_turn_whose_result_came_late_already_moves_on(agent: Agent) -> None:
+    check = watched(agent)
+    present = due_at(check)
+    agent_work.backfill(agent, [seen(check, present)])
+    Turn.objects.update(due_at=present, claimable_at=present)  # as catching up may put it onto that moment
+
+    agent_work.trade(agent, [seen(check, present)], limit=0)
+
+    assert due_at(check) > present
+    assert Result.objects.count() == 1
+
+
 def test_late_results_leave_a_turn_alone_that_lies_after_them(agent: Agent) -> None:
     began = clock.now() - 5 * MINUTE - timedelta(seconds=30)
     check = watched(agent, due_at=began, interval_seconds=60)

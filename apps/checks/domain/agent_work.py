@@ -21,7 +21,14 @@ from apps.checks.domain.pings import NewPing, PingStore
 from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, store_results
 from apps.checks.domain.settings import config_of
-from apps.checks.domain.turns import ClaimedTurn, claim_turns, extend_leases, give_back, straighten_turns
+from apps.checks.domain.turns import (
+    ClaimedTurn,
+    claim_turns,
+    extend_leases,
+    give_back,
+    pass_stored_turns,
+    straighten_turns,
+)
 from apps.checks.models import Agent, Check, Heartbeat, Turn
 from apps.checks.types.heartbeat import Signal
 from apps.core import clock
@@ -67,6 +74,7 @@ def trade(agent: Agent, results: Sequence[NewResult], *, limit: int) -> list[Off
 @transaction.atomic
 def backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
     """Keep what an agent saw while it could not reach us. Return how many were new, and how many were dropped."""
+    _see_again(agent)
     found = _sorted(agent, results)
     stored = store_late([*found.late, *found.live])
     _note(agent, found)
@@ -191,6 +199,7 @@ def _store_live(results: Sequence[NewResult]) -> None:
         return
     try:
         store_results(results)
+        pass_stored_turns(results[0].region_id, [(result.check_id, result.due_at) for result in results])
     except (OperationalError, InterfaceError):
         raise
     except Error:

@@ -129,6 +129,26 @@ def settings_of(check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSetting
         }
 
 
+MOVE_PAST = """
+UPDATE checks_turn AS turn SET due_at = following.at, claimable_at = following.at
+FROM unnest(%s::uuid[], %s::timestamptz[]) AS seen (check_id, due_at)
+JOIN checks_check AS watched ON watched.id = seen.check_id
+CROSS JOIN LATERAL (
+    SELECT seen.due_at + make_interval(secs => watched.interval_seconds) * greatest(
+        floor(extract(epoch FROM clock_timestamp() - seen.due_at) / watched.interval_seconds) + 1, 1) AS at
+) AS following
+WHERE turn.check_id = seen.check_id AND turn.region_id = %s AND turn.due_at = seen.due_at AND turn.claimable_at IS NOT NULL
+  AND EXISTS (SELECT FROM checks_result AS stored WHERE stored.check_id = seen.check_id AND stored.due_at = seen.due_at
+              AND stored.region_id = turn.region_id)
+"""
+
+
+def pass_stored_turns(region_id: int, seen: Sequence[tuple[UUID, datetime]]) -> None:
+    """Move turns on whose result is stored already, as it may have come late: storing it again would never do so."""
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE_PAST, [[check_id for check_id, _due in seen], [due for _check, due in seen], region_id])
+
+
 # A turn lies at most an interval ahead, and its lease a timeout and a little more: what is later was made by a clock that
 # has been set back since. The time is drawn anew, so that they do not all fall due at once.
 STRAIGHTEN = """
