@@ -188,9 +188,7 @@ def stand_still(seconds: float) -> None:
         sys.setswitchinterval(usual)
 
 
-def test_probe_that_ran_out_of_time_while_the_prober_stood_still_is_repeated(
-    scope: Tenant, target: FlipTarget
-) -> None:
+def test_probe_that_ran_out_of_time_while_the_prober_stood_still_is_repeated(scope: Tenant, target: FlipTarget) -> None:
     target.delay_seconds = 30.0
     http_check(target, "/slow", replace(TIMING, interval_seconds=60))
 

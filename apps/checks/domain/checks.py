@@ -17,8 +17,8 @@ from apps.checks.domain.unprobed import parted
 from apps.checks.enums import State
 from apps.checks.models import MAIN_REGION, Check, CheckState, Turn
 from apps.core import clock
-from apps.core.postgres.deleting import delete_whole
 from apps.core.kinds import Config
+from apps.core.postgres.deleting import delete_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,7 @@ def give_sign_of_life(step: timedelta = timedelta(0)) -> timedelta | None:
 # Of jobs that report every so often, time goes on as before. Those that go by the calendar go by their own machine's, which
 # is right: what the clock has jumped over may still come, and is not held against them if it does not.
 MOVE = f"""
-UPDATE checks_heartbeat AS beat SET deadline_at = beat.deadline_at + %(step)s
+UPDATE checks_heartbeat AS beat SET deadline_at = beat.deadline_at + make_interval(secs => %(step)s)
 FROM checks_check AS watched
 WHERE watched.id = beat.check_id AND beat.deadline_at > %(before)s AND watched.config->>'schedule' = '{Rhythm.SIMPLE}'
 """  # noqa: S608 - constants alone
@@ -126,7 +126,7 @@ FORGIVE_JUMPED_OVER = f"{FORGIVE} AND watched.config->>'schedule' <> '{Rhythm.SI
 def _go_with_the_clock(step: timedelta, *, before: datetime, now: datetime) -> None:
     """Set deadlines as the clock was set."""
     with connection.cursor() as cursor:
-        cursor.execute(MOVE, {"step": step, "before": before})
+        cursor.execute(MOVE, {"step": step.total_seconds(), "before": before})
         if step > timedelta(0):
             cursor.execute(FORGIVE_JUMPED_OVER, {"gap": step.total_seconds(), "before": before, "now": now})
             return
