@@ -125,14 +125,17 @@ class PingLane(asyncio.Protocol):
 class Request:
     """A request as the parser sees it."""
 
-    __slots__ = ("agent", "authorization", "body", "ends", "forwarded", "method", "stays", "url")
+    __slots__ = ("agent", "authorization", "begins", "body", "ends", "forwarded", "method", "stays", "url")
     method: str
 
     def __init__(self) -> None:
         self.stays = True
         self.url = self.body = self.agent = self.authorization = b""
         self.forwarded: list[bytes] = []
-        self.ends = 0
+        self.begins = self.ends = 0
+
+    def on_message_begin(self) -> None:
+        self.begins += 1
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -186,7 +189,8 @@ def look_at(data: bytes) -> tuple[Dialect, Request] | None:
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
     path, version = request.url.partition(b"?")[0], parser.get_http_version()
-    if request.ends != 1 or not version.startswith("1.") or b"%" in path or not path.isascii():
+    # One that has begun behind it, be it with a single byte, must not be lost.
+    if (request.begins, request.ends) != (1, 1) or not version.startswith("1.") or b"%" in path or not path.isascii():
         return None
     request.method = parser.get_method().decode("ascii")
     # HTTP/1.0 clients that want to stay say so in a way of their own.

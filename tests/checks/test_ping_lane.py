@@ -165,6 +165,7 @@ def test_server_that_stops_answers_first(server: uvicorn.Server, check: Check) -
         b"GET /ping/%41 HTTP/1.1\r\n\r\n",
         b"GET /ping/\xc3\xbc HTTP/1.1\r\n\r\n",
         b"GET /ping/x HTTP/1.1\r\n\r\nGET /ping/x HTTP/1.1\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\r\n\r\nG",
         b"POST /ping/x HTTP/1.1\r\nContent-Length: 3\r\n\r\nab",
         b"POST /ping/x HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
         b"POST /ping/x HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
