@@ -78,6 +78,14 @@ SCHEDULE_TABLE = (
     # Rolls complete hours of results up for charts and bars.
     Job("checks.roll_up", task="checks.roll_up", every=timedelta(minutes=5), queue="events"),
     Job("checks.forget_old_rollups", task="checks.forget_old_rollups", every=timedelta(days=1), queue="events"),
+    # Sees what late results make of times that nobody seemed to have seen.
+    Job(
+        "checks.look_back",
+        task="checks.look_back",
+        every=timedelta(seconds=5),
+        queue="events",
+        asks="apps.checks.domain.waiting.LOOK_BACKS",
+    ),
     # Tags are given and taken, and members of groups deleted, without a change of state.
     Job(
         "checks.regroup",

@@ -12,6 +12,7 @@ from apps.checks.domain.flapping import look_for_calm
 from apps.checks.domain.grouping import regroup_all
 from apps.checks.domain.heartbeat_sweep import sweep_heartbeats
 from apps.checks.domain.learning import forget_a_little, learn_patience
+from apps.checks.domain.looking_back import forget_old_hindsight, look_back_at_late_results
 from apps.checks.domain.partitions import turn_over_partitions
 from apps.checks.domain.ping_pruning import prune_pings
 from apps.checks.domain.prober import run_prober
@@ -116,5 +117,12 @@ def roll() -> None:
 
 @shared_task(name="checks.forget_old_rollups")
 def forget_rollups() -> None:
-    """Drop rollups that nothing shows any more."""
+    """Drop rollups and hindsight that nothing shows any more."""
     forget_old_rollups()
+    forget_old_hindsight()
+
+
+@shared_task(name="checks.look_back")
+def look_back() -> None:
+    """See what late results make of times that nobody seemed to have seen."""
+    look_back_at_late_results()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from apps.checks.domain.days import Day, Uptime, uptime_of
 from apps.checks.domain.uptime import daily_uptime
 from apps.checks.enums import State
-from apps.checks.models import Check
+from apps.checks.models import Check, Hindsight
 from apps.core.tenancy import tenant_scope
 from apps.statuspages.domain.board import board_of
 from apps.statuspages.domain.components import add_component
@@ -110,13 +110,28 @@ STATES = st.sampled_from([state for state in State if state != State.NEW])
 PASTS = st.lists(st.tuples(st.floats(0, 2.9 * DAY), STATES), max_size=12)
 
 
-@given(past=PASTS)
+# When it began, how long it is, what was learned.
+LATE = st.lists(
+    st.tuples(st.floats(0, 2.9 * DAY), st.floats(0, 6 * HOUR), st.sampled_from([State.UP, State.DEGRADED, State.DOWN])),
+    max_size=4,
+)
+
+
+@given(past=PASTS, late=LATE)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_figures_are_those_of_the_status_page(in_acme: Tenant, past: list[tuple[float, State]]) -> None:
+def test_figures_are_those_of_the_status_page(
+    in_acme: Tenant, past: list[tuple[float, State]], late: list[tuple[float, float, State]]
+) -> None:
     check = watch("API", since="2026-11-18 10:00:00.250")
     page = create_page(title="Acme", slug="acme-figures")
     add_component(page, check)
     live_through(check, [(at("18 10:00:01") + timedelta(seconds=after), state) for after, state in sorted(past)])
+    reached = 0.0
+    for after, seconds, state in sorted(late):  # none touches another
+        begin, reached = max(after, reached), max(after, reached) + seconds
+        since_at = at("18 10:00:01") + timedelta(seconds=begin)
+        until_at = at("18 10:00:01") + timedelta(seconds=reached)
+        Hindsight.objects.create(watched=check, since_at=since_at, until_at=until_at, state=state)
 
     with time_machine.travel(NOW, tick=False):
         shown = board_of(page, NOW).components[0]

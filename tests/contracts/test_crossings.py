@@ -22,6 +22,7 @@ ALLOWED = {
     "checks/domain/ping_pruning.py": "one broom sweeps every tenant's old pings",
     "checks/domain/pings.py": "a batch of pings is for many tenants",
     "checks/domain/learning.py": "one job learns for every tenant's checks",
+    "checks/domain/looking_back.py": "late results of every tenant are looked at together",
     "checks/domain/regions.py": "regions serve every tenant",
     "checks/domain/results.py": "a prober's batch holds results of many tenants",
     "checks/domain/rollups.py": "results of all tenants are rolled up together",

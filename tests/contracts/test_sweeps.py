@@ -10,7 +10,7 @@ from apps.alerting.enums import Trigger
 from apps.alerting.models import Alert
 from apps.checks.domain.checks import create_check
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Check, CheckState, Heartbeat, Region, Turn
+from apps.checks.models import Check, CheckState, Heartbeat, LookBack, Region, Turn
 from apps.checks.types.group import GroupConfig
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core import clock
@@ -154,6 +154,19 @@ def test_groups_and_flapping_checks_are_looked_at_where_there_are_any(
         CheckState.objects.filter(watched=check).update(is_flapping=True)
 
     assert (grouped, started()) == ({"checks.regroup"}, {"checks.look_for_calm"})
+
+
+def test_late_results_that_were_not_looked_at(acme: Tenant, started: Callable[[], set[str]]) -> None:
+    with tenant_scope(acme.id):
+        check = make_check(due_at=clock.now() + timedelta(hours=1))
+        times = {"since_at": clock.now() - LONG_AGO, "until_at": clock.now()}
+        LookBack.objects.create(watched=check, due_at=clock.now() + 5 * SECOND, **times)
+        coming = started()
+        LookBack.objects.update(due_at=clock.now() - LONG_AGO)
+        due = started()
+        LookBack.objects.update(due_at=clock.now() + LONG_AGO)  # the clock was set back
+
+    assert (coming, due, started()) == (set(), {"checks.look_back"}, {"checks.look_back"})
 
 
 def test_maintenance_at_its_edges_and_while_it_lasts(acme: Tenant, started: Callable[[], set[str]]) -> None:

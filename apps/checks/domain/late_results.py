@@ -1,12 +1,14 @@
 """Results that come late: what an agent saw while it could not reach us.
 
-They are kept and shown, but judge nothing: nobody is paged for what is over. Rows are bound as one array per column, since
-COPY cannot write tables under row-level security and a staging table would have to be emptied at each commit.
+They are kept and shown, but judge nothing: nobody is paged for what is over. What they say of a time that nobody seemed to
+have seen is looked up a few seconds later, once for all that came (`apps.checks.domain.looking_back`). Rows are bound as
+one array per column, since COPY cannot write tables under row-level security and a staging table would have to be emptied
+at each commit.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -29,6 +31,8 @@ NAMES = ", ".join(name for name, _kind in COLUMNS)
 JUDGED = f"""CASE WHEN given.verdict = {Verdict.SUCCESS} AND given.total_ms > watched.degraded_ms
            THEN {Verdict.DEGRADED} ELSE given.verdict END"""
 WANTED = ", ".join(JUDGED if name == "verdict" else f"given.{name}" for name, _kind in COLUMNS)
+# When a check's results stop coming, or after a while at most, `apps.checks.domain.looking_back` sees what they come to.
+QUIET, AT_MOST = timedelta(seconds=5), timedelta(minutes=1)
 # A turn that such a result answers, or that lies before it, moves on to the next moment of its own grid: it would only be
 # probed for a time that has been seen already.
 KEEP = f"""
@@ -40,7 +44,7 @@ WITH given AS MATERIALIZED (
     FROM given JOIN checks_check AS watched ON watched.id = given.check_id AND watched.tenant_id = given.tenant_id
     ORDER BY given.check_id, given.due_at
     ON CONFLICT DO NOTHING
-    RETURNING due_at
+    RETURNING check_id, tenant_id, due_at
 ), newest AS (
     SELECT check_id, region_id, max(due_at) AS due_at FROM given GROUP BY check_id, region_id
 ), moved AS (
@@ -53,6 +57,13 @@ WITH given AS MATERIALIZED (
     ) AS following
     WHERE turn.check_id = newest.check_id AND turn.region_id = newest.region_id
       AND turn.due_at = was.due_at AND turn.due_at <= newest.due_at AND turn.claimable_at IS NOT NULL
+), noted AS (
+    INSERT INTO checks_lookback AS already (check_id, tenant_id, since_at, until_at, noted_at, due_at)
+    SELECT check_id, tenant_id, min(due_at), max(due_at), now(), now() + interval '{QUIET.total_seconds()} seconds'
+    FROM kept GROUP BY check_id, tenant_id ORDER BY check_id
+    ON CONFLICT (check_id) DO UPDATE SET
+        since_at = least(already.since_at, excluded.since_at), until_at = greatest(already.until_at, excluded.until_at),
+        due_at = least(already.noted_at + interval '{AT_MOST.total_seconds()} seconds', excluded.due_at)
 )
 SELECT due_at FROM kept
 """  # noqa: S608 - constants of this module alone

@@ -1,7 +1,8 @@
 """The last days of many checks, exact to the second, from what each check was and when it changed.
 
 A check's state is already what its regions came to, after retries, and knows maintenance and lost sight; so the days are
-the same as those of its outages, up to this moment, and cost as much as there were changes.
+the same as those of its outages, up to this moment, and cost as much as there were changes. What late results say of
+times that are unknown by the changes counts as what it was.
 """
 
 from bisect import bisect_right
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from apps.checks.domain.days import DAYS, Day, day_bounds
+from apps.checks.domain.hindsight import Learned, known_of
 from apps.checks.domain.spans import Span, without
 from apps.checks.enums import State
 from apps.core import clock
@@ -22,14 +24,20 @@ from apps.core import clock
 Time = tuple[int, int, int]  # its first second, its end, what it was
 
 # One number for a time that was not simply up: its first second since the first day, how many seconds, what it was.
-KIND_BITS, SECOND_BITS = 2, 24
+KIND_BITS, SECOND_BITS = 3, 24
 SECONDS = (1 << SECOND_BITS) - 1
 MAX_DAYS = 2**SECOND_BITS // 90_000  # a day has 25 hours at most
 # The worse come first; where times touch the same second, it is theirs.
-KINDS = (State.DOWN, State.DEGRADED, State.MAINTENANCE)
+KINDS = (State.DOWN, State.DEGRADED, State.MAINTENANCE, State.UNKNOWN)
+DOWN, DEGRADED, _MAINTENANCE, UNKNOWN = range(len(KINDS))
 UNSEEN = len(KINDS)
+LEARNED = {DOWN: State.DOWN, DEGRADED: State.DEGRADED}  # all else that is learned was up
+KIND_MASK = (1 << KIND_BITS) - 1
 WHENS = " ".join(f"WHEN '{state}' THEN {kind}" for kind, state in enumerate(KINDS))
 FIRST, LAST = "floor(date_part('epoch', {}))::int8", "ceil(date_part('epoch', {}))::int8"
+
+PACKED = f"""array_agg(((first - %(first)s) << {SECOND_BITS + KIND_BITS}) | ((last - first) << {KIND_BITS})
+        | CASE state {WHENS} ELSE {UNSEEN} END)"""
 
 # Whole seconds: what is touched counts. Flips are taken in their order, none before the one before it: clocks step back.
 TIMES = f"""
@@ -50,12 +58,15 @@ WITH wanted AS (
         WHERE checks_flip.check_id = wanted.check_id AND at >= %(since)s
     ) AS changed WHERE state <> '{State.UP}'
 )
-SELECT check_id, born, packed FROM wanted LEFT JOIN (
-    SELECT check_id, array_agg(
-        ((first - %(first)s) << {SECOND_BITS + KIND_BITS}) | ((last - first) << {KIND_BITS})
-        | CASE state {WHENS} ELSE {UNSEEN} END
-    ) AS packed FROM times GROUP BY check_id
-) AS each USING (check_id)
+SELECT check_id, born, packed, learned FROM wanted LEFT JOIN (
+    SELECT check_id, {PACKED} AS packed FROM times GROUP BY check_id
+) AS each USING (check_id) LEFT JOIN (
+    SELECT check_id, {PACKED} AS learned FROM (
+        SELECT check_id, checks_hindsight.state, {FIRST.format("greatest(since_at, %(since)s)")} AS first,
+               {LAST.format("least(until_at, %(now)s)")} AS last
+        FROM wanted JOIN checks_hindsight USING (check_id) WHERE until_at > %(since)s AND since_at < %(now)s
+    ) AS late GROUP BY check_id
+) AS told USING (check_id)
 """  # noqa: S608 - constants alone
 
 
@@ -68,8 +79,8 @@ def daily_uptime(check_ids: Iterable[UUID], *, zone: ZoneInfo, days: int = DAYS)
         cursor.execute(TIMES, {"check_ids": wanted, "since": since, "first": calendar.bounds[0], "now": now})
         found = {row[0]: row for row in cursor.fetchall()}
     return {
-        check_id: calendar.days_of(born, packed or ())
-        for check_id, born, packed in (found[check_id] for check_id in wanted if check_id in found)
+        check_id: calendar.days_of(born, packed or (), learned or ())
+        for check_id, born, packed, learned in (found[check_id] for check_id in wanted if check_id in found)
     }
 
 
@@ -81,18 +92,18 @@ class Calendar:
         # Most days of most checks are quiet, and shared.
         self._quiet = [Day(up=max(0, min(later, end) - midnight)) for midnight, later in pairwise(bounds)]
 
-    def days_of(self, born: int, packed: Iterable[int]) -> list[Day]:
-        """Return the days of a check that was up but for those times."""
+    def days_of(self, born: int, packed: Iterable[int], learned: Sequence[int] = ()) -> list[Day]:
+        """Return the days of a check that was up but for those times; ``learned`` is what hindsight says of unknown ones."""
         days = list(self._quiet)
         place = 0
         while place < len(days) and self.bounds[place] < born:
             days[place] = Day(up=max(0, min(self.bounds[place + 1], self._end) - born))
             place += 1
         seconds: dict[int, list[int]] = {}
-        for start, end, kind in self._apart(packed):
+        for start, end, kind in self._known(packed, learned) if learned else self._apart(packed):
             self._spread(seconds, kind, max(start, born), min(end, self._end))
-        for place, (down, degraded, maintenance, unseen) in seconds.items():
-            up = days[place].up - down - degraded - maintenance - unseen
+        for place, (down, degraded, maintenance, unknown, unseen) in seconds.items():
+            up = days[place].up - down - degraded - maintenance - unknown - unseen
             days[place] = Day(up, degraded, down, maintenance)
         return days
 
@@ -103,8 +114,23 @@ class Calendar:
             start = first + (value >> SECOND_BITS + KIND_BITS)
             is_apart = is_apart and reached <= start
             reached = start + (value >> KIND_BITS & SECONDS)
-            times.append((start, reached, value & UNSEEN))
+            times.append((start, reached, value & KIND_MASK))
         return times if is_apart else _worst_first(times)
+
+    def _known(self, packed: Iterable[int], learned: Iterable[int]) -> list[Time]:
+        """Return the times apart, unknown ones as what they are known to have been by now."""
+        times = list(map(self._unpacked, packed))
+        unknown = [Span(start, end) for start, end, kind in times if kind == UNKNOWN]
+        late = map(self._unpacked, learned)
+        known = known_of(unknown, [Learned(Span(start, end), LEARNED.get(kind, State.UP)) for start, end, kind in late])
+        told = [time for time in times if time[2] != UNKNOWN]
+        for kind, spans in ((DOWN, known.down), (DEGRADED, known.degraded), (UNKNOWN, known.unseen)):
+            told += [(start, end, kind) for start, end in spans]
+        return _worst_first(told)
+
+    def _unpacked(self, value: int) -> Time:
+        start = self.bounds[0] + (value >> SECOND_BITS + KIND_BITS)
+        return start, start + (value >> KIND_BITS & SECONDS), value & KIND_MASK
 
     def _spread(self, seconds: dict[int, list[int]], kind: int, start: int, end: int) -> None:
         """Add a time to the days it touches."""
@@ -112,7 +138,7 @@ class Calendar:
         while start < end:
             until = min(end, self.bounds[place + 1])
             if place not in seconds:
-                seconds[place] = [0, 0, 0, 0]
+                seconds[place] = [0, 0, 0, 0, 0]
             seconds[place][kind] += until - start
             start, place = until, place + 1
 

@@ -28,3 +28,4 @@ WHERE region.seen_at > now() + interval '30 seconds'
 """  # noqa: S608 - constants alone
 GROUPS = f"SELECT FROM checks_check WHERE kind = '{KIND}'"
 FLAPPING = "SELECT FROM checks_checkstate WHERE is_flapping"
+LOOK_BACKS = "SELECT FROM checks_lookback WHERE due_at <= now() OR due_at > now() + interval '1 minute'"

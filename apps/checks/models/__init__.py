@@ -9,6 +9,7 @@ from apps.checks.models.check import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS,
 from apps.checks.models.dependency import Dependency
 from apps.checks.models.fields import RealField
 from apps.checks.models.heartbeat import MAX_BODY_BYTES, Heartbeat, Ping, PingDoor, PingKey
+from apps.checks.models.hindsight import Hindsight, LookBack
 from apps.checks.models.region import MAIN_REGION, Region, SickSpell
 from apps.checks.models.result import Result
 from apps.checks.models.rollup import DayRollup, HourRollup, RolledHour
@@ -27,7 +28,9 @@ __all__ = [
     "Dependency",
     "Flip",
     "Heartbeat",
+    "Hindsight",
     "HourRollup",
+    "LookBack",
     "PerCheck",
     "Ping",
     "PingDoor",

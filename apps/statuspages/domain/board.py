@@ -12,7 +12,13 @@ from django.utils.translation import gettext as _
 from apps.checks.domain.days import DAYS, Day, Uptime, day_bounds, uptime_of
 from apps.incidents.enums import Severity
 from apps.statuspages.domain.facts import ComponentFact, FlipFact, Moment, OutageFact, history_of, moments_of
-from apps.statuspages.domain.queries import flips_since, latest_outages, outages_between, shown_components
+from apps.statuspages.domain.queries import (
+    flips_and_hindsight_since,
+    flips_since,
+    latest_outages,
+    outages_between,
+    shown_components,
+)
 from apps.statuspages.domain.statuses import component_status, group_status, page_indicator
 from apps.statuspages.domain.uptime import days_of
 from apps.statuspages.domain.works import PlannedWork, works_on
@@ -166,14 +172,15 @@ def board_of(page: StatusPage, now: datetime) -> Board:
     since = datetime.fromtimestamp(bounds[0], tz=zone)
     components = shown_components(page)
     check_ids = [component.check_id for component in components]
-    outages, flips = outages_between(check_ids, since), flips_since(check_ids, since)
+    outages = outages_between(check_ids, since)
+    flips, learned = flips_and_hindsight_since(check_ids, since)
     by_check: dict[UUID, list[OutageFact]] = {check_id: [] for check_id in check_ids}
     for outage in outages:
         by_check[outage.check_id].append(outage)
     shown = []
     for component in components:
         own, own_flips = by_check[component.check_id], flips[component.check_id]
-        history = history_of(component, own, own_flips, since=since, now=now)
+        history = history_of(component, own, own_flips, since=since, now=now, learned=learned[component.check_id])
         shown.append(ShownComponent(component, days_of(history, bounds)))
     works = works_on(components, now)
     return Board(page, now, last_day, shown, shown_outages(components, outages, flips), works)

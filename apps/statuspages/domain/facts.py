@@ -7,6 +7,7 @@ from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
+from apps.checks.domain.hindsight import Learned, known_of
 from apps.checks.domain.spans import Span, common, merged, span, without
 from apps.checks.enums import State
 from apps.incidents.enums import Severity
@@ -93,8 +94,10 @@ def history_of(
     *,
     since: datetime,
     now: datetime,
+    learned: Iterable[Learned] = (),
 ) -> History:
-    """Return a component's history. Outages say when it was unwell, flips how badly, and when nobody looked."""
+    """Return a component's history. Outages say when it was unwell, flips how badly, and when nobody looked; ``learned`` is
+    what it was meanwhile after all."""
     states = states_over_time(flips, now_state=component.state, since=since, now=now)
     by_severity: dict[str, list[Span]] = {Severity.DOWN: [], Severity.DEGRADED: []}
     for outage in outages:
@@ -105,8 +108,10 @@ def history_of(
     maintenance = states.get(State.MAINTENANCE, [])
     unseen = [part for state in UNSEEN for part in states.get(state, ())]
     told = [*was_down, *was_degraded, *maintenance, *unseen]
-    down = was_down + without(by_severity[Severity.DOWN], told)
-    degraded = was_degraded + without(by_severity[Severity.DEGRADED], told)
+    known = known_of(states.get(State.UNKNOWN, []), learned)
+    down = was_down + without(by_severity[Severity.DOWN], told) + known.down
+    degraded = was_degraded + without(by_severity[Severity.DEGRADED], told) + known.degraded
+    unseen = known.unseen + [part for state in UNSEEN - {State.UNKNOWN} for part in states.get(state, ())]
     born = span(component.watched_since, now).start
     return History(
         born=born,

@@ -4,9 +4,12 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import BigIntegerField, CharField, Count, DateTimeField, F, Q, QuerySet, Value
+from django.db.models.functions import Cast
 
-from apps.checks.models import Check, Flip
+from apps.checks.domain.hindsight import Learned
+from apps.checks.domain.spans import span
+from apps.checks.models import Check, Flip, Hindsight
 from apps.incidents.models import Outage
 from apps.statuspages.domain.facts import ComponentFact, FlipFact, OutageFact
 from apps.statuspages.models import Component, StatusPage
@@ -51,6 +54,27 @@ def flips_since(check_ids: Collection[UUID], since: datetime) -> dict[UUID, list
     for row in rows.values_list("sequence", "watched_id", "at", "before", "after"):
         by_check[row[1]].append(FlipFact(*row))
     return by_check
+
+
+def flips_and_hindsight_since(
+    check_ids: Collection[UUID], since: datetime
+) -> tuple[dict[UUID, list[FlipFact]], dict[UUID, list[Learned]]]:
+    """Return `flips_since`, and what late results say of times that are unknown by flips, by the same question."""
+    flips = Flip.objects.filter(watched_id__in=check_ids, at__gte=since)
+    flips = flips.annotate(until=Cast(Value(None), DateTimeField()))
+    late = Hindsight.objects.filter(watched_id__in=check_ids, until_at__gt=since)
+    late = late.annotate(place=Value(0, BigIntegerField()), nothing=Value("", CharField()))
+    rows = flips.values_list("sequence", "watched_id", "at", "before", "after", "until").union(
+        late.values_list("place", "watched_id", "since_at", "nothing", "state", "until_at"), all=True
+    )
+    by_check: dict[UUID, list[FlipFact]] = {check_id: [] for check_id in check_ids}
+    learned: dict[UUID, list[Learned]] = {check_id: [] for check_id in check_ids}
+    for *row, until in rows.order_by("sequence"):
+        if until:
+            learned[row[1]].append(Learned(span(row[2], until), row[4]))
+        else:
+            by_check[row[1]].append(FlipFact(*row))
+    return by_check, learned
 
 
 def listed_pages() -> QuerySet[StatusPage]:
