@@ -76,6 +76,8 @@ class HttpCheck:
         )
         if keeper is not None and visited.reply.status == UNAUTHORIZED:
             keeper.forget()
+        if visited.code and wanted.expects_silence and visited.is_unanswered:
+            return outcome_of(visited.steps, details={"conditions": shown([Finding("[CONNECTED] == false")])})
         if visited.code:
             return outcome_of(visited.steps, code=visited.code, values=visited.values, is_ours=visited.is_ours)
         if wanted.assertions:

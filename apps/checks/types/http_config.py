@@ -1,5 +1,6 @@
 """What follows from an HTTP check's settings: whether they fit together, and what is prepared from them once."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ from apps.core.http.curl import Extras, HttpVersion, OutboundRequest
 from apps.core.http.headers import BadHeader, header_lines
 from apps.core.http.urls import ParsedUrl, check_url
 
+NOT_CONNECTED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
 BODY_ASSERTIONS = ("keyword", "present", "patterns", "json_rules", "json_schema", "min_body_bytes")
 
 
@@ -119,6 +121,11 @@ class HttpConfig(HttpSettings):
     @cached_property
     def asks_domain(self) -> bool:
         return any("[DOMAIN_EXPIRATION]" in condition.upper() for condition in self.conditions)
+
+    @cached_property
+    def expects_silence(self) -> bool:
+        """Whether a condition asks that nobody answers, such as on a port that a firewall is to keep shut."""
+        return any(NOT_CONNECTED.fullmatch(condition.strip()) for condition in self.conditions)
 
     @cached_property
     def token_keeper(self) -> TokenKeeper | None:

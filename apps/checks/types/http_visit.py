@@ -40,6 +40,11 @@ class Visit(NamedTuple):
     def reply(self) -> Reply:
         return self.steps[-1].reply
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Tell whether the target was asked and gave no answer, which an address that may not be asked is none of."""
+        return self.reply.failure is not None and not self.is_ours and self.code != "address_forbidden"
+
     def answer(self, domain_ends_at: datetime | None = None) -> Answer:
         """Return the last reply for assertions."""
         elapsed_us = sum(step.dns_us + step.reply.total_us for step in self.steps)

@@ -68,6 +68,17 @@ async def test_answer_is_judged(settings: dict[str, Any], code: str) -> None:
     assert outcome.verdict == (Verdict.FAILURE if code else Verdict.SUCCESS)
 
 
+async def test_condition_may_ask_that_nobody_answers() -> None:
+    with serving(saying(answer(200))) as web:
+        answered = await probe(web.url(), conditions=["[CONNECTED] == false"])
+    silent = await probe(web.url(), conditions=["[CONNECTED]==false"])
+    forbidden = await probe(web.url(), conditions=["[CONNECTED] == false"], allow_private=False)
+
+    assert (answered.verdict, answered.error_code) == (Verdict.FAILURE, "condition_failed")
+    assert (silent.verdict, silent.error_code) == (Verdict.SUCCESS, "")
+    assert (forbidden.verdict, forbidden.error_code) == (Verdict.FAILURE, "address_forbidden")
+
+
 @pytest.mark.parametrize(
     ("days", "code", "shown"),
     [
