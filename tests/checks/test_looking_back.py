@@ -22,7 +22,7 @@ from apps.checks.domain.uptime import daily_uptime
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Agent, Check, CheckState, Flip, Hindsight, LookBack, Region, Turn
 from apps.core import clock
-from apps.core.tenancy import tenant_scope
+from apps.core.tenancy import system_scope, tenant_scope
 from apps.events.domain.outbox import deliver_pending
 from apps.incidents.models import Outage
 from apps.notifications.models import Delivery
@@ -32,6 +32,7 @@ from apps.statuspages.domain.pages import create_page
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check
 from tests.queries import queries_of
+from tests.rivals import at_once
 
 pytestmark = pytest.mark.django_db
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -317,6 +318,33 @@ def test_looking_back_costs_the_same_questions_for_one_and_for_many(agent: Agent
         return queries_of(once)
 
     assert questions(1) == questions(4)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_and_late_results_at_once_lose_and_double_nothing(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        agent, _token = agents.create_agent(name="Office")
+        at = (clock.now() - 20 * MINUTE).replace(microsecond=0)
+        Region.objects.filter(id=agent.region_id).update(seen_at=at)
+        agent.region.refresh_from_db()
+        checks = [watched(agent, at, f"check {number}", retries=0) for number in range(5)]
+        come_back(agent)
+    places = iter(range(len(STORY)))
+
+    def bring_and_look() -> None:
+        for place in places:
+            with tenant_scope(acme.id):
+                agent_work.backfill(agent, [late(check, at, *STORY)[place] for check in checks])
+            with system_scope("a test hurries"):
+                LookBack.unscoped.update(due_at=clock.now() - MINUTE)
+            look_back_at_late_results()
+
+    at_once(bring_and_look, workers=3)
+    with tenant_scope(acme.id):
+        look_back()
+
+        assert [learned(check, at) for check in checks] == [KNOWN] * 5
+        assert LookBack.objects.count() == 0
 
 
 def test_a_check_waits_until_its_results_stop_coming_but_not_for_long(agent: Agent, silent_since: datetime) -> None:
