@@ -59,12 +59,15 @@ PROBE_CONTROLS = env.words("PROBE_CONTROLS")
 FIRST_EMAIL = env.text("FIRST_EMAIL", "owner@obsera.localhost")
 # What tenants may have to whom the operator gave no plan: free, team, business or unlimited.
 DEFAULT_PLAN = env.choice("DEFAULT_PLAN", "unlimited", PLANS)
-# Heartbeats take pings by e-mail at <token>@this domain; empty: they do not. Its MX record leads to the port below.
+# Heartbeats take pings by e-mail at <token>@this domain; empty: they do not. Its MX record leads to PING_MAIL_PORT.
 PING_MAIL_DOMAIN = env.text("PING_MAIL_DOMAIN")
+# The address that mails are taken on; :: or 0.0.0.0 for all of this machine's.
 PING_MAIL_HOST = env.text("PING_MAIL_HOST", "127.0.0.1")
+# The port that mails are taken on; 25 is where other servers bring them.
 PING_MAIL_PORT = env.integer("PING_MAIL_PORT", 2525, low=1, high=65535)
-# Files with a certificate chain and its key, for STARTTLS; empty: mails come in the clear.
+# A file with a certificate chain, for STARTTLS; empty: mails come in the clear.
 PING_MAIL_CERTIFICATE = env.text("PING_MAIL_CERTIFICATE")
+# A file with that certificate's key, where it does not lie in the same file.
 PING_MAIL_KEY = env.text("PING_MAIL_KEY")
 # The bearer token that /metrics asks for; empty lets only this machine read it.
 OPERATOR_METRICS_TOKEN = env.text("OPERATOR_METRICS_TOKEN")
