@@ -14,7 +14,7 @@ from apps.checks.domain.turns import (
     give_back,
     regions_with_overdue_turns,
 )
-from apps.checks.enums import State
+from apps.checks.enums import State, Verdict
 from apps.checks.models import Turn
 from apps.checks.tasks import queue_of
 from apps.core import clock
@@ -62,6 +62,15 @@ def test_head_start_is_for_turns_that_nobody_holds(in_acme: Tenant) -> None:
     assert [turn.check_id for turn in claimed] == [free.id]
 
 
+def test_claim_says_where_a_failure_would_be_no_news(in_acme: Tenant) -> None:
+    well, down = make_check(), make_check()
+    Turn.objects.filter(watched=down).update(opinion=Verdict.FAILURE)
+
+    claimed = claim_turns(10)
+
+    assert {turn.check_id: turn.is_down for turn in claimed} == {well.id: False, down.id: True}
+
+
 def test_claim_keeps_the_turns_name(in_acme: Tenant) -> None:
     due_at = clock.now() - timedelta(seconds=3)
     make_check(due_at=due_at)
@@ -105,7 +114,7 @@ def test_claim_uses_the_index(in_acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         prefer_keys(cursor, "SET LOCAL enable_sort = off")  # of some rows an order by hand costs nothing
-        cursor.execute(f"EXPLAIN {CLAIM}", {"region": 1, "head_start": "1.6 s", "limit": 9, "lease": "8 s"})
+        cursor.execute(f"EXPLAIN {CLAIM}", {"region": 1, "head_start": "1.6 s", "limit": 9, "lease": "8 s", "failing": 0})
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
     assert "checks_turn_due" in plan

@@ -41,7 +41,7 @@ MAX_HELD = 10_000  # claimed, waiting for their moment or under way
 MAX_IN_FLIGHT = 4_000
 CLAIM_SIZE = 5_000
 STORE_SIZE = 2_000
-# What is fixed about a round with the database is paid once a beat; a failure ends the beat, since somebody waits for it.
+# What is fixed about a round with the database is paid once a beat; a new failure ends the beat, since somebody waits for it.
 BEAT_SECONDS = 1.0
 EXTEND_EVERY_SECONDS = 2.5
 SIGN_OF_LIFE_EVERY_SECONDS = 15.0
@@ -76,6 +76,7 @@ class Prober:
         self._held: dict[UUID, Held] = {}
         self._results: list[NewResult] = []
         self._suspects: list[NewResult] = []
+        self._suspects_are_news = False
         self._vetting: asyncio.Task[None] | None = None
         self._settings: dict[UUID, tuple[int, str, Config | None]] = {}
         self._extended_at = self._said_at = float("-inf")
@@ -190,16 +191,18 @@ class Prober:
                 return
             outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="prober_stalled")
         self._held.pop(held.turn.check_id, None)
-        self._keep(_result(held.turn, outcome, started_at))
+        self._keep(_result(held.turn, outcome, started_at), is_news=not held.turn.is_down)
 
-    def _keep(self, result: NewResult) -> None:
+    def _keep(self, result: NewResult, *, is_news: bool) -> None:
         if result.verdict != Verdict.FAILURE:
             self._results.append(result)
         elif not self._controls.is_watched:
             self._results.append(result)
-            self._has_news.set()
+            if is_news:
+                self._has_news.set()
         else:
             self._suspects.append(result)
+            self._suspects_are_news |= is_news
             if self._vetting is None:
                 self._vetting = self._loop.create_task(self._vet())
 
@@ -211,7 +214,9 @@ class Prober:
                 failed = await self._controls.failed()
                 self._results += [_not_measured(result) for result in suspects] if failed else suspects
                 self._note_sickness(failed)
-                self._has_news.set()
+                if self._suspects_are_news:
+                    self._suspects_are_news = False
+                    self._has_news.set()
         finally:
             self._vetting = None
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
+from apps.checks.enums import Verdict
 from apps.checks.models import MAIN_REGION, Check, Region, Turn
 from apps.core import clock
 from apps.core.postgres.hints import prefer_keys
@@ -35,6 +36,7 @@ class ClaimedTurn:
     starts_in_seconds: float
     timeout_seconds: int
     allows_private: bool
+    is_down: bool = False  # this region says so already: another failure is no news
 
 
 # Turns that nobody holds are claimed ahead of their time; a lease must have run out.
@@ -47,11 +49,11 @@ WITH mine AS (
 ), leased AS (
     UPDATE checks_turn AS turn SET claimable_at = greatest(turn.due_at, now()) + %(lease)s::interval
     FROM mine WHERE turn.check_id = mine.check_id AND turn.region_id = mine.region_id
-    RETURNING turn.check_id, turn.tenant_id, turn.region_id, turn.due_at
+    RETURNING turn.check_id, turn.tenant_id, turn.region_id, turn.due_at, turn.opinion
 )
 SELECT leased.check_id, leased.tenant_id, leased.region_id, watched.version, leased.due_at,
        greatest(extract(epoch FROM leased.due_at - clock_timestamp()), 0)::float8,
-       watched.timeout_seconds, tenant.allows_private_targets
+       watched.timeout_seconds, tenant.allows_private_targets, leased.opinion IS NOT DISTINCT FROM %(failing)s
 FROM leased
 JOIN checks_check AS watched ON watched.id = leased.check_id
 JOIN tenants_tenant AS tenant ON tenant.id = leased.tenant_id
@@ -63,7 +65,8 @@ def claim_turns(limit: int, *, region_id: int = MAIN_REGION, head_start: timedel
     parts us."""
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
         prefer_keys(cursor)
-        cursor.execute(CLAIM, {"region": region_id, "head_start": str(head_start), "limit": limit, "lease": str(LEASE)})
+        times = {"head_start": str(head_start), "lease": str(LEASE)}
+        cursor.execute(CLAIM, {"region": region_id, "limit": limit, "failing": Verdict.FAILURE.value, **times})
         return [ClaimedTurn(*row) for row in cursor.fetchall()]
 
 
