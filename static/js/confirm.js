@@ -3,7 +3,7 @@
 const dialog = () => document.getElementById("confirm-dialog");
 
 /** Open the dialog and resolve to true when the person says yes. */
-function ask({ title, text, action, tone }) {
+function open({ title, text, action, tone }) {
   const box = dialog();
   box.querySelector("#confirm-title").textContent = title;
   box.querySelector("#confirm-text").textContent = text || "";
@@ -17,36 +17,43 @@ function ask({ title, text, action, tone }) {
 }
 
 function question(button) {
-  const { confirm, confirmText, confirmAction, confirmTone } = button.dataset;
-  return { title: confirm, text: confirmText, action: confirmAction, tone: confirmTone };
+  const { confirmText, confirmAction, confirmTone } = button.dataset;
+  return { text: confirmText, action: confirmAction, tone: confirmTone };
+}
+
+/** Ask on behalf of an element and let it act on a yes. It stays in place meanwhile: one that a live change has replaced
+    would act no more. */
+async function ask(element, title, act) {
+  element.dataset.liveHold = "";
+  if (await open({ ...question(element), title })) {
+    act();
+  }
+  delete element.dataset.liveHold;
 }
 
 export function wireConfirm() {
   document.addEventListener(
     "click",
-    async (event) => {
+    (event) => {
       const button = event.target.closest("button[data-confirm], input[data-confirm]");
       if (!button || button.dataset.confirmed !== undefined) {
         return;
       }
       event.preventDefault();
       event.stopImmediatePropagation();
-      if (await ask(question(button))) {
+      ask(button, button.dataset.confirm, () => {
         button.dataset.confirmed = "";
         button.click();
         delete button.dataset.confirmed;
-      }
+      });
     },
     { capture: true },
   );
 
-  document.addEventListener("htmx:confirm", async (event) => {
-    if (!event.detail.question) {
-      return;
-    }
-    event.preventDefault();
-    if (await ask({ ...question(event.detail.elt), title: event.detail.question })) {
-      event.detail.issueRequest(true);
+  document.addEventListener("htmx:confirm", (event) => {
+    if (event.detail.question) {
+      event.preventDefault();
+      ask(event.detail.elt, event.detail.question, () => event.detail.issueRequest(true));
     }
   });
 }

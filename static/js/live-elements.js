@@ -4,8 +4,8 @@ const RETRY_MS = 300;
 const LONGEST_PAUSE_MS = 30000;
 const MANY = 500;
 const TYPING = "input, textarea, select, [contenteditable]";
-// What is open, or under way: an answer would find the place gone that it is for.
-const OPEN = "details[data-menu][open], dialog[open], [data-live-hold], .htmx-request";
+// What is open, pressed or under way: an answer would find the place gone that it is for.
+const OPEN = "details[data-menu][open], dialog[open], [data-live-hold], .htmx-request, :active";
 
 /** Elements are remembered by name, since a fetch may replace them. */
 const nameOf = (element) => element.id || element.dataset.live;

@@ -3,6 +3,7 @@
    can be had, everything is fetched every ten seconds. [data-live-status] shows which of the two is going on. */
 
 import { liveElements } from "./live-elements.js";
+import { keepFocus } from "./live-focus.js";
 import { openLine } from "./live-line.js";
 
 const PATIENCE_MS = 5000;
@@ -67,6 +68,7 @@ function startLive({ liveUrl, liveJitter = "0", livePageAge = "0", liveRest = "1
   document.addEventListener("htmx:load", show);
   window.addEventListener("online", show);
   window.addEventListener("offline", show);
+  keepFocus();
   patience = window.setTimeout(pollNow, PATIENCE_MS);
   openLine({ url: liveUrl, pageAge: Number(livePageAge) * 1000, onChange: elements.touch, onState });
 }

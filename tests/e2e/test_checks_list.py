@@ -69,12 +69,18 @@ def test_many_are_chosen_over_live_changes_and_tagged_at_once(
     assert [stage.call("GET", f"checks/{check_id}/")["tags"] for check_id in fleet] == [["fleet"]] * 3
 
 
-def test_many_are_deleted_after_a_question(owner_visit: Visitor, fleet: list[str]) -> None:
+def test_many_are_deleted_after_a_question_while_the_list_changes(
+    owner_visit: Visitor, stage: Stage, fleet: list[str]
+) -> None:
     page = owner_visit.page
     page.goto("/t/main/checks/?text=Fleet")
 
     page.get_by_label("Select all on this page").check()
     page.locator("#bulk").get_by_role("button", name="Delete").click()
+    page.evaluate("document.querySelector('#checks').dataset.old = ''")
+    stage.call("PATCH", f"checks/{fleet[0]}/", {"name": "Fleet A"})
+    page.wait_for_timeout(2_000)
+    expect(page.locator("#checks[data-old]")).to_have_count(1)
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
 
     expect(page.locator("#toasts")).to_contain_text("Delete: 3 checks changed.")

@@ -28,7 +28,7 @@ SCRIPTS = Path(__file__).parents[2] / "static" / "js"
 HTMX = Path(str(find_spec("django_htmx").origin)).parent / "static/django_htmx/htmx-2.min.js"
 
 PART = """<div id="{name}" data-live="{ids}" hx-get="/part/{name}" hx-trigger="live" hx-swap="outerHTML">
-{name} {count}</div>"""
+<button></button>{name} {count}</div>"""
 PARTS = {"one": "check:1", "two": "check:2", "checks": "check:*", "any": "*", "outages": "outage:*"}
 FIELD = '<input id="field">'
 PAGE = """<!doctype html>
@@ -328,6 +328,31 @@ async def test_nobody_is_disturbed_while_typing(page: Page, site: Site):
     await settle(site)
 
     assert site.fetches["form"] == 1
+
+
+async def test_nothing_is_replaced_under_a_pressed_button(page: Page, site: Site):
+    await visit(page, site)
+    await page.hover("#one button")
+    await page.mouse.down()
+
+    await say("check:1")
+    await asyncio.sleep(1)
+    assert site.fetches["one"] == 0
+    await page.mouse.up()
+    await settle(site)
+
+    assert site.fetches["one"] == 1
+
+
+async def test_focus_stays_where_it_was_when_a_part_comes_anew(page: Page, site: Site):
+    await visit(page, site)
+    await page.focus("#one button")
+
+    await say("check:1")
+    await settle(site)
+
+    await expect(page.locator("#one")).to_have_text("one 1")
+    await expect(page.locator("#one button")).to_be_focused()
 
 
 async def test_answer_that_comes_while_somebody_types_is_thrown_away_and_fetched_again(page: Page, site: Site):
