@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.checks.domain import grouping
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check, update_check
 from apps.checks.domain.flips import change_state, now_as
 from apps.checks.domain.grouping import GroupCycle, follow_flips, members_of, regroup_all
@@ -234,6 +235,15 @@ def test_flips_where_there_are_no_groups_cost_one_look(in_acme: Tenant) -> None:
         follow_flips([made.id] if made else [])
 
     assert len(captured) == 1
+
+
+def test_looking_for_groups_reads_an_index_of_groups_alone(in_acme: Tenant) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+    plan = grouping._groups().order_by("id").explain()
+
+    assert "checks_check_groups" in plan
 
 
 def test_renamed_members_stay_members_whoever_else_bears_the_old_name(in_acme: Tenant) -> None:

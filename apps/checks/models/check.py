@@ -78,6 +78,8 @@ class Check(TenantModel):
         indexes = [
             models.Index(fields=["tenant", "name"], name="checks_check_by_name"),  # the list, sorted
             GinIndex(fields=["tags"], name="checks_check_tags"),  # the list's tag filter
+            # every flip asks for its tenant's groups, which are few or none among thousands
+            models.Index(fields=["tenant", "id"], name="checks_check_groups", condition=Q(kind="group")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "key"], condition=~Q(key=""), name="checks_check_one_of_key")
