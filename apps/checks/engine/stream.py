@@ -69,12 +69,16 @@ class Connection:
         except ConnectionRefusedError as error:  # what a closed UDP port makes of the next read
             raise ProbeFailure("connect_refused") from error
         except OSError as error:
-            raise ProbeFailure("connection_lost" if self._received else "empty_response") from error
+            raise self._broken(error) from error
         self._reads += 1
         if not self._reads % READS_IN_A_ROW:
             await asyncio.sleep(0)
         self._received += len(data)
         return data
+
+    def _broken(self, _error: OSError) -> ProbeFailure:
+        """Name a connection's end."""
+        return ProbeFailure("connection_lost" if self._received else "empty_response")
 
     def _count(self, data: bytes) -> None:
         """Note an answer's arrival and size."""
@@ -211,6 +215,10 @@ class LoopStream(Connection):
 
 class LoopDatagrams(Connection):
     """The `Datagrams` of a probe loop."""
+
+    def _broken(self, error: OSError) -> ProbeFailure:
+        """Name what a router, or the target itself, said of an earlier datagram."""
+        return connect_failure(error)
 
     async def send(self, data: bytes) -> None:
         await self._send(data)

@@ -27,6 +27,7 @@ DIVIDER = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
 DEFAULT_MODULE = {"prober": "http"}
 DEFAULT_STATUSES = "200-299"
 MAX_TARGETS = 5_000
+LINE_END = re.compile(r"(?<!\\)\$\Z")
 
 
 class Blackbox:
@@ -255,11 +256,16 @@ def _lines(steps: list[Any]) -> Iterator[str]:
     for step in steps:
         if isinstance(step, Mapping):
             if step.get("expect"):
-                yield f"expect /{step['expect']}/"
+                yield f"expect /{_of_line(str(step['expect']))}/"
             if step.get("send") is not None:
                 yield f"send {_quoted(str(step['send']))}"
             if is_true(step.get("starttls", False)):
                 yield "starttls"
+
+
+def _of_line(pattern: str) -> str:
+    """Return a pattern for a line without its end, as the exporter reads them, for lines that end in CR and LF."""
+    return LINE_END.sub(lambda _end: r"\r?$", pattern)
 
 
 def _quoted(text: str) -> str:

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote
 
+from apps.checks.types.base import Outcome
 from apps.core.kinds import MASK
 
 SHORTEST = 4  # a shorter value is no secret, and hiding it would hide half of every text
@@ -38,3 +40,17 @@ def _without_beginning(text: str, secret: str, mark: str) -> str:
                 break
         place = text.find(mark, place + len(MASK) + 1) if mark else -1
     return text
+
+
+def hide_secrets(outcome: Outcome, secrets: Iterable[str]) -> None:
+    """Take secrets out of an outcome: servers repeat what they were told, and a result is shown to whoever may look."""
+    known = [secret for secret in secrets if len(secret) >= SHORTEST]
+    if known:
+        outcome.error_values = {name: _hidden(value, known) for name, value in outcome.error_values.items()}
+        outcome.details = {name: _hidden(value, known) for name, value in outcome.details.items()}
+
+
+def _hidden(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value, secrets)
+    return [_hidden(entry, secrets) for entry in value] if isinstance(value, list) else value

@@ -8,6 +8,7 @@ from apps.checks.types.service import wrong_protocol
 
 MAX_ANSWER = 1_000_000
 CLIENT = b"obsera"
+SMALLEST_ENTRY = 2  # bytes of a list's entry: an empty text
 
 
 class Answer:
@@ -30,7 +31,7 @@ class Answer:
     def count(self) -> int:
         """Return how many entries follow; a list that is absent has none."""
         count = max(0, self.int32())
-        if count > len(self._data) - self._at:  # each takes a byte at least
+        if count > (len(self._data) - self._at) // SMALLEST_ENTRY:
             raise wrong_protocol("count")
         return count
 
@@ -123,7 +124,7 @@ def _read_partition(answer: Answer, topic: Topic) -> None:
     answer.int16()  # a missing leader is told by its number too
     answer.int32()
     leader = answer.int32()
-    replicas, in_sync = (len([answer.int32() for _replica in range(answer.count())]) for _list in range(2))
+    replicas, in_sync = (len(answer.take(4 * answer.count())) for _list in range(2))  # their numbers say nothing here
     topic.partitions += 1
     topic.leaderless += leader < 0
     topic.under_replicated += in_sync < replicas

@@ -53,6 +53,8 @@ WORDS = {
     0x8F: "topic filter invalid",
     0x90: "topic name invalid",
     0x97: "quota exceeded",
+    0x9C: "use another server",
+    0x9D: "server moved",
     0x9F: "connection rate exceeded",
 }
 
@@ -104,7 +106,7 @@ class MqttCheck(ServiceCheck):
             _("Check what the user may read and write, and the broker's queues."),
         ),
     }
-    facts: ClassVar[Mapping[str, Fact]] = {"round_trip": Fact(_("Message's round trip"), "ms")}
+    facts: ClassVar[Mapping[str, Fact]] = {"round_trip": Fact(_("Message's round trip"), _("ms"))}
 
     def sample(self) -> MqttConfig:
         return MqttConfig(host="mqtt.example.com", username="probe", password="a-password", topic="probe/echo")  # noqa: S106

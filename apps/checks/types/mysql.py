@@ -45,6 +45,7 @@ ABILITIES = LONG_PASSWORD | PROTOCOL_41 | TRANSACTIONS | SECURE | PLUGIN_AUTH
 LOGIN_ERRORS = frozenset({1045, 1130, 1698, 1862, 3118})
 DATABASE_ERRORS = frozenset({1044, 1049})
 OK, MORE, FILE_WANTED, SWITCH_OR_END, ERROR = 0x00, 0x01, 0xFB, 0xFE, 0xFF
+LONG_PROOFS, LONGEST_PROOF = 0x200000, 250  # proofs of several kilobytes, where the server knows them
 FAST_OK, FULL_LOGIN = b"\x03", b"\x04"
 
 
@@ -161,12 +162,17 @@ class _Session:
             await self._secure(wanted, greeting, abilities | TLS)
             abilities |= TLS
         plugin = greeting.plugin if greeting.plugin in PLUGINS else "mysql_native_password"
+        self._check_way(plugin)
         proof = first_proof(plugin, wanted.password, greeting.nonce, is_encrypted=self.is_encrypted)
+        if len(proof) > LONGEST_PROOF:  # a password in clear may be longer than one byte can tell
+            if not greeting.abilities & LONG_PROOFS:
+                raise ProbeFailure("login_unsupported", {"offered": plugin})
+            abilities |= LONG_PROOFS
         await self.write(
             struct.pack("<IIB23x", abilities, MAX_PACKET, UTF8)
             + wanted.username.encode()
             + b"\0"
-            + bytes([len(proof)])
+            + (b"\xfc" + struct.pack("<H", len(proof)) if abilities & LONG_PROOFS else bytes([len(proof)]))
             + proof
             + (wanted.database.encode() + b"\0" if wanted.database else b"")
             + plugin.encode()
@@ -181,6 +187,11 @@ class _Session:
         await self.stream.start_tls(wanted.tls)
         self.is_encrypted = True
 
+    def _check_way(self, plugin: str) -> None:
+        """Refuse a way of logging in that we do not know, or that would show the password to everybody on the way."""
+        if plugin not in PLUGINS or (plugin == "mysql_clear_password" and not self.is_encrypted):
+            raise ProbeFailure("login_unsupported", {"offered": plugin or "mysql_old_password"})
+
     async def _prove(self, wanted: MysqlConfig, plugin: str, nonce: bytes) -> None:
         """Answer the server's demands until it lets us in."""
         for _step in range(MAX_STEPS):
@@ -192,8 +203,7 @@ class _Session:
             if packet[0] == SWITCH_OR_END:
                 name, _null, data = packet[1:].partition(b"\0")
                 plugin, nonce = shown(name), data.removesuffix(b"\0")
-                if plugin not in PLUGINS or (plugin == "mysql_clear_password" and not self.is_encrypted):
-                    raise ProbeFailure("login_unsupported", {"offered": plugin or "mysql_old_password"})
+                self._check_way(plugin)
                 await self.write(first_proof(plugin, wanted.password, nonce, is_encrypted=self.is_encrypted))
             elif packet[0] == MORE and plugin in ("caching_sha2_password", "sha256_password"):
                 await self._prove_in_full(wanted, plugin, nonce, packet[1:])

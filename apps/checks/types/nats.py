@@ -28,6 +28,7 @@ from apps.core.kinds import Text, Widget, setting
 MAX_LINE = 65_536
 MAX_LINES = 100
 MAX_PAYLOAD = 65_536
+MAX_COUNT = 2**63
 LOGIN_ERRORS = ("authorization violation", "authentication", "user authentication", "account authentication")
 
 
@@ -73,6 +74,10 @@ class NatsCheck(ServiceCheck):
             _("JetStream does not work for this account (%(answer)s)."),
             _("Switch JetStream on at the server and for the account, and look at its storage."),
         ),
+        "nats_tls_required": (
+            _("The server wants encryption before anybody logs in."),
+            _("Choose an encryption for this check: nothing was told to the server."),
+        ),
         "nats_name_mismatch": (
             _("The server calls itself %(name)s; expected was %(expected)s."),
             _("Check where the name leads, or change what is expected."),
@@ -102,6 +107,8 @@ class NatsCheck(ServiceCheck):
             if not (about.get("tls_required") or about.get("tls_available")):
                 raise ProbeFailure("encryption_missing")
             await stream.start_tls(wanted.tls)
+        elif about.get("tls_required") and not is_at_once:  # it would refuse, but only after the password went in clear
+            raise ProbeFailure("nats_tls_required")
         await _log_in(stream, wanted)
         if wanted.server_name and facts.get("name") != wanted.server_name:
             raise ProbeFailure("nats_name_mismatch", {"name": facts.get("name", "–"), "expected": wanted.server_name})
@@ -169,7 +176,7 @@ async def _ask_jetstream(stream: Stream, facts: dict[str, Any]) -> None:
         words = error.get("description", "") if isinstance(error, dict) else error
         raise ProbeFailure("nats_jetstream_missing", {"answer": shown(str(words)) or "–"})
     for name in ("streams", "consumers", "storage"):
-        if isinstance(answer.get(name), int):
+        if isinstance(answer.get(name), int) and 0 <= answer[name] < MAX_COUNT:
             facts[name] = answer[name]
 
 

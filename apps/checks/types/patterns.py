@@ -34,8 +34,11 @@ def check_pattern(pattern: str) -> None:
 
 
 @lru_cache(maxsize=1_024)
-def compile_pattern(pattern: str) -> regex.Pattern[str]:
-    """Return the pattern ready for searching, or raise `ValidationError` naming what is wrong and where."""
+def compile_pattern(pattern: str, *, by_lines: bool = False) -> regex.Pattern[str]:
+    """Return the pattern ready for searching, or raise `ValidationError` naming what is wrong and where.
+
+    With ``by_lines``, ``^`` and ``$`` stand for the ends of each line.
+    """
     if len(pattern) > MAX_LENGTH:
         raise ValidationError(
             _("The pattern is too long: %(max)s characters are the most."), code="too_long", params={"max": MAX_LENGTH}
@@ -51,7 +54,7 @@ def compile_pattern(pattern: str) -> regex.Pattern[str]:
             params={"max": MAX_REPEATS},
         )
     try:
-        return regex.compile(pattern, cache_pattern=False)
+        return regex.compile(pattern, regex.MULTILINE if by_lines else 0, cache_pattern=False)
     except regex.error as error:
         raise ValidationError(
             _("The pattern cannot be read: %(reason)s."), code="malformed", params={"reason": str(error)}
@@ -60,13 +63,15 @@ def compile_pattern(pattern: str) -> regex.Pattern[str]:
         raise ValidationError(_("The pattern has too many groups inside groups."), code="too_deep") from error
 
 
-def bounded_search(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -> regex.Match[str] | None:
+def bounded_search(
+    pattern: str, text: str, *, seconds: float = SEARCH_SECONDS, by_lines: bool = False
+) -> regex.Match[str] | None:
     """Return the first match, or None; raise `PatternTooSlow` once ``seconds`` are used up.
 
     ``pattern`` has passed `check_pattern`.
     """
     try:
-        return compile_pattern(pattern).search(text, timeout=seconds)
+        return compile_pattern(pattern, by_lines=by_lines).search(text, timeout=seconds)
     except TimeoutError as error:
         raise PatternTooSlow from error
 

@@ -27,6 +27,7 @@ from apps.core.kinds import Text
 
 MAX_LINE = 4_096
 MAX_LINES = 200
+IN_USE = "[IN-USE]"  # RFC 2449, section 8.1.2: the login was right, and somebody else is reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +72,7 @@ class Pop3Check(ServiceCheck):
             await stream.start_tls(wanted.tls)
             capabilities = await _capabilities(stream)  # what was said before encryption counts no more
         facts["capabilities"] = shown_list(capabilities)
-        if wanted.username:
-            await _log_in(stream, wanted)
+        if wanted.username and await _log_in(stream, wanted):
             facts["letters"] = await _count_letters(stream)
         await part(stream, b"QUIT\r\n")
 
@@ -109,11 +109,15 @@ async def _capabilities(stream: Stream) -> list[str]:
     raise wrong_protocol(found[-1])
 
 
-async def _log_in(stream: Stream, wanted: Pop3Config) -> None:
+async def _log_in(stream: Stream, wanted: Pop3Config) -> bool:
+    """Log in; return whether the mailbox is ours: while its owner's own program has it open, only the login is proven."""
     for command in (f"USER {wanted.username}", f"PASS {wanted.password}"):
         is_good, words = await _ask(stream, command)
+        if not is_good and words.upper().startswith(IN_USE):
+            return False
         if not is_good:
             raise login_refused(words)
+    return True
 
 
 async def _count_letters(stream: Stream) -> int:

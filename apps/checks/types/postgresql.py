@@ -33,6 +33,7 @@ PROTOCOL = 196_608  # 3.0
 TLS_REQUEST = 80_877_103
 MAX_MESSAGE = 1_048_576
 MAX_MESSAGES = 10_000
+MAX_STEPS = 6  # of a login
 AUTH_OK, AUTH_CLEAR, AUTH_MD5, AUTH_SASL, AUTH_SASL_NEXT, AUTH_SASL_LAST = 0, 3, 5, 10, 11, 12
 LOGIN_STATES = frozenset({"28000", "28P01"})
 NO_DATABASE_STATES = frozenset({"3D000", "42501"})
@@ -155,7 +156,7 @@ class _Session:
         words = b"".join(f"{name}\0{value}\0".encode() for name, value in names.items()) + b"\0"
         await self.stream.write(struct.pack("!ii", len(words) + 8, PROTOCOL) + words)
         login: ScramLogin | None = None
-        while True:
+        for _step in range(MAX_STEPS):  # each may cost a hundred thousand rounds of hashing
             tag, body = await self._read()
             if tag == b"E":
                 raise _refusal(body)
@@ -167,6 +168,7 @@ class _Session:
                     raise ProbeFailure("server_unproven")
                 return await self._settle()
             login = await self._prove(code, rest, wanted, login)
+        raise wrong_protocol()
 
     async def _prove(
         self, code: int, rest: bytes, wanted: PostgresqlConfig, login: ScramLogin | None

@@ -25,6 +25,7 @@ from apps.core.kinds import Text, setting
 
 MAX_LINE = 4_096
 MAX_BULK = 262_144
+ELSEWHERE = ("MOVED ", "ASK ")  # a cluster's words for "ask that node"
 LOGIN_ERRORS = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH", "ERR invalid password", "ERR Client sent AUTH")
 
 
@@ -81,6 +82,10 @@ class RedisCheck(ServiceCheck):
             _("Check the primary and the network between the two."),
         ),
         "redis_key_missing": (_("The key %(key)s is missing."), _("Look at what should write it.")),
+        "redis_key_elsewhere": (
+            _("The key %(key)s belongs to another node of the cluster (%(answer)s)."),
+            _("Let the check ask that node: it goes nowhere by itself. Or leave the key empty."),
+        ),
     }
     facts: ClassVar[Mapping[str, Fact]] = {
         "version": Fact(_("Server version")),
@@ -96,7 +101,7 @@ class RedisCheck(ServiceCheck):
     async def talk(self, config: ServiceConfig, context: ProbeContext, facts: dict[str, Any]) -> None:
         wanted = cast("RedisConfig", config)
         stream = await connect(context, wanted)
-        if wanted.password:
+        if wanted.password or wanted.username:  # a user may need no password
             names = (wanted.username,) if wanted.username else ()
             await _order(stream, "AUTH", *names, wanted.password)
         pong = await _order(stream, "PING")
@@ -105,8 +110,16 @@ class RedisCheck(ServiceCheck):
         await _judge_role(stream, wanted, facts)
         if wanted.database:
             await _order(stream, "SELECT", str(wanted.database))
-        if wanted.key and await _order(stream, "EXISTS", wanted.key) != 1:
-            raise ProbeFailure("redis_key_missing", {"key": wanted.key})
+        if wanted.key:
+            await _look_for_key(stream, wanted.key)
+
+
+async def _look_for_key(stream: Stream, key: str) -> None:
+    answer = await _ask(stream, "EXISTS", key)
+    if isinstance(answer, Refusal) and answer.words.startswith(ELSEWHERE):
+        raise ProbeFailure("redis_key_elsewhere", {"key": key, "answer": answer.words})
+    if _agreed(answer) != 1:
+        raise ProbeFailure("redis_key_missing", {"key": key})
 
 
 async def _judge_role(stream: Stream, wanted: RedisConfig, facts: dict[str, Any]) -> None:
@@ -151,7 +164,10 @@ class Refusal:
 
 async def _order(stream: Stream, *words: str) -> bytes | int | None:
     """Send a command that must succeed."""
-    answer = await _ask(stream, *words)
+    return _agreed(await _ask(stream, *words))
+
+
+def _agreed(answer: bytes | int | Refusal | None) -> bytes | int | None:
     if isinstance(answer, Refusal):
         raise login_refused(answer.words) if answer.words.startswith(LOGIN_ERRORS) else service_error(answer.words)
     return answer

@@ -6,7 +6,7 @@
     starttls
 
 Text in quotes is taken literally, with the escapes ``\\r \\n \\t \\0 \\\\ \\" \\xHH``; text between slashes is a regular
-expression. Empty lines and lines that begin with ``#`` are passed over.
+expression, whose ``^`` and ``$`` are the ends of a line. Empty lines and lines that begin with ``#`` are passed over.
 """
 
 import re

@@ -1,8 +1,9 @@
 """What checks of mail servers, databases and brokers share: where to go, how to secure the way, who to log in as."""
 
+import base64
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
@@ -12,6 +13,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.base import Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
+from apps.checks.types.hiding import hide_secrets
 from apps.checks.types.hosts import bare_host, host_setting, place, port_setting
 from apps.checks.types.probing import Findings, run_probe
 from apps.core.kinds import Config, Text, Widget, setting
@@ -106,11 +108,21 @@ class ServiceCheck(ABC):
         async def talk(findings: Findings) -> None:
             await self.talk(cast("ServiceConfig", config), context, findings.details)
 
-        return await run_probe(context, talk)
+        outcome = await run_probe(context, talk)
+        hide_secrets(outcome, _spoken_secrets(cast("ServiceConfig", config)))
+        return outcome
 
     @abstractmethod
     async def talk(self, config: ServiceConfig, context: ProbeContext, facts: dict[str, Any]) -> None:
         """Hold the conversation and note the facts; raises `ProbeFailure` where it does not go well."""
+
+
+def _spoken_secrets(config: ServiceConfig) -> Iterator[str]:
+    """Yield every secret as it may have been said, and so may be repeated: as it is, and packed for a mail server."""
+    for entry in fields(config):
+        if entry.metadata["setting"].is_secret and (secret := getattr(config, entry.name)):
+            packed = (secret, f"\0{config.username}\0{secret}")
+            yield from (secret, *(base64.b64encode(text.encode()).decode() for text in packed))
 
 
 async def connect(context: ProbeContext, wanted: ServiceConfig) -> Stream:

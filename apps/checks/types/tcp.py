@@ -162,7 +162,8 @@ class _Conversation:
         text = self._heard.decode("utf-8", "surrogateescape")
         began = perf_counter()
         try:
-            match = bounded_search(step.pattern, text, seconds=max(0.001, self._search_seconds))
+            # By lines: what was heard begins in the middle of a conversation.
+            match = bounded_search(step.pattern, text, seconds=max(0.001, self._search_seconds), by_lines=True)
         except PatternTooSlow as error:
             raise ProbeFailure("script_pattern_slow", {"expected": step.shown}) from error
         self._search_seconds -= perf_counter() - began

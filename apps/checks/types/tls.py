@@ -119,6 +119,10 @@ class TlsCheck:
             _("The certificate ends in %(days)s days, on %(date)s."),
             _("Renew it and load it into the server; where an issuer's ends first, send the new chain."),
         ),
+        "certificate_ended": (
+            _("The certificate, or one of its issuers', ended on %(date)s."),
+            _("Renew it and load it into the server; where an issuer's has ended, send the new chain."),
+        ),
         "tls_version_old": (
             _("The server speaks %(version)s; %(expected)s or newer is expected."),
             _("Switch the newer version on at the server."),
@@ -201,7 +205,8 @@ async def _await_line(stream: Stream, expected: bytes) -> None:
         line = await stream.read_until(b"\n", limit=4_096)
         if line.startswith(expected):
             return
-        if not line.startswith(expected.strip() + b"-"):
+        is_aside = line.startswith(b"* ") and not expected.startswith(b"*")  # IMAP: news may come at any time
+        if not is_aside and not line.startswith(expected.strip() + b"-"):
             break
     raise ProbeFailure("prelude_refused", {"answer": printable(line, 200)})
 
@@ -228,6 +233,8 @@ def _judge(wanted: TlsConfig, chain: tuple[x509.Certificate, ...], version: str,
         raise ProbeFailure("tls_version_old", {"version": version, "expected": wanted.lowest_version})
     end = certificates.first_end(chain)
     left = end - clock.now()
+    if left < timedelta():  # seen where nothing is verified, and for issuers that a client need not follow
+        raise ProbeFailure("certificate_ended", {"date": f"{end:%Y-%m-%d}"})
     values: Mapping[str, str | int] = {"days": left // DAY, "date": f"{end:%Y-%m-%d}"}
     if left < wanted.fail_days * DAY:
         raise ProbeFailure("certificate_ends_soon", values)

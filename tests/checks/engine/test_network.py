@@ -1,12 +1,14 @@
 """The way out below HTTP, on both event loops: who may be reached, how long it may take, what a failure is called."""
 
 import asyncio
+import errno
 import socket
 from time import sleep
 
 import pytest
 
-from apps.checks.types.base import ProbeFailure
+from apps.checks.engine.stream import LoopDatagrams
+from apps.checks.types.base import Phases, ProbeFailure
 from tests.checks.engine.loops import on_both_loops
 from tests.checks.engine.networks import failure_of, network
 from tests.peers.talker import answering, endless, saying, silent, talking
@@ -227,3 +229,22 @@ async def test_closed_udp_port_refuses() -> None:
         await line.send(b"ping")
         with pytest.raises(ProbeFailure, match="'connect_refused'"):
             await line.receive()
+
+
+class _Unreachable(socket.socket):
+    """A datagram socket to which a router has answered that nobody is there."""
+
+    def recv(self, _size: int, _flags: int = 0) -> bytes:
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+
+async def test_router_s_word_that_nobody_is_there_is_named() -> None:
+    with _Unreachable(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.setblocking(False)
+        link.connect(("127.0.0.1", 9))
+        line = LoopDatagrams(link, Phases(), deadline=asyncio.get_running_loop().time() + 5, dns_ms=None)
+
+        with pytest.raises(ProbeFailure) as caught:
+            await line.receive()
+
+    assert caught.value.code == "network_unreachable"

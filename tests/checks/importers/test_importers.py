@@ -595,6 +595,23 @@ def test_number_beyond_a_setting_takes_the_nearest_and_not_the_default() -> None
     assert str(found.losses[0].reason) == "period_seconds 20 becomes 60."
 
 
+def test_blackbox_pattern_s_end_is_the_end_of_a_line_in_cr_and_lf() -> None:
+    steps = [{"expect": "^220 .+ESMTP$", "send": "EHLO a\r"}, {"expect": r"^250 costs 5\$", "starttls": True}]
+    module = {"prober": "tcp", "tcp": {"query_response": steps}}
+    job = {"params": {"module": ["smtp"]}, "static_configs": [{"targets": ["mail.example:25"]}]}
+    scraped = {"scrape_configs": [{"job_name": "a", "metrics_path": "/probe", **job}]}
+    raw = json.dumps({"modules": {"smtp": module}}) + "\n---\n" + json.dumps(scraped)
+
+    found = IMPORTERS.get("blackbox").read(raw.encode())
+
+    assert found.checks[0]["config"]["script"].splitlines() == [
+        r"expect /^220 .+ESMTP\r?$/",
+        r'send "EHLO a\r\n"',
+        r"expect /^250 costs 5\$/",
+        "starttls",
+    ]
+
+
 def test_blackbox_script_ends_before_what_it_cannot_say_and_reports_it() -> None:
     module = {
         "prober": "tcp",

@@ -155,6 +155,41 @@ async def test_forged_late_and_double_replies_do_not_count() -> None:
     assert trips[0] < 50
 
 
+class _Flooded(socket.socket):
+    """A socket at which there is always something already."""
+
+    turns = 0
+
+    def recv(self, _size: int, _flags: int = 0) -> bytes:
+        self.turns += 1
+        assert self.turns < 1_000_000, "nobody else had a turn"
+        return b"noise"
+
+
+@on_both_loops
+async def test_flood_of_packets_holds_nobody_up() -> None:
+    with _Flooded(socket.AF_INET, socket.SOCK_DGRAM) as ours, socket.socket(type=socket.SOCK_DGRAM) as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        ours.setblocking(False)
+        ours.connect(theirs.getsockname())
+
+        trips = await EchoSeries(ours, deadline=asyncio.get_running_loop().time() + 5).run(2, 0.001, 0.05, 8)
+
+    assert trips == (None, None)
+
+
+async def test_no_request_is_sent_too_late_for_its_answer() -> None:
+    """The third would go out at 0.8 seconds, and its half a second to come back would be cut short."""
+    with socket.socket(type=socket.SOCK_DGRAM) as ours, socket.socket(type=socket.SOCK_DGRAM) as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        ours.setblocking(False)
+        ours.connect(theirs.getsockname())
+
+        trips = await EchoSeries(ours, deadline=asyncio.get_running_loop().time() + 1).run(5, 0.4, 0.5, 8)
+
+    assert len(trips) in (1, 2)  # one on a machine that stands still meanwhile
+
+
 async def test_request_is_a_whole_icmp_message() -> None:
     heard: list[bytes] = []
 

@@ -218,3 +218,44 @@ async def test_flood_ends_at_the_limit() -> None:
         outcome = await ask("mysql", host="127.0.0.1", port=web.port, security="none")
 
     assert outcome.error_code == "wrong_protocol"
+
+
+def _noting(said: list[bytes], heard: list[bytes]) -> Any:
+    """Return a handler that says one piece at a time and notes what it hears after each."""
+
+    def note(connection: Any, _request: bytes) -> None:
+        for piece in said:
+            connection.sendall(piece)
+            heard.append(connection.recv(65_536))
+
+    return note
+
+
+async def test_password_is_not_shown_to_a_server_that_greets_with_the_wish_for_it() -> None:
+    heard: list[bytes] = []
+    with serving(_noting([greeting("mysql_clear_password")], heard), listens=False) as web:
+        outcome = await ask("mysql", host="127.0.0.1", port=web.port, security="none", username="a", password="s3cret!")
+
+    assert (outcome.error_code, outcome.error_values) == ("login_unsupported", {"offered": "mysql_clear_password"})
+    assert heard == [b""]
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(("knows", "code"), [(0x200000, ""), (0, "login_unsupported")])
+async def test_password_longer_than_a_byte_can_tell(server_tls: ssl.SSLContext, knows: int, code: str) -> None:
+    heard: list[bytes] = []
+
+    def long_login(connection: Any, _request: bytes) -> None:
+        connection.sendall(greeting("sha256_password", mysql8.ABILITIES | knows))
+        connection.recv(36)
+        with server_tls.wrap_socket(connection, server_side=True) as secured:
+            heard.append(secured.recv(65_536))
+            secured.sendall(packet(3, OK))
+            secured.recv(100)
+
+    with serving(long_login, listens=False) as web:
+        outcome = await ask("mysql", host="localhost", port=web.port, username="a", password="p" * 700)
+
+    assert outcome.error_code == code
+    if knows:
+        assert b"a\0\xfc\xbd\x02" + b"p" * 700 + b"\0sha256_password\0" in heard[0]

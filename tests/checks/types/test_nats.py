@@ -133,3 +133,25 @@ def test_token_and_user_together_are_refused() -> None:
         parse_config(NatsConfig, {"host": "nats.example.com", "token": "t", "username": "u"})
 
     assert set(refused.value.errors) == {"token"}
+
+
+async def test_nothing_is_told_in_clear_to_a_server_that_wants_encryption() -> None:
+    heard: list[bytes] = []
+
+    def note(connection: Any, _request: bytes) -> None:
+        connection.sendall(b'INFO {"tls_required":true}\r\n')
+        heard.append(connection.recv(65_536))
+
+    with serving(note, listens=False) as web:
+        outcome = await ask("nats", host="127.0.0.1", port=web.port, username="a", password="s3cret!")
+
+    assert (outcome.error_code, heard) == ("nats_tls_required", [b""])
+
+
+async def test_impossible_counts_are_not_kept() -> None:
+    said = b'{"streams":' + b"9" * 4_000 + b',"storage":-1,"consumers":2}'
+    said = b"INFO {}\r\nPONG\r\nMSG a 1 %d\r\n%s\r\n" % (len(said), said)
+    with serving(reciting(said), listens=False) as web:
+        outcome = await ask("nats", host="127.0.0.1", port=web.port, needs_jetstream=True)
+
+    assert (outcome.verdict, outcome.details) == (Verdict.SUCCESS, {"consumers": 2})

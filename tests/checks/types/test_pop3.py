@@ -72,3 +72,12 @@ async def test_endless_line_ends_at_its_limit() -> None:
         outcome = await ask("pop3", host="127.0.0.1", port=web.port, security="none")
 
     assert (outcome.error_code, outcome.error_values) == ("answer_too_large", {"limit": 4_096})
+
+
+async def test_mailbox_in_use_is_no_refused_login() -> None:
+    said = b"+OK hi\r\n-ERR\r\n+OK\r\n-ERR [IN-USE] somebody reads\r\n"
+    with serving(reciting(said), listens=False) as web:
+        outcome = await ask("pop3", host="127.0.0.1", port=web.port, security="none", username="a", password="b")
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
+    assert outcome.details == {"banner": "hi", "capabilities": []}

@@ -232,3 +232,32 @@ def test_settings_that_cannot_work_are_refused(given: dict[str, object], wrong: 
         parse_config(PostgresqlConfig, {"host": "db.example.com", **given})
 
     assert set(refused.value.errors) == {wrong}
+
+
+async def test_login_without_end_is_given_up() -> None:
+    """Each round would cost a hundred thousand rounds of hashing."""
+    demand = b"R" + struct.pack("!ii", 12, 5) + b"salt"
+    with serving(reciting(demand * 100), listens=False) as web:
+        outcome = await ask("postgresql", host="127.0.0.1", port=web.port, security="none", password="x")
+
+    assert outcome.error_code == "wrong_protocol"
+    assert outcome.body_bytes is not None
+
+
+async def test_login_is_answered_six_times_at_most() -> None:
+    heard: list[bytes] = []
+    demand = b"R" + struct.pack("!ii", 12, 5) + b"salt"
+
+    def ask_again(connection: Any, _request: bytes) -> None:
+        connection.recv(65_536)
+        for _number in range(20):
+            connection.sendall(demand)
+            answer = connection.recv(65_536)
+            if not answer:
+                return
+            heard.append(answer)
+
+    with serving(ask_again, listens=False) as web:
+        outcome = await ask("postgresql", host="127.0.0.1", port=web.port, security="none", password="x")
+
+    assert (outcome.error_code, len(heard)) == ("wrong_protocol", 6)

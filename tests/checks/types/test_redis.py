@@ -137,3 +137,23 @@ async def test_endless_line_ends_at_its_limit() -> None:
         outcome = await look(web.port)
 
     assert (outcome.error_code, outcome.error_values) == ("answer_too_large", {"limit": 4_096})
+
+
+async def test_user_who_needs_no_password_logs_in(pair: Pair) -> None:
+    with pair.client(pair.port) as client:
+        client.acl_setuser("open", enabled=True, nopass=True, keys="*", categories=["+@all"])
+
+    welcome = await look(pair.port, username="open", password="", key="app:heartbeat", database=3)
+    unknown = await look(pair.port, username="nobody", password="")
+
+    assert (welcome.error_code, unknown.error_code) == ("", "login_refused")
+
+
+async def test_key_of_another_node_is_not_followed() -> None:
+    with serving(reciting(b"+PONG\r\n$-1\r\n-MOVED 866 169.254.169.254:80\r\n"), listens=False) as web:
+        outcome = await look(web.port, password="", key="a")
+
+    assert (outcome.error_code, outcome.error_values) == (
+        "redis_key_elsewhere",
+        {"key": "a", "answer": "MOVED 866 169.254.169.254:80"},
+    )

@@ -52,6 +52,19 @@ async def test_script_is_followed_step_by_step() -> None:
     assert outcome.transfer_ms is not None
 
 
+async def test_pattern_goes_by_lines() -> None:
+    """As the sample does, and scripts from elsewhere: what was heard before ends in the middle of a line."""
+    script = 'expect "220 "\nsend "EHLO a\\r\\n"\nexpect /^250-STARTTLS\\r?$/\nsend "QUIT\\r\\n"\nexpect /^221/'
+    said = [b"220 mail.example.com ready\r\n", b"250-mail\r\n250-STARTTLS\r\n250 X\r\n", b"221 bye\r\n"]
+    async with talking(saying(*said)) as port:
+        good = await ask("tcp", host="127.0.0.1", port=port, script=script)
+    async with talking(saying(*said)) as port:
+        inner = await ask("tcp", host="127.0.0.1", port=port, script='expect "220 "\nexpect /^221 never/')
+
+    assert (good.verdict, good.error_code) == (Verdict.SUCCESS, "")
+    assert inner.error_code == "script_unmet"
+
+
 async def test_other_words_are_shown_beside_what_was_expected() -> None:
     async with talking(saying(b"554 go away\r\n")) as port:
         outcome = await ask("tcp", host="127.0.0.1", port=port, script='expect "220 "')

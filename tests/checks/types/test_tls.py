@@ -80,6 +80,16 @@ async def test_days_left_decide(authority: trustme.CA, days: int, verdict: Verdi
         assert outcome.error_values == {"days": days, "date": f"{ends:%Y-%m-%d}"}
 
 
+async def test_certificate_that_has_ended_is_said_to_where_nothing_is_verified(authority: trustme.CA) -> None:
+    ends = (clock.now() - timedelta(days=5)).replace(microsecond=0)
+    context, _certificate = _context(authority, "localhost", ends=ends)
+    async with talking(silent, tls=context) as port:
+        outcome = await ask("tls", host="localhost", port=port, verify_tls=False, warn_days=0, fail_days=0)
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "certificate_ended")
+    assert outcome.error_values == {"date": f"{ends:%Y-%m-%d}"}
+
+
 async def test_issuer_that_ends_first_counts(authority: trustme.CA) -> None:
     inner = authority.create_child_ca()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -137,7 +147,7 @@ async def test_fingerprint_issuer_and_version_are_judged(authority: trustme.CA) 
                 (b"STARTTLS", b"220 go\r\n"),
             ],
         ),
-        ("imap", [(b"", b"* OK hello\r\n"), (b"a STARTTLS", b"a OK go\r\n")]),
+        ("imap", [(b"", b"* OK hello\r\n"), (b"a STARTTLS", b"* OK [ALERT] busy\r\na OK go\r\n")]),
         ("pop3", [(b"", b"+OK hello\r\n"), (b"STLS", b"+OK go\r\n")]),
     ],
 )
