@@ -1,10 +1,11 @@
 """Rivals: several workers doing the same at the same moment."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import connections
+from django.db import connection, connections
 
 
 def at_once(work: Callable[[], object], *, workers: int) -> None:
@@ -21,3 +22,22 @@ def at_once(work: Callable[[], object], *, workers: int) -> None:
     with ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(one) for _ in range(workers)]:
             done.result(timeout=60)
+
+
+WAITING = """
+SELECT count(*) FROM pg_locks AS lock
+JOIN pg_stat_activity AS backend USING (pid)
+WHERE NOT lock.granted AND backend.datname = current_database()
+"""
+
+
+def until_somebody_waits(*, at_most_seconds: float = 30) -> None:
+    """Return once another connection waits for a lock; fail when none does."""
+    ends_at = time.monotonic() + at_most_seconds
+    while time.monotonic() < ends_at:
+        with connection.cursor() as cursor:
+            cursor.execute(WAITING)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits")

@@ -146,6 +146,7 @@ class CheckForm(KindForm[Config]):
         widget=forms.CheckboxSelectMultiple,
         required=False,
         help_text=_("Where it is checked from; none chosen leaves them as they are."),
+        error_messages={"invalid_choice": _("A chosen region is gone: its agent was deleted. Choose others.")},
     )
     confirmations = forms.IntegerField(
         label=_("Regions that must agree"),

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from apps.checks.domain.agent_wire import AgentToken, parse_bearer, public_key_of, to_base64
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check
 from apps.checks.domain.judging import SILENT_AFTER, rejudge
+from apps.checks.domain.region_holds import outwait_holders
 from apps.checks.domain.wire_fields import WireError
 from apps.checks.enums import AgentState, State
 from apps.checks.models import Agent, Check, Region, Turn
@@ -263,16 +264,20 @@ def reinstate_agent(agent: Agent) -> AgentToken:
 def delete_agent(agent: Agent) -> None:
     """Forget an agent, its region and the check of its silence; results stay. Raises `StillNeeded` where checks have no
     other region."""
+    outwait_holders()  # rivals: those who save a check onto the region, or let one go on there
     using = Check.objects.filter(regions__contains=[agent.region_id])
     alone = list(using.filter(regions__len=1).order_by("name").values_list("name", flat=True))
     if alone:
         raise StillNeeded(_refusal(alone))
     check_ids = list(using.values_list("id", flat=True))
+    # Rivals: colleagues who edit or delete many of them, in the order of their ids.
+    touched = Check.objects.filter(id__in=[*check_ids, *([agent.heartbeat_id] if agent.heartbeat_id else [])])
+    list(touched.select_for_update().order_by("id").values_list("id"))
     left = Func(F("regions"), agent.region_id, function="array_remove", output_field=Check._meta.get_field("regions"))
     fewer = Func(F("confirmations"), Func("regions", function="cardinality") - 1, function="least")
     using.update(regions=left, confirmations=fewer, updated_at=clock.now())
     Turn.objects.filter(region_id=agent.region_id).delete()
-    rejudge(check_ids)
+    rejudge(check_ids, at=clock.now())
     if agent.heartbeat:
         delete_check(agent.heartbeat)
     Agent.objects.filter(id=agent.id).delete()

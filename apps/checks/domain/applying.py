@@ -27,6 +27,7 @@ from apps.checks.domain.configuration import (
 from apps.checks.domain.dependencies import set_parents_of
 from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_intervals
 from apps.checks.domain.document_steps import Action, Change, SectionStep, sections
+from apps.checks.domain.region_holds import hold_regions
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MANAGED_BY
@@ -225,6 +226,7 @@ def export_checks(*, tag: str = "") -> dict[str, Any]:
 @transaction.atomic
 def apply_document(document: Any, *, prune_label: str = "", is_dry_run: bool = False) -> Plan:
     """Make the checks what the document wants, all or nothing, and return what was (or would be) done."""
+    hold_regions()  # before the document is held against them
     wanted = read_configuration(with_usual_intervals(document), regions=regions_by_code())
     if prune_label and prune_label != wanted.managed_by:
         raise DocumentErrors(
@@ -241,6 +243,7 @@ def apply_document(document: Any, *, prune_label: str = "", is_dry_run: bool = F
 @transaction.atomic
 def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_run: bool = False) -> Plan:
     """The same for a document that was read already."""
+    hold_regions()
     if not is_dry_run:
         _wait_for_turn()
     standing = standing_checks()

@@ -1,6 +1,6 @@
 """Creating, changing, pausing and deleting checks: many at a time in a handful of statements; one is a case of many."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from apps.checks.domain.grouping import follow_names
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.learning import keep_goals
 from apps.checks.domain.pacing import BATCH, bring_forward, follow_regions, start_turns, stop_turns
+from apps.checks.domain.region_holds import StandingRegions, follow_deleted_regions, standing_regions
 from apps.checks.domain.settings import keep_config, type_of
 from apps.checks.domain.unprobed import parted
 from apps.checks.enums import State
@@ -75,9 +76,12 @@ def create_check(
 def create_checks(wanted: Sequence[Wanted]) -> list[Check]:
     """Watch these, in their order; the first turns begin now, those of many one after the other.
 
-    Raises `BeyondLimit` where the tenant's plan has no room for them, or not for such settings, and `AddressTaken` or
-    `GroupCycle` by their kinds; then none is made.
+    Raises `BeyondLimit` where the tenant's plan has no room for them, or not for such settings, `RegionGone`, and
+    `AddressTaken` or `GroupCycle` by their kinds; then none is made.
     """
+    regions = standing_regions(_regions_of(wanted))  # first: who waits for it must hold nothing else
+    for given in wanted:
+        regions.of(given.timing.regions)
     for given in wanted:
         require_fit(given.kind, given.timing)
     require_room_for(given.kind for given in wanted)
@@ -90,6 +94,10 @@ def create_checks(wanted: Sequence[Wanted]) -> list[Check]:
         source.begin(checks)
     keep_goals(check.id for check in made)
     return made
+
+
+def _regions_of(wanted: Iterable[Wanted]) -> Iterator[int]:
+    return (region_id for given in wanted for region_id in given.timing.regions)
 
 
 def _put(check: Check, given: Wanted) -> Check:
@@ -122,10 +130,12 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     """Give checks these settings, and return those that were still there.
 
     Probers see the new version at its next turn, which a shorter interval brings closer. Groups that know a check by its
-    name learn the new one. Raises `BeyondLimit` for what the tenant's plan does not allow; an interval that stays as it was
-    is raised to the plan's shortest.
+    name learn the new one. Raises `BeyondLimit` for what the tenant's plan does not allow, and `RegionGone`; an interval
+    that stays as it was is raised to the plan's shortest.
     """
-    allowed = [(check, replace(given, timing=_as_allowed(check, given.timing))) for check, given in edits]
+    regions = standing_regions(_regions_of(given for _check, given in edits))
+    standing = [(check, _as_standing(check, given.timing, regions), given) for check, given in edits]
+    allowed = [(check, replace(given, timing=_as_allowed(check, timing))) for check, timing, given in standing]
     # Rivals: a colleague who edits them, too, or deletes them.
     rows = Check.objects.select_for_update().filter(id__in=[check.id for check, _given in edits]).order_by("id")
     before = {check_id: (version, name) for check_id, version, name in rows.values_list("id", "version", "name")}
@@ -153,13 +163,19 @@ def _follow_settings(checks: Sequence[Check]) -> None:
     if running:
         follow_regions(running, at=now)
         keep_goals(check.id for check in running)
-        rejudge([check.id for check in running])  # fewer confirmations may make one down at once
+        # Fewer confirmations may make one down at once: from now on, since the past was judged by what was asked for then.
+        rejudge([check.id for check in running], at=now)
     bring_forward(probed, now=now)
 
 
 def _without(state: State, checks: Sequence[Check]) -> list[Check]:
     ids = set(CheckState.objects.filter(watched__in=checks, state=state).values_list("pk", flat=True))
     return [check for check in checks if check.id not in ids]
+
+
+def _as_standing(check: Check, timing: Timing, regions: StandingRegions) -> Timing:
+    left = regions.of(timing.regions, kept=check.regions)
+    return replace(timing, regions=left, confirmations=min(timing.confirmations, len(left)))
 
 
 def _as_allowed(check: Check, timing: Timing) -> Timing:
@@ -209,6 +225,7 @@ def pause_checks(checks: Sequence[Check]) -> list[Check]:
 @transaction.atomic
 def resume_checks(checks: Sequence[Check]) -> list[Check]:
     """Watch those of them that are paused again, from now on, with nothing known; return these. Raises as `resume_check`."""
+    follow_deleted_regions(checks)
     paused = Check.objects.filter(id__in=[check.id for check in checks], checkstate__state=State.PAUSED)
     require_resumable(paused.values_list("kind", flat=True))  # before the states, as `lock_plan` asks
     changed = _change_states(checks, State.UNKNOWN, lambda state: state == State.PAUSED)

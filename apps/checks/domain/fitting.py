@@ -8,6 +8,7 @@ from django.db import transaction
 from apps.checks.domain.allowance import CHECKS, UNCOUNTED, allowed, is_in_plan
 from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.checks import Timing, update_check
+from apps.checks.domain.region_holds import hold_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
 from apps.checks.models import Check
@@ -51,6 +52,7 @@ def _has_pace(check: Check) -> bool:
 @transaction.atomic
 def bring_within_plan() -> Fit:
     """Do what `beyond_plan` says and return it. Nothing is deleted; of regions the first stay; a second time finds nothing."""
+    hold_regions()
     held_limit(CHECKS)  # rival: somebody resuming, who would find room that we are about to fill
     fit = beyond_plan()
     # Settings before states, and both in the order of ids, as others lock them who change many.

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.domain.applying import Plan, apply_document, regions_by_code, standing_checks
 from apps.checks.domain.configuration import API_VERSION, MAX_CHECKS, DocumentErrors, read_entries, settle_config
 from apps.checks.domain.document_limits import Allowance
+from apps.checks.domain.region_holds import hold_regions
 from apps.checks.importers.base import Loss
 from apps.checks.importers.registry import IMPORTERS
 
@@ -34,6 +35,7 @@ def import_checks(*, source: str, raw: bytes, is_dry_run: bool) -> Import:
     """
     found = IMPORTERS.get(source).read(raw)
     losses = list(found.losses)
+    hold_regions()
     known, regions = {check.key for check in standing_checks()}, regions_by_code()
     allowance = Allowance()
     new: list[Mapping[str, Any]] = []

@@ -23,6 +23,10 @@ class Conflict(exceptions.APIException):
     default_detail = _("A rule forbids this.")
     default_code = "conflict"
 
+    def __init__(self, detail: Any = None, *, field: str = "") -> None:
+        super().__init__(detail)
+        self.members: dict[str, Any] = {"errors": {field: [str(detail)]}} if field else {}
+
 
 class LimitReached(exceptions.APIException):
     """More was asked than the tenant's plan allows; the answer says which limit, and which field to change."""
@@ -47,7 +51,7 @@ def as_api_exception(error: Exception) -> Exception:
     if isinstance(error, BeyondLimit):
         return LimitReached(error)
     if isinstance(error, Refusal):
-        return Conflict(str(error))
+        return Conflict(str(error), field=error.field)
     if isinstance(error, Http404):
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):

@@ -1,0 +1,94 @@
+"""Regions that stay while a check is saved onto them: those of agents can be deleted, and a turn there would lead nowhere."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.checks.domain.regions import Place, known_places
+from apps.checks.models import MAIN_REGION, Check, Region
+from apps.core.postgres.memory import read_once
+from apps.core.refusals import Refusal
+from apps.core.tenancy import current_tenant_id
+
+
+class RegionGone(Refusal):
+    """A chosen region went with its agent; the text names it."""
+
+    field = "regions"
+
+
+SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+
+
+def hold_regions() -> None:
+    """Let none of the tenant's regions go until the end of the transaction.
+
+    Rival: somebody deleting an agent, who waits for us or makes us wait. Take it before the plan's lock and those of rows.
+    """
+    read_once(("regions held", current_tenant_id()), lambda: _lock(SHARED))
+
+
+def outwait_holders() -> None:
+    """Wait for all who hold the tenant's regions; who comes after us waits until the end of our transaction."""
+    _lock(ALONE)
+
+
+def _lock(statement: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [f"regions:{current_tenant_id()}"])
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRegions:
+    """Regions that are there and stay, and what those are called that were asked for."""
+
+    ids: Collection[int]
+    asked: dict[int, Place]
+
+    def of(self, chosen: Collection[int], *, kept: Collection[int] = ()) -> tuple[int, ...]:
+        """Return the chosen ones that are there; raise `RegionGone` unless those that are not were merely ``kept``.
+
+        What a check had before goes silently, as it went from the checks that were there when its agent was deleted.
+        """
+        left = tuple(region_id for region_id in chosen if region_id in self.ids)
+        gone = [region_id for region_id in chosen if region_id not in self.ids and (region_id not in kept or not left)]
+        if gone:
+            raise RegionGone(self._refusal(gone))
+        return left
+
+    def _refusal(self, gone: Collection[int]) -> str:
+        names = ", ".join(f"“{self.asked[region_id]}”" for region_id in gone if region_id in self.asked)
+        if not names:
+            return _("A chosen region is gone: its agent was deleted. Choose others.")
+        text = ngettext(
+            "The region %(names)s is gone: its agent was deleted. Choose another one.",
+            "The regions %(names)s are gone: their agents were deleted. Choose others.",
+            len(gone),
+        )
+        return text % {"names": names}
+
+
+def standing_regions(region_ids: Iterable[int]) -> StandingRegions:
+    """Return which of these regions are there, and hold them; the main one is never asked for."""
+    wanted = set(region_ids) - {MAIN_REGION}
+    if not wanted:
+        return StandingRegions({MAIN_REGION}, {})
+    asked = known_places(wanted)  # before we wait: afterwards nobody knows their names
+    hold_regions()
+    there = set(Region.objects.filter(id__in=wanted).values_list("id", flat=True))
+    return StandingRegions(there | {MAIN_REGION}, asked)
+
+
+def follow_deleted_regions(checks: Collection[Check]) -> None:
+    """Hold the regions of checks that were read a while ago; those that went since then go from the objects, too."""
+    if any(set(check.regions) - {MAIN_REGION} for check in checks):
+        hold_regions()
+        rows = Check.objects.filter(id__in=[check.id for check in checks]).values_list("id", "regions")
+        present = dict(rows)
+        for check in checks:
+            check.regions = present.get(check.id, check.regions)
