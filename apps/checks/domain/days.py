@@ -3,19 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 DAYS = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """The seconds of a day by what they were. Maintenance is no watched time; what nobody saw is in none of them."""
+class Day(NamedTuple):
+    """The seconds of a day by what they were. Maintenance is no watched time; what nobody saw is in none of them.
+
+    ``late`` is how many of them nobody seemed to have seen until results came later.
+    """
 
     up: int = 0
     degraded: int = 0
     down: int = 0
     maintenance: int = 0
+    late: int = 0
 
     @property
     def watched(self) -> int:

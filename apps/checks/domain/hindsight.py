@@ -30,20 +30,23 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known now of unknown times; what was up is in none of them."""
+    """What is known now of unknown times; what was up is only in ``late``: all that is known by hindsight alone."""
 
     down: list[Span]
     degraded: list[Span]
     unseen: list[Span]
+    late: list[Span]
 
 
 def known_of(unknown: Sequence[Span], learned: Iterable[Learned]) -> Known:
     """Return what hindsight makes of times that flips call unknown; outside of them it counts for nothing."""
     told = list(learned)
+    unseen = without(unknown, (each.span for each in told))
     return Known(
         down=common(unknown, (each.span for each in told if each.state == State.DOWN)),
         degraded=common(unknown, (each.span for each in told if each.state == State.DEGRADED)),
-        unseen=without(unknown, (each.span for each in told)),
+        unseen=unseen,
+        late=without(unknown, unseen),
     )
 
 
@@ -160,9 +163,10 @@ def _pieces(stretches: Iterable[tuple[datetime, datetime, Views]], rules: Rules)
     pieces: list[Piece] = []
     for start, end, views in stretches:
         said = [RegionView(region_id, opinion, None) for region_id, opinion in views.items()]
-        state = judge_regions(said, confirmations=rules.confirmations).state
+        standing = pieces[-1].state if pieces and pieces[-1].until == start else State.UNKNOWN
+        state = judge_regions(said, confirmations=rules.confirmations, standing=standing).state
         if state == State.UNKNOWN:
             continue
-        is_same = bool(pieces) and pieces[-1].until == start and pieces[-1].state == state
+        is_same = standing == state
         pieces.append(Piece(pieces.pop().since if is_same else start, end, state))
     return pieces

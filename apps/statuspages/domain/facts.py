@@ -120,4 +120,5 @@ def history_of(
         degraded=degraded,
         maintenance=maintenance,
         unseen=unseen,
+        late=known.late,
     )

@@ -9,7 +9,10 @@ from apps.checks.domain.spans import Span, merged, seconds_by_day, without
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is known of a component. Where spans overlap, down counts before degraded, then maintenance, then unseen."""
+    """What is known of a component. Where spans overlap, down counts before degraded, then maintenance, then unseen.
+
+    ``late`` is beside them: what is known by hindsight alone.
+    """
 
     born: int
     now: int
@@ -17,6 +20,7 @@ class History:
     degraded: Sequence[Span] = ()
     maintenance: Sequence[Span] = ()
     unseen: Sequence[Span] = ()
+    late: Sequence[Span] = ()
 
 
 def days_of(history: History, bounds: Sequence[int]) -> list[Day]:
@@ -27,5 +31,6 @@ def days_of(history: History, bounds: Sequence[int]) -> list[Day]:
     degraded = without(history.degraded, [*outside, *down])
     maintenance = without(history.maintenance, [*outside, *down, *degraded])
     up = without(life, [*down, *degraded, *maintenance, *history.unseen])
-    parts = (seconds_by_day(merged(spans), bounds) for spans in (up, degraded, down, maintenance))
+    late = without(history.late, outside)
+    parts = (seconds_by_day(merged(spans), bounds) for spans in (up, degraded, down, maintenance, late))
     return [Day(*seconds) for seconds in zip(*parts, strict=True)]
