@@ -101,7 +101,7 @@ def days_of(check: Check, now: datetime) -> list[Day]:
 
 
 def total(days: Sequence[Day]) -> Day:
-    return Day(*(sum(getattr(day, name) for day in days) for name in ("up", "degraded", "down", "maintenance")))
+    return Day(*map(sum, zip(*days, strict=True)))
 
 
 def learned(check: Check, since: datetime) -> list[tuple[int, int, str]]:
@@ -135,7 +135,7 @@ def test_bars_and_status_page_count_what_late_results_say_to_the_second(agent: A
     assert before == still == Day(up=6_000 + 20)
     assert learned(check, silent_since) == KNOWN
     # the half minute until the first of them stays unseen: no result says how things were
-    assert total(days) == Day(up=6_000 + 540 + 300 + 20, degraded=120, down=180)
+    assert total(days) == Day(up=6_000 + 540 + 300 + 20, degraded=120, down=180, late=1_140)
     assert uptime_of(days) == Uptime(watched=6_000 + 1_140 + 20, down=180)
     with time_machine.travel(now, tick=False):
         shown = board_of(page, now).components[0]
@@ -160,7 +160,7 @@ def test_pages_show_the_same_figure(client: Client, owner: User, agent: Agent, s
 
     # 6,980 seconds of 7,160
     assert ["97.486" in text for text in shown] == [True, True, True]
-    assert ["3 min of outage · 2 min degraded" in text for text in shown] == [True, True, True]
+    assert ["3 min of outage · 2 min degraded · 19 min reported late<" in text for text in shown] == [True, True, True]
 
 
 def test_a_result_before_the_silence_says_how_things_were_until_the_first_late_one(
@@ -216,7 +216,7 @@ def test_an_agent_that_brings_the_past_first_is_seen_first(agent: Agent, silent_
     assert learned(check, silent_since)[:3] == KNOWN[:3]
     # the time is still unknown by flips, and the last result is good for two intervals
     days = days_of(check, silent_since + 1_190 * SECOND)
-    assert total(days) == Day(up=6_000 + 540 + 320, degraded=120, down=180)
+    assert total(days) == Day(up=6_000 + 540 + 320, degraded=120, down=180, late=1_160)
 
 
 def test_an_outage_that_goes_on_keeps_its_time_and_loses_what_was_well(agent: Agent, silent_since: datetime) -> None:
@@ -233,7 +233,11 @@ def test_an_outage_that_goes_on_keeps_its_time_and_loses_what_was_well(agent: Ag
 
     with time_machine.travel(now, tick=False):
         shown = board_of(page, now).components[0]
-    assert total(days_of(check, now)) == total(shown.days) == Day(up=540 + 300, degraded=120, down=6_000 + 180 + 20)
+    assert (
+        total(days_of(check, now))
+        == total(shown.days)
+        == Day(up=540 + 300, degraded=120, down=6_000 + 180 + 20, late=1_140)
+    )
 
 
 def test_what_the_agent_could_not_measure_stays_unseen(agent: Agent, silent_since: datetime) -> None:

@@ -114,6 +114,8 @@ def test_uptime_leaves_out_what_was_not_watched() -> None:
         (Day(maintenance=5), "maintenance", "5 s of maintenance"),
         (Day(up=5, degraded=61), "degraded", "1 min 1 s degraded"),
         (Day(up=5, degraded=7200, down=3), "down", "3 s of outage · 2 h degraded"),
+        (Day(up=5, late=3_600), "up", "No outage · 1 h reported late"),
+        (Day(up=5, down=60, late=90), "down", "1 min of outage · 1 min 30 s reported late"),
     ],
 )
 def test_a_day_in_colour_and_words(day: Day, sign: str, text: str) -> None:

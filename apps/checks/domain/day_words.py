@@ -30,7 +30,7 @@ def percentage(uptime: Uptime) -> str:
 
 
 def day_text(day: Day) -> str:
-    """Say what a day was like."""
+    """Say what a day was like, and how much of it nobody knew of at the time."""
     parts = []
     if day.down:
         parts.append(_("%(duration)s of outage") % {"duration": duration(day.down)})
@@ -38,4 +38,8 @@ def day_text(day: Day) -> str:
         parts.append(_("%(duration)s degraded") % {"duration": duration(day.degraded)})
     if day.maintenance:
         parts.append(_("%(duration)s of maintenance") % {"duration": duration(day.maintenance)})
-    return " · ".join(parts) or (_("No outage") if day.watched else _("No data"))
+    if not parts:
+        parts.append(_("No outage") if day.watched else _("No data"))
+    if day.late:
+        parts.append(_("%(duration)s reported late") % {"duration": duration(day.late)})
+    return " · ".join(parts)

@@ -45,9 +45,9 @@ def uptime_bars(days: Sequence[Day], last_day: date, name: str, size: str = "") 
 
 
 def _told(days: Sequence[Day], last_day: date) -> Iterator[tuple[int, str, str]]:
-    """Yield place, date and words of each day that was not simply up or unseen."""
+    """Yield place, date and words of each day that was not simply up or unseen, or became known only later."""
     for place, day in enumerate(days):
-        if day.sign not in ("up", "none"):
+        if day.late or day.sign not in ("up", "none"):
             at = last_day - timedelta(days=len(days) - 1 - place)
             yield place, date_format(at, "MONTH_DAY_FORMAT"), day_words.day_text(day)
 
