@@ -52,8 +52,9 @@ class _Seen:
 
 
 def _change(standing: CheckState, seen: list[_Seen], confirmations: int, at: datetime | None) -> Change | None:
-    judgement = judge_regions([one.view for one in seen], confirmations=confirmations)
-    is_still_new = standing.state == State.NEW and judgement.state == State.UNKNOWN and judgement.at is None
+    views = [one.view for one in seen]
+    judgement = judge_regions(views, confirmations=confirmations, standing=State(standing.state))
+    is_still_new = standing.state == State.NEW and judgement.state == State.UNKNOWN  # nobody has ever said anything
     if judgement.state == standing.state or is_still_new:
         return None
     moment = max(filter(None, (judgement.at, at)), default=clock.now())

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 
 from apps.checks.domain.judging import SILENT_AFTER, rejudge
-from apps.checks.enums import Verdict
+from apps.checks.enums import State, Verdict
 from apps.checks.models import MAIN_REGION, Agent, Region, SickSpell
 from apps.core import clock
 from apps.core.tenancy import system_scope
@@ -149,8 +149,25 @@ def mark_sick(region_id: int, failed_controls: Sequence[str]) -> None:
         SickSpell.objects.create(region_id=region_id, began_at=now, failed_controls=list(failed_controls))
 
 
+# The checks that a region's voice may change: where it says what is already so, counting it in changes nothing.
+AT_ODDS = f"""
+SELECT turn.check_id FROM checks_turn AS turn JOIN checks_checkstate AS standing ON standing.check_id = turn.check_id
+WHERE turn.region_id = %s AND turn.claimable_at IS NOT NULL AND turn.opinion IS NOT NULL
+  AND standing.state <> CASE turn.opinion WHEN {Verdict.FAILURE} THEN '{State.DOWN}'
+                                          WHEN {Verdict.DEGRADED} THEN '{State.DEGRADED}' ELSE '{State.UP}' END
+ORDER BY turn.check_id
+"""  # noqa: S608 - constants alone
+
+
 @transaction.atomic
 def mark_well(region_id: int) -> None:
-    """Count the region in again."""
-    if Region.objects.filter(id=region_id, sick_since_at__isnull=False).update(sick_since_at=None):
-        SickSpell.objects.filter(region_id=region_id, ended_at=None).update(ended_at=clock.now())
+    """Count the region in again, with what it says by now. Rival: another prober of it; only one ends the spell."""
+    now = clock.now()
+    if not Region.objects.filter(id=region_id, sick_since_at__isnull=False).update(sick_since_at=None):
+        return
+    SickSpell.objects.filter(region_id=region_id, ended_at=None).update(ended_at=now)
+    with system_scope("regions serve every tenant"):
+        with connection.cursor() as cursor:
+            cursor.execute(AT_ODDS, [region_id])
+            at_odds = [check_id for (check_id,) in cursor.fetchall()]
+        rejudge(at_odds, at=now)

@@ -80,7 +80,8 @@ WITH fresh AS (
 ), moved AS (
     UPDATE checks_turn AS turn
     SET opinion = became.opinion, failures = became.failures, successes = became.successes,
-        run_since_at = CASE WHEN was.last_verdict = fresh.verdict THEN was.run_since_at ELSE fresh.started_at END,
+        run_since_at = CASE WHEN was.last_verdict = fresh.verdict OR became.recovers THEN was.run_since_at
+                            ELSE fresh.started_at END,
         last_verdict = fresh.verdict, last_result_at = fresh.started_at, last_ms = fresh.total_ms,
         last_error = fresh.error_code, last_error_values = fresh.error_values,
         measured = least(was.measured + became.learned, 1000000000),
@@ -97,6 +98,8 @@ WITH fresh AS (
                     THEN CASE WHEN was.failures >= watched.retries THEN {Verdict.FAILURE} ELSE was.opinion END
                     WHEN was.opinion = {Verdict.FAILURE} AND was.successes + 1 < watched.recoveries THEN was.opinion
                     ELSE fresh.verdict END AS opinion,
+               was.opinion = {Verdict.FAILURE} AND was.successes > 0
+                   AND fresh.verdict IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) AS recovers,
                CASE WHEN became_well.is_well THEN 1 + was.failures ELSE 0 END AS learned,
                CASE WHEN became_well.is_well THEN was.failures ELSE 0 END AS forgiven
         FROM (SELECT fresh.verdict IN ({Verdict.SUCCESS}, {Verdict.DEGRADED})

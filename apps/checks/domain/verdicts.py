@@ -68,11 +68,12 @@ class Judgement:
     failures: int
 
 
-def judge_regions(views: Iterable[RegionView], *, confirmations: int) -> Judgement:
-    """Return the state that at least ``confirmations`` of the able regions confirm.
+def judge_regions(views: Iterable[RegionView], *, confirmations: int, standing: State = State.UNKNOWN) -> Judgement:
+    """Return the state that at least ``confirmations`` of the able regions confirm, where ``standing`` is the one so far.
 
-    Fewer able regions than that must all agree. A state begins when the last region needed for it began to say so. Without
-    any opinion of an able region it is `State.UNKNOWN`, since the last of them lost sight.
+    Fewer able regions than that must all agree. A state that was confirmed is not left while one region still says so and
+    those without a word could confirm it again; and where nobody says that all is well, nobody claims it. Without any
+    opinion of an able region it is `State.UNKNOWN`, since the last of them lost sight.
     """
     views = list(views)
     able = [view for view in views if view.is_able]
@@ -82,16 +83,37 @@ def judge_regions(views: Iterable[RegionView], *, confirmations: int) -> Judgeme
         return Judgement(State.UNKNOWN, max(moments, default=None), (), 0)
     needed = max(1, min(confirmations, len(able)))
     failing = [view for view in known if view.opinion == Verdict.FAILURE]
-    if len(failing) >= needed:
-        return _judgement(State.DOWN, failing, needed)
     unwell = failing + [view for view in known if view.opinion == Verdict.DEGRADED]
-    if len(unwell) >= needed:
-        return _judgement(State.DEGRADED, unwell, needed)
-    well = [view for view in known if view.opinion == Verdict.SUCCESS] or known
-    return _judgement(State.UP, well, len(well))
+    is_left_at = None
+    for state, saying in ((State.DOWN, failing), (State.DEGRADED, unwell)):
+        may_return = standing == state and bool(saying) and len(saying) + len(views) - len(known) >= needed
+        if len(saying) >= needed or may_return:
+            return _judgement(state, saying, needed, not_before=is_left_at)
+        is_left_at = _left_at(views, saying, needed) if standing in (State.DOWN, State.DEGRADED) else None
+    well = [view for view in known if view.opinion == Verdict.SUCCESS]
+    if not well:
+        return Judgement(standing if standing in UNDECIDED else State.UNKNOWN, None, (), 0)
+    return _judgement(State.UP, well, 1, not_before=is_left_at)
 
 
-def _judgement(state: State, views: list[RegionView], needed: int) -> Judgement:
+# What a check stays as long as those who say anything have not agreed on something else.
+UNDECIDED = (State.NEW, State.UP, State.DEGRADED, State.DOWN)
+
+
+def _left_at(views: list[RegionView], saying: list[RegionView], needed: int) -> datetime | None:
+    """Return since when too few regions can say what those do: when so many others had something else to say."""
+    others = [view.since_at for view in views if view not in saying]
+    moments = sorted(at for at in others if at)
+    place = len(views) - needed - (len(others) - len(moments))  # those that never said anything come first
+    return moments[place] if 0 <= place < len(moments) else None
+
+
+def _judgement(state: State, views: list[RegionView], needed: int, *, not_before: datetime | None) -> Judgement:
     moments = sorted(view.since_at for view in views if view.since_at)
     at = moments[min(needed, len(moments)) - 1] if moments else None
-    return Judgement(state, at, tuple(view.region_id for view in views), sum(view.failures for view in views))
+    return Judgement(
+        state=state,
+        at=max(filter(None, (at, not_before)), default=None),
+        regions=tuple(view.region_id for view in views),
+        failures=sum(view.failures for view in views),
+    )
