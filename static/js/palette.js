@@ -7,6 +7,9 @@ const input = dialog.querySelector("input");
 const list = dialog.querySelector("[data-palette-jumps]");
 let timer = 0;
 let asking = new AbortController();
+let isFresh = false; // the list answers what is typed
+let isMoved = false; // somebody has chosen by arrow since
+let isEntered = false; // Enter came before the answer
 
 const jumps = () => [...list.querySelectorAll("[role=option]")];
 const chosen = () => list.querySelector("[aria-selected=true]");
@@ -22,15 +25,30 @@ function choose(jump) {
   }
 }
 
-async function ask() {
+function show(html) {
+  const href = isMoved ? chosen()?.getAttribute("href") : null;
+  list.innerHTML = html;
+  choose(jumps().find((jump) => jump.getAttribute("href") === href) ?? jumps()[0]);
+  isFresh = true;
+  if (isEntered) {
+    chosen()?.click();
+  }
+}
+
+/** What comes in for an earlier text is not wanted any more. */
+function forget() {
+  window.clearTimeout(timer);
   asking.abort();
+  isFresh = isMoved = isEntered = false;
+}
+
+async function ask() {
   asking = new AbortController();
   const url = `${dialog.dataset.palette}?${new URLSearchParams({ q: input.value })}`;
   try {
     const answer = await fetch(url, { signal: asking.signal });
     if (answer.ok) {
-      list.innerHTML = await answer.text();
-      choose(jumps()[0]);
+      show(await answer.text());
     }
   } catch (error) {
     if (error.name !== "AbortError") {
@@ -46,18 +64,20 @@ function open() {
   input.value = "";
   dialog.showModal();
   input.focus();
+  forget();
   ask();
 }
 
 function step(by) {
   const all = jumps();
+  isMoved = true;
   choose(all[(all.indexOf(chosen()) + by + all.length) % all.length]);
 }
 
 const KEYS = {
   ArrowDown: () => step(1),
   ArrowUp: () => step(-1),
-  Enter: () => chosen()?.click(),
+  Enter: () => (isFresh || isMoved ? chosen()?.click() : (isEntered = true)),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -84,6 +104,6 @@ input.addEventListener("keydown", (event) => {
   }
 });
 input.addEventListener("input", () => {
-  window.clearTimeout(timer);
+  forget();
   timer = window.setTimeout(ask, DELAY_MS);
 });
