@@ -15,8 +15,8 @@ from apps.checks.domain.configuration import (
     Standing,
     configuration_document,
     read_configuration,
-    with_keys,
 )
+from apps.checks.domain.document_keys import with_keys
 from apps.checks.types.http import HttpConfig
 from apps.checks.types.registry import CHECK_TYPES
 
@@ -163,7 +163,7 @@ def test_changed_secret_is_seen_but_not_shown() -> None:
         (document(managedBy="No Label"), "managedBy", "lower-case"),
         (document("x"), "checks[0]", "mapping"),
         (document(entry(), entry()), "checks[1].key", "checks[0]"),
-        (document(entry(key="No Key")), "checks[0].key", "lower-case"),
+        (document(entry(key="No Key")), "checks[0].key", "up to 100 letters"),
         (document(entry(colour="blue")), "checks[0].colour", "no such field"),
         (document(entry(name=None)), "checks[0].name", "missing"),
         (document(entry(name="n" * 151)), "checks[0].name", "150"),
@@ -199,7 +199,7 @@ def test_error_names_its_place_and_the_mend(wanted: Any, path: str, words: str) 
 
 
 def test_all_errors_come_at_once() -> None:
-    wanted = document(entry(kind="x", retries=-1), entry(key="b", config={"url": "no"}), entry(key="C"))
+    wanted = document(entry(kind="x", retries=-1), entry(key="b", config={"url": "no"}), entry(key="C D"))
 
     assert sorted(errors_of(wanted)) == ["checks[0].kind", "checks[0].retries", "checks[2].key"]
 

@@ -22,17 +22,18 @@ from apps.checks.domain.configuration import (
     configuration_document,
     read_configuration,
     settle_config,
-    with_keys,
 )
 from apps.checks.domain.dependencies import set_parents_of
+from apps.checks.domain.document_keys import with_keys
 from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_intervals
+from apps.checks.domain.document_members import Roll, roll_of, settled_members, written_members
 from apps.checks.domain.document_steps import Action, Change, SectionStep, sections
 from apps.checks.domain.region_holds import hold_regions
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MANAGED_BY
 from apps.checks.enums import State
-from apps.checks.models import Check, Dependency
+from apps.checks.models import Agent, Check, Dependency
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import Config, Text, is_secret_setting
 from apps.core.tenancy import current_tenant_id
@@ -92,15 +93,16 @@ def make_plan(entries: Iterable[Entry], standing: Iterable[Standing], *, prune_l
     """
     by_key = {check.key: check for check in standing}
     wanted = list(entries)
+    rolls = _rolls(by_key, wanted)
     steps: list[Step] = []
     errors: dict[str, list[str | Promise]] = {}
     for entry in wanted:
         try:
-            steps.append(_step(entry, by_key.pop(entry.key, None)))
+            steps.append(_step(entry, by_key.pop(entry.key, None), *rolls))
         except DocumentErrors as error:
             errors.update({path: list(texts) for path, texts in error.errors.items()})
     tag = MANAGED_BY + prune_label
-    goners = [check for check in by_key.values() if prune_label and tag in check.tags]
+    goners = [check for check in by_key.values() if prune_label and tag in check.tags and not check.is_agents]
     known = {entry.key for entry in wanted} | set(by_key) - {check.key for check in goners}
     errors.update(_missing_parents(wanted, known))
     if errors:
@@ -120,7 +122,15 @@ def _missing_parents(entries: Iterable[Entry], known: Collection[str]) -> dict[s
     }
 
 
-def _step(entry: Entry, standing: Standing | None) -> Step:
+def _rolls(by_key: Mapping[str, Standing], wanted: Collection[Entry]) -> tuple[Roll, Roll]:
+    """Return how checks are called before and after; each has its key by the document, if not already."""
+    named = {entry.key for entry in wanted}
+    keys, ids = named | set(by_key), {check.id: key for key, check in by_key.items()}
+    others = [check for check in by_key.values() if check.key not in named]
+    return roll_of(by_key.values(), keys=keys, ids=ids), roll_of([*wanted, *others], keys=keys, ids=ids)
+
+
+def _step(entry: Entry, standing: Standing | None, before: Roll, after: Roll) -> Step:
     if standing is not None and standing.kind != entry.kind:
         raise DocumentErrors(
             {
@@ -129,7 +139,10 @@ def _step(entry: Entry, standing: Standing | None) -> Step:
                 ]
             }
         )
-    config = settle_config(entry, standing.config if standing else None)
+    stored = standing.config if standing else None
+    config = settled_members(settle_config(entry, stored), stored, before=before, after=after)
+    if standing and entry.depends_on is not None:
+        entry = replace(entry, depends_on=_with_agents(entry.depends_on, standing))
     changes = tuple(_changes(entry, config, standing)) if standing else ()
     action = Action.CREATE if standing is None else Action.UPDATE if changes else Action.UNCHANGED
     return Step(
@@ -142,6 +155,11 @@ def _step(entry: Entry, standing: Standing | None) -> Step:
         standing=standing,
         changes=changes,
     )
+
+
+def _with_agents(depends_on: tuple[str, ...], standing: Standing) -> tuple[str, ...]:
+    """Return what a check depends on, with the agents that it depends on already and that no export names."""
+    return tuple(sorted({*depends_on, *standing.agents_above}))
 
 
 def _changes(entry: Entry, config: Config, standing: Standing) -> Iterable[Change]:
@@ -160,8 +178,9 @@ def _changes(entry: Entry, config: Config, standing: Standing) -> Iterable[Chang
             yield Change(name, before, after)
     if entry.tags != standing.tags:
         yield Change("tags", standing.tags, entry.tags)
-    if entry.depends_on not in (None, standing.depends_on):
-        yield Change("depends_on", list(standing.depends_on), list(entry.depends_on or ()))
+    stood = _with_agents(standing.depends_on, standing)
+    if entry.depends_on not in (None, stood):
+        yield Change("depends_on", list(stood), list(entry.depends_on or ()))
     if entry.is_paused not in (None, standing.is_paused):
         yield Change("paused", standing.is_paused, entry.is_paused)
 
@@ -176,29 +195,33 @@ def _hidden(value: Any) -> Any:
 # --- Reading and writing rows ------------------------------------------------------------------------------------
 
 
-def standing_checks(*, tag: str = "") -> list[Standing]:
+def standing_checks() -> list[Standing]:
     """Return the tenant's checks as values, oldest first, every one with a key."""
     rows = list(Check.objects.select_related("checkstate").order_by("created_at", "id"))
     keys = with_keys((row.name, row.key) for row in rows)
     key_of = {row.id: key for row, key in zip(rows, keys, strict=True)}
-    parents: dict[UUID, list[str]] = {}
+    agents = set(Agent.objects.exclude(heartbeat=None).values_list("heartbeat_id", flat=True))
+    above: dict[UUID, list[UUID]] = {}
     for child_id, parent_id in Dependency.objects.values_list("child_id", "parent_id"):
-        parents.setdefault(child_id, []).append(key_of[parent_id])
-    chosen = [row for row in rows if not tag or tag in row.tags]
-    return [_standing(row, key_of[row.id], tuple(sorted(parents.get(row.id, ())))) for row in chosen]
+        above.setdefault(child_id, []).append(parent_id)
+    return [_standing(row, key_of, above.get(row.id, ()), agents=agents) for row in rows]
 
 
-def _standing(row: Check, key: str, depends_on: tuple[str, ...]) -> Standing:
+def _standing(row: Check, key_of: Mapping[UUID, str], above: Iterable[UUID], *, agents: Collection[UUID]) -> Standing:
+    parents = sorted((key_of[parent], parent in agents) for parent in above)
     return Standing(
         id=row.id,
-        key=key,
+        key=key_of[row.id],
         name=row.name,
         kind=row.kind,
         config=config_of(row),
         timing=_timing_of(row),
         tags=list(row.tags),
         is_paused=row.checkstate.state == State.PAUSED,
-        depends_on=depends_on,
+        depends_on=tuple(key for key, is_agents in parents if not is_agents),
+        is_keyed=bool(row.key),
+        is_agents=row.id in agents,
+        agents_above=tuple(key for key, is_agents in parents if is_agents),
     )
 
 
@@ -216,11 +239,22 @@ def regions_by_code() -> dict[str, int]:
 
 def export_checks(*, tag: str = "") -> dict[str, Any]:
     """Return the document that describes the tenant's checks and the rest, or the checks with a tag alone."""
-    standing = standing_checks(tag=tag)
-    document = configuration_document(standing, region_codes=region_codes())
+    everything = standing_checks()
+    standing = [check for check in everything if not check.is_agents and (not tag or tag in check.tags)]
+    listed = list(_with_members_by_key(standing, everything))
+    document = configuration_document(listed, region_codes=region_codes())
     keys = {check.id: check.key for check in standing}
     others = {} if tag else {name: section.export(keys=keys) for name, section in sections().items()}
     return document | {name: listed for name, listed in others.items() if listed}
+
+
+def _with_members_by_key(listed: Iterable[Standing], everything: Collection[Standing]) -> Iterator[Standing]:
+    """Write the members of groups by the keys that the document gives them, as they are found by now."""
+    keyed = {check.key for check in everything if check.is_keyed}
+    roll = roll_of(everything, keys=keyed, ids={check.id: check.key for check in everything})
+    hidden = {check.key for check in everything if check.is_agents}
+    for check in listed:
+        yield replace(check, config=written_members(check.config, roll, hidden=hidden))
 
 
 @transaction.atomic
@@ -254,16 +288,22 @@ def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_
         ids = {check.key: check.id for check in standing}
         _carry_out(plan, ids)
         for name, steps in plan.others.items():
-            sections()[name].carry_out(steps, label=wanted.managed_by, ids=ids)
+            sections()[name].carry_out(steps, label=wanted.managed_by, ids=_without_agents(ids, standing))
     return plan
+
+
+def _without_agents(ids: Mapping[str, UUID], standing: Iterable[Standing]) -> dict[str, UUID]:
+    """Return what sections may name; the checks that tell of agents' silence are none of theirs."""
+    agents = {check.key for check in standing if check.is_agents}
+    return {key: check_id for key, check_id in ids.items() if key not in agents}
 
 
 def _plan_others(
     wanted: Configuration, plan: Plan, standing: Iterable[Standing], prune_label: str
 ) -> dict[str, list[SectionStep]]:
-    keys = {check.id: check.key for check in standing}
+    keys = {check.id: check.key for check in standing if not check.is_agents}
     gone = {step.key for step in plan.checks if step.action == Action.PRUNE}
-    known = {*keys.values(), *(step.key for step in plan.checks)} - gone
+    known = {*(check.key for check in standing), *(step.key for step in plan.checks)} - gone
     return {
         name: section.plan(
             wanted.others.get(name, ()), label=wanted.managed_by, prune_label=prune_label, keys=keys, known=known
@@ -277,11 +317,12 @@ def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
     rows = Check.objects.in_bulk([step.standing.id for step in plan.checks if step.standing])
     # What goes makes room first, for the tenant's plan may be full.
     checks.delete_checks(row for _step, row in _those(plan, rows, Action.PRUNE))
+    # Before what comes: a new group may name them by these keys.
+    _keep_keys([*_those(plan, rows, Action.UPDATE), *_those(plan, rows, Action.UNCHANGED)])
     coming = [step for step in plan.checks if step.action == Action.CREATE]
     made = checks.create_checks([_wanted(step) for step in coming])
     ids.update({step.key: check.id for step, check in zip(coming, made, strict=True)})
     _update(list(_those(plan, rows, Action.UPDATE)))
-    _keep_keys(list(_those(plan, rows, Action.UNCHANGED)))
     set_parents_of({ids[step.key]: {ids[key] for key in parents} for step, parents in _redrawn(plan)})
     _rest_or_go_on(plan, rows, dict(zip((step.key for step in coming), made, strict=True)))
 
@@ -305,7 +346,7 @@ def _update(steps: list[tuple[Step, Check]]) -> None:
     edited = [
         (check, _wanted(step))
         for step, check in steps
-        if check.key != step.key or any(change.field not in ("paused", "depends_on") for change in step.changes)
+        if any(change.field not in ("paused", "depends_on") for change in step.changes)
     ]
     checks.update_checks(edited)
 
@@ -322,7 +363,7 @@ def _redrawn(plan: Plan) -> Iterator[tuple[Step, tuple[str, ...]]]:
     """Return the steps whose dependencies are drawn anew, and what they depend on."""
     for step in plan.checks:
         wanted = step.entry.depends_on if step.entry else None
-        stood = step.standing.depends_on if step.standing else ()
+        stood = _with_agents(step.standing.depends_on, step.standing) if step.standing else ()
         if wanted is not None and wanted != stood:
             yield step, wanted
 

@@ -13,10 +13,10 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.functional import Promise
-from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.checks import Timing
+from apps.checks.domain.document_keys import BAD_KEY, default_key, is_key
 from apps.checks.domain.document_steps import sections
 from apps.checks.domain.tags import MANAGED_BY, MAX_LENGTH, clean_tags
 from apps.checks.models import Check
@@ -26,7 +26,6 @@ from apps.core.kinds import MASK, Config, ConfigErrors, dump_config, is_secret_s
 
 API_VERSION = "obsera/v1"
 MAX_CHECKS = 2_000
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 LABEL = re.compile(r"[a-z0-9][a-z0-9._-]*")
 SECRET = re.compile(r"\$\{SECRET:[A-Za-z0-9_.-]{1,200}\}")
 TIMING_FIELDS = tuple(Timing.__slots__)
@@ -62,7 +61,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A check as it stands."""
+    """A check as it stands. ``is_keyed`` tells whether it has the key already or is given it by the document alone.
+
+    ``is_agents`` tells that an agent brought it, to tell of its silence: it is in no export, and nothing prunes it;
+    ``agents_above`` are those among its dependencies, which stay whatever a document says.
+    """
 
     id: UUID
     key: str
@@ -73,6 +76,9 @@ class Standing:
     tags: list[str]
     is_paused: bool
     depends_on: tuple[str, ...] = ()
+    is_keyed: bool = True
+    is_agents: bool = False
+    agents_above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +146,9 @@ def read_entries(
 
 def _read_key(value: Mapping[str, Any], path: str, errors: dict[str, list[str | Promise]]) -> str:
     key = value.get("key", default_key(str(value.get("name", ""))))
-    if isinstance(key, str) and KEY.fullmatch(key):
-        return key
-    errors[path] = [_("Give a key of lower-case letters, digits, dashes and underscores.")]
+    if is_key(key):
+        return str(key)
+    errors[path] = [BAD_KEY]
     return ""
 
 
@@ -372,26 +378,3 @@ def _marked(value: Any, name: str) -> Any:
     if value in (None, "", True, False):
         return value
     return f"${{SECRET:{re.sub(r'[^A-Z0-9]+', '_', name.upper()).strip('_')[:200]}}}"
-
-
-# --- Keys --------------------------------------------------------------------------------------------------------
-
-
-def default_key(name: str) -> str:
-    """Return the key of a check for which nobody chose one."""
-    return slugify(name)[:90].strip("-_") or "check"
-
-
-def with_keys(names_and_keys: Iterable[tuple[str, str]]) -> list[str]:
-    """Return a key for each (name, key), those without one getting the first free one made of their name, in order."""
-    given = list(names_and_keys)
-    taken = {key for _name, key in given if key}
-    keys: list[str] = []
-    for name, key in given:
-        chosen, number = key or default_key(name), 1
-        while not key and chosen in taken:
-            number += 1
-            chosen = f"{default_key(name)}-{number}"
-        taken.add(chosen)
-        keys.append(chosen)
-    return keys

@@ -16,7 +16,7 @@ from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.settings import config_of, keep_config
 from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, Flip
-from apps.checks.types.group import GroupCheck, GroupConfig, compose
+from apps.checks.types.group import BY_KEY, GroupCheck, GroupConfig, compose
 from apps.core import clock
 from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id, system_scope, tenant_scope
@@ -58,7 +58,9 @@ class GroupSource:
 def members_of(group: Check) -> QuerySet[Check]:
     """Return the checks that belong to a group."""
     config = _config(group)
-    wanted = Q(name__in=config.members) | (Q(key__in=config.members) & ~Q(key=""))
+    keys = [member.removeprefix(BY_KEY) for member in config.members]
+    names = [member for member in config.members if not member.startswith(BY_KEY)]
+    wanted = Q(name__in=names) | (Q(key__in=keys) & ~Q(key=""))
     if ids := [member for member in config.members if _is_id(member)]:
         wanted |= Q(id__in=ids)
     if config.tag:
@@ -69,7 +71,7 @@ def members_of(group: Check) -> QuerySet[Check]:
 
 def _names(config: GroupConfig, check: Check) -> bool:
     """Tell whether a group's settings name a check: `members_of`, seen from the member and without a query."""
-    names = {str(check.id), check.name, *([check.key] if check.key else [])}
+    names = {str(check.id), check.name, *([check.key, BY_KEY + check.key] if check.key else [])}
     return not names.isdisjoint(config.members) or config.tag.lower() in check.tags
 
 
@@ -102,13 +104,14 @@ def _groups() -> QuerySet[Check]:
 def follow_names(renamed: Mapping[UUID, str]) -> None:
     """Have groups that name checks by their old names (given by id) name them by the new ones.
 
-    What else bears the old name stays a member by it.
+    What else bears the old name, or has it for its key, stays a member by it.
     """
     groups = [(group, config) for group in _groups() if set((config := _config(group)).members) & set(renamed.values())]
     if not groups:
         return
     now_called = dict(Check.objects.filter(id__in=renamed).values_list("id", "name"))
-    kept = set(Check.objects.filter(name__in=renamed.values()).exclude(id__in=renamed).values_list("name", flat=True))
+    others = Check.objects.filter(name__in=renamed.values()).exclude(id__in=renamed).values_list("name", flat=True)
+    kept = {*others, *Check.objects.filter(key__in=renamed.values()).exclude(key="").values_list("key", flat=True)}
     after: dict[str, list[str]] = {name: [name] for name in kept}
     for check_id, name in renamed.items():
         after.setdefault(name, []).append(now_called[check_id])

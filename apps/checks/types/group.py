@@ -15,6 +15,9 @@ from apps.checks.types.messages import Message
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, setting
 
+BY_KEY = "key:"  # before a member's key: then no check is meant that merely is called so
+MOST_CHARACTERS = 20_000
+
 
 class Rule(TextChoices):
     """How members make a state."""
@@ -36,7 +39,10 @@ class GroupConfig(BaseConfig):
         high=1_000,
     )
     members: list[str] = setting(  # noqa: RUF009 - it makes a field
-        list, label=_("Members"), help=_("Checks by their name, key or id, one a line."), max_length=200
+        list,
+        label=_("Members"),
+        help=_("Checks by their name, key or id, one a line; “key:shop” means the check with that key alone."),
+        max_length=MOST_CHARACTERS,
     )
     tag: str = setting("", label=_("Members by tag"), help=_("Every check with this tag belongs to it."), max_length=40)
 
@@ -87,7 +93,8 @@ class GroupCheck:
 
     def target(self, config: BaseConfig) -> str:
         wanted = cast("GroupConfig", config)
-        return ", ".join([*wanted.members, *([f"#{wanted.tag}"] if wanted.tag else [])])[:500]
+        members = [member.removeprefix(BY_KEY) for member in wanted.members]
+        return ", ".join([*members, *([f"#{wanted.tag}"] if wanted.tag else [])])[:500]
 
     async def probe(self, config: BaseConfig, context: ProbeContext) -> Outcome:
         """Nothing is sent out for a group: asked all the same, nothing is known."""

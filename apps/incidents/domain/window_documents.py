@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.domain.configuration import KEY, DocumentErrors, default_key, with_keys
+from apps.checks.domain.configuration import DocumentErrors
+from apps.checks.domain.document_keys import BAD_KEY, default_key, is_key, with_keys
 from apps.checks.domain.document_steps import Action, Change, SectionStep
 from apps.checks.domain.tags import clean_tags
 from apps.checks.models import Check
@@ -97,7 +98,10 @@ def _kept(step: SectionStep, ids: Mapping[str, UUID]) -> MaintenanceWindow:
     row: MaintenanceWindow | None = step.standing.row if step.standing else None
     if row and all(change.field == "managedBy" for change in step.changes):
         return row
-    named = Check.objects.filter(id__in=[ids[key] for key in step.wanted.plain["checks"]])
+    wanted = {ids[key] for key in step.wanted.plain["checks"] if key in ids}
+    # What no document names stays covered: the checks that tell of agents' silence.
+    unnamed = {check.id for check in row.checks.all()} - set(ids.values()) if row else set()
+    named = Check.objects.filter(id__in=wanted | unnamed)
     return keep_window(row, _settings(step.wanted.plain, list(named)), actor=None)
 
 
@@ -197,8 +201,8 @@ def _read_one(value: Any, path: str, known: Collection[str], errors: Errors) -> 
         except ValidationError as error:
             own[f"{path}.{name}"] = list(error.messages)
     key = value.get("key", default_key(str(value.get("name", ""))))
-    if not isinstance(key, str) or not KEY.fullmatch(key):
-        own[f"{path}.key"] = [_("Give a key of lower-case letters, digits, dashes and underscores.")]
+    if not is_key(key):
+        own[f"{path}.key"] = [BAD_KEY]
     if missing := [check for check in plain.get("checks", ()) if check not in known]:
         own[f"{path}.checks"] = [_("There is no check with the key “%(key)s”.") % {"key": missing[0][:100]}]
     if not own:
