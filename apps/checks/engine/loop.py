@@ -17,6 +17,7 @@ from apps.checks.engine.resolver import HostResolver, Lookup, system_lookup
 from apps.checks.engine.transport import LoopTransport
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome, ProbeContext
+from apps.checks.types.hiding import make_presentable
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
 
@@ -106,7 +107,9 @@ class ProbeLoop:
             browser=self._browser,
         )
         try:
-            return await CHECK_TYPES.get(job.kind).probe(job.config, context)
+            outcome = await CHECK_TYPES.get(job.kind).probe(job.config, context)
+            make_presentable(outcome, job.config)
+            return outcome
         except Exception:
             # A fault of a check type must cost its own probes only.
             logger.exception("a probe of kind %s broke", job.kind)

@@ -1,5 +1,6 @@
 """An HTTP answer as assertions look at it: decoded and parsed once, when the first of them asks."""
 
+import codecs
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -14,6 +15,9 @@ CONDITION_PLACEHOLDERS = frozenset(
     {"STATUS", "RESPONSE_TIME", "IP", "BODY", "HEADER", "CONNECTED", "CERTIFICATE_EXPIRATION"}
 )
 
+# Python's own inventions, which no page is written in: the first two take minutes for a hostile MiB.
+NO_CHARSETS = frozenset({"punycode", "idna", "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape"})
+
 
 class Answer:
     """A reply that came, how long it took with all that led to it, and when its domain ends (where that was asked)."""
@@ -26,10 +30,7 @@ class Answer:
     @cached_property
     def text(self) -> str:
         """The body in the encoding that the server names, or UTF-8; what cannot be decoded is replaced."""
-        try:
-            return self.reply.body.decode(charset_of(self.reply) or "utf-8", "replace")
-        except (LookupError, ValueError):  # no such encoding, or one that is no text
-            return self.reply.body.decode("utf-8", "replace")
+        return decoded(self.reply)
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
@@ -87,6 +88,15 @@ class Answer:
 
 def _ms_until(instant: datetime | None) -> int | None:
     return int((instant - clock.now()).total_seconds() * 1_000) if instant is not None else None
+
+
+def decoded(reply: Reply) -> str:
+    """Return the body as text; what cannot be decoded is replaced."""
+    try:
+        charset = codecs.lookup(charset_of(reply) or "utf-8").name
+        return reply.body.decode("utf-8" if charset in NO_CHARSETS else charset, "replace")
+    except (LookupError, ValueError):  # no such encoding, or one that is no text
+        return reply.body.decode("utf-8", "replace")
 
 
 def charset_of(reply: Reply) -> str:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.answers import Answer, charset_of
+from apps.checks.types.answers import Answer, charset_of, decoded
 from apps.checks.types.base import NO_VALUES, Fact
 from apps.checks.types.conditions import judge_condition
+from apps.checks.types.effort import Effort, TooMuchWork, go_on
 from apps.checks.types.json_queries import BadJson, QueryTooSlow, find_values
 from apps.checks.types.json_schemas import SchemaTooSlow, first_violation
 from apps.checks.types.messages import Message
@@ -55,6 +56,10 @@ ASSERTION_MESSAGES: Mapping[str, Message] = {
         _("The schema takes too long on this answer."),
         _("Make the schema simpler, or ask for a smaller answer."),
     ),
+    "judging_too_slow": (
+        _("Judging this answer takes too long; the rules from “%(rule)s” on were left out."),
+        _("Use fewer or simpler rules, or ask for a smaller answer."),
+    ),
     "body_too_small": (
         _("The answer has %(size)s bytes; at least %(limit)s were expected."),
         _("Look at the page: a part may be missing."),
@@ -98,6 +103,22 @@ class Finding(NamedTuple):
 
 
 Assertion = Callable[[Answer], Finding]
+
+
+def judge_each(assertions: Iterable[Assertion], answer: Answer, effort: Effort) -> list[Finding]:
+    """Judge every assertion within ``effort``; what comes after its end is not judged, which is a fault of its own."""
+    findings: list[Finding] = []
+    with effort:
+        for assertion in assertions:
+            try:
+                go_on()
+                findings.append(assertion(answer))
+            except TooMuchWork:
+                last = findings[-1].text if findings else "–"
+                return [*findings, Finding("…", "judging_too_slow", {"rule": last[:MAX_SHOWN_VALUE]})]
+            except RecursionError:  # read, but nested beyond what can be compared or written out
+                findings.append(Finding("JSON", "json_unreadable"))
+    return findings
 
 
 def contains(text: str, *, is_absent: bool = False) -> Assertion:
@@ -260,12 +281,10 @@ def has_text(reply: Reply, text: str) -> bool:
     if text.encode() in reply.body:
         return True
     charset = charset_of(reply)
-    if not charset or text.isascii():
+    is_like_ascii = not charset.startswith(("utf-16", "utf16", "utf-32", "utf32"))
+    if charset in ("", "utf-8", "utf8") or (text.isascii() and is_like_ascii):
         return False
-    try:
-        return text.encode(charset) in reply.body
-    except (LookupError, UnicodeError):
-        return False
+    return text in decoded(reply)
 
 
 def certificate_issuer(reply: Reply) -> str:
@@ -279,7 +298,7 @@ def shown(findings: Iterable[Finding], *, room: int = MAX_KEPT_TEXT) -> list[dic
     ordered = sorted(enumerate(findings), key=lambda entry: (not entry[1].code, entry[0]))
     for place, finding in ordered[:MAX_KEPT]:
         text = finding.text if len(finding.text) <= MAX_TEXT else f"{finding.text[: MAX_TEXT - 1]}…"
-        room -= len(text.encode()) + 24
+        room -= len(text.encode("utf-8", "replace")) + 24
         if room < 0:
             break
         kept.append((place, {"text": text, "ok": not finding.code}))

@@ -16,6 +16,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.types.effort import Effort, TooMuchWork, go_on
 from apps.checks.types.patterns import PatternTooSlow, matches_glob
 
 MAX_LENGTH = 500
@@ -25,7 +26,7 @@ INVALID = "(INVALID)"
 BODY = "[BODY]"
 PLACEHOLDER = re.compile(r"\[([A-Z_]+)\]", re.IGNORECASE)
 WILDCARD = re.compile(r"(\[BODY\][^\s]*?)\[\*\]", re.IGNORECASE)
-MAX_ENTRIES = 200
+ENTRIES_SECONDS = 0.2  # of processor time, for one condition on the entries of lists
 NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9][0-9_]*|0)")
 DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 UNITS_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
@@ -108,6 +109,15 @@ def _check(condition: str, known: frozenset[str]) -> None:
 
 def judge_condition(condition: str, seen: Seen) -> Judged:
     """Judge one condition (checked before)."""
+    try:
+        with Effort(ENTRIES_SECONDS):
+            return _judged(condition, seen)
+    except (TooMuchWork, PatternTooSlow):
+        return Judged(_cut(f"{condition} (took too long)"), False)
+
+
+def _judged(condition: str, seen: Seen) -> Judged:
+    go_on()
     if wildcard := WILDCARD.search(condition):
         return _judge_each(condition, wildcard, seen)
     left, operator, right = _divided(condition) or (condition, "==", "")
@@ -117,10 +127,7 @@ def judge_condition(condition: str, seen: Seen) -> Judged:
         ok = ORDERS[operator](numbers[0], numbers[1])
         values = [_shown_number(*each) for each in zip(parts, values, numbers, strict=True)]
     else:
-        try:
-            ok = _is_equal(values[0], values[1]) == (operator == "==")
-        except PatternTooSlow:
-            return Judged(_cut(f"{condition} (took too long)"), False)
+        ok = _is_equal(values[0], values[1]) == (operator == "==")
     return Judged(_cut(condition if ok else _with_values(parts, operator, values)), ok)
 
 
@@ -133,7 +140,7 @@ def _judge_each(condition: str, wildcard: re.Match[str], seen: Seen) -> Judged:
     if not isinstance(entries, list) or not entries:
         return Judged(_cut(f"{condition} (no elements matched)"), False)
     before, after = condition[: wildcard.end(1)], condition[wildcard.end() :]
-    each = (judge_condition(f"{before}[{place}]{after}", seen) for place in range(min(len(entries), MAX_ENTRIES)))
+    each = (_judged(f"{before}[{place}]{after}", seen) for place in range(len(entries)))
     failed = next((judged for judged in each if not judged.ok), None)
     return failed or Judged(_cut(condition), True)
 
@@ -162,11 +169,11 @@ def _resolved(part: str, seen: Seen) -> str:
             return str(_length(seen))
         if upper.startswith((f"{BODY}.", f"{BODY}[")):
             value = _value_at(inner[len(BODY) :], seen)
-            return _wrapped(function, _text(value), _size(value))
+            return str(_size(value)) if function == "len(" else _wrapped(function, _text(value), 0)
         text = seen.body.strip() if upper == BODY else _plain_value(inner, upper, seen)
-    except LookupError:
+    except (LookupError, RecursionError):  # not there, or nested beyond what can be written out
         return "false" if function == "has(" else f"{part} {INVALID}"
-    return part if text is None else _wrapped(function, text, len(text.encode()))
+    return part if text is None else _wrapped(function, text, _bytes_of(text))
 
 
 def _wrapped(function: str, text: str, size: int) -> str:
@@ -186,11 +193,15 @@ def _length(seen: Seen) -> int:
     try:
         return _size(seen.document())
     except LookupError:
-        return len(seen.body.strip().encode())
+        return _bytes_of(seen.body.strip())
 
 
 def _size(value: Any) -> int:
-    return len(value) if isinstance(value, list) else len(_text(value).encode())
+    return len(value) if isinstance(value, list) else _bytes_of(_text(value))
+
+
+def _bytes_of(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))  # JSON can hold half of a character
 
 
 def _value_at(path: str, seen: Seen) -> Any:

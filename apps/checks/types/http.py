@@ -15,9 +15,11 @@ from apps.checks.types.assertions import (
     Finding,
     certificate_facts,
     has_text,
+    judge_each,
     shown,
 )
 from apps.checks.types.base import NO_DETAILS, NO_VALUES, Fact, Group, Outcome, ProbeContext, ProbeFailure
+from apps.checks.types.effort import Effort
 from apps.checks.types.http_config import HttpConfig
 from apps.checks.types.http_visit import Visit, outcome_of, visit
 from apps.checks.types.messages import Message
@@ -120,7 +122,7 @@ def _judge_all(visited: Visit, wanted: HttpConfig, domain_ends_at: datetime | No
     answer = visited.answer(domain_ends_at)
     code, values = _judge(visited.reply, wanted)
     first = Finding(f"{visited.reply.status} in {wanted.expected_status}", code, values)
-    findings = [first, *(assertion(answer) for assertion in wanted.assertions)]
+    findings = [first, *judge_each(wanted.assertions, answer, Effort())]
     failed = next((finding for finding in findings if finding.code), first)
     details: Mapping[str, Any] = {"conditions": shown(findings), **certificate_facts(answer)}
     return outcome_of(visited.steps, code=failed.code, values=failed.values, details=details or NO_DETAILS)

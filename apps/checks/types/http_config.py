@@ -157,6 +157,11 @@ class HttpConfig(HttpSettings):
         return jar
 
     @property
+    def made_secrets(self) -> tuple[str, ...]:
+        """What is sent instead of the secret settings themselves, and so may be repeated too."""
+        return (basic_authorization(self.username, self.password).partition(" ")[2],) if self.password else ()
+
+    @property
     def _authorization(self) -> dict[str, str]:
         if self.auth == Auth.BASIC:
             return {"Authorization": basic_authorization(self.username, self.password)}

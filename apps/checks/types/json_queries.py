@@ -21,11 +21,13 @@ from jsonpath_rfc9535.filter_expressions import FilterContext
 from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
 from jsonpath_rfc9535.selectors import FilterSelector
 
+from apps.checks.types.effort import Effort, TooMuchWork, go_on
 from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
 
 MAX_PATH_LENGTH = 500
 MAX_STEPS = 60_000
 FILTER_COST = 3
+QUERY_SECONDS = 0.2  # of processor time
 SEARCH_SECONDS = 0.1  # for all regular expressions of one query together
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 
@@ -51,6 +53,8 @@ class _Budget:
         self.steps -= cost
         if self.steps < 0:
             raise QueryTooSlow
+        if not self.steps & 63:
+            go_on()
 
     def search(self, pattern: str, text: str) -> bool:
         began = perf_counter()
@@ -159,7 +163,10 @@ def find_values(path: str, document: Any) -> list[Any]:
         nodes: Iterable[JSONPathNode] = [_Node(value=document, location=(), parent=None, root=document)]
         for segment in compile_path(path).segments:
             nodes = segment.resolve(nodes)
-        return [node.value for node in nodes]
+        with Effort(QUERY_SECONDS):
+            return [node.value for node in nodes]
+    except TooMuchWork as error:
+        raise QueryTooSlow from error
     except (JSONPathRecursionError, RecursionError) as error:
         raise BadJson("deep") from error
     finally:

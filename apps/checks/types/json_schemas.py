@@ -18,10 +18,12 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import UnknownDialect
 
+from apps.checks.types.effort import Effort, TooMuchWork, go_on
 from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
 
 MAX_STEPS = 40_000
 SEARCH_SECONDS = 0.02  # one pattern on one text
+SCHEMA_SECONDS = 0.3  # of processor time: a single step may write out a large part of the document
 MAX_UNIQUE = 2_000
 MAX_DEPTH = 40
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -58,14 +60,15 @@ def compile_schema(text: str) -> Any:
     made = _bounded(validators.validator_for(schema, default=validators.Draft202012Validator))
     token = _steps_left.set(MAX_STEPS)
     try:
-        made.check_schema(schema)
+        with Effort(SCHEMA_SECONDS):
+            made.check_schema(schema)
     except exceptions.SchemaError as error:
         raise ValidationError(
             _("The schema is wrong at %(place)s: %(reason)s."),
             code="schema",
             params={"place": error.json_path[:80], "reason": error.message[:120]},
         ) from error
-    except (SchemaTooSlow, RecursionError, UnknownDialect, ValueError, TypeError) as error:
+    except (SchemaTooSlow, TooMuchWork, RecursionError, UnknownDialect, ValueError, TypeError) as error:
         raise ValidationError(_("The schema is too large to be judged; make it smaller."), code="large") from error
     finally:
         _steps_left.reset(token)
@@ -79,8 +82,9 @@ def first_violation(text: str, document: Any) -> str:
     """
     token = _steps_left.set(MAX_STEPS)
     try:
-        error = next(iter(compile_schema(text).iter_errors(document)), None)
-    except (RecursionError, Unresolvable) as problem:
+        with Effort(SCHEMA_SECONDS):
+            error = next(iter(compile_schema(text).iter_errors(document)), None)
+    except (RecursionError, Unresolvable, TooMuchWork) as problem:
         raise SchemaTooSlow from problem
     finally:
         _steps_left.reset(token)
@@ -154,6 +158,7 @@ def _spend(cost: int) -> None:
     _steps_left.set(left)
     if left < 0:
         raise SchemaTooSlow
+    go_on()
 
 
 def _matches(pattern: str, text: str) -> bool:

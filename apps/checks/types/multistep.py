@@ -12,9 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import Verdict
 from apps.checks.types.answers import Answer
-from apps.checks.types.assertions import ASSERTION_MESSAGES, Finding, condition_holds, shown
+from apps.checks.types.assertions import ASSERTION_MESSAGES, Finding, condition_holds, judge_each, shown
 from apps.checks.types.base import NO_VALUES, Exchange, Fact, Group, Outcome, ProbeContext
 from apps.checks.types.cookies import CookieJar
+from apps.checks.types.effort import Effort
 from apps.checks.types.hiding import without_secrets
 from apps.checks.types.http_visit import Redirecting, Visit, outcome_of, visit
 from apps.checks.types.messages import Message
@@ -112,6 +113,7 @@ class _Run:
         self._findings: list[Finding] = []
         self._steps: list[dict[str, Any]] = []
         self._visits = 0
+        self._effort = Effort()  # of all steps together
 
     async def outcome(self) -> Outcome:
         for step in self._config.plan:
@@ -171,7 +173,8 @@ class _Run:
         if failed is not None:
             return failed
         try:
-            self._variables.update(extracted(step, answer))
+            with self._effort:
+                self._variables.update(extracted(step, answer))
         except NothingExtracted as error:
             name, source = error.args
             return Finding(f"{name} ({source})", "extract_failed", {"variable": name, "source": source[:120]})
@@ -185,7 +188,7 @@ class _Run:
         else:
             first = Finding(text, "status_mismatch", {"status": status, "expected": step.expected_status})
         conditions = [filled(condition, self._variables) for condition in step.conditions]
-        return [first, *(condition_holds(condition)(answer) for condition in conditions)]
+        return [first, *judge_each(map(condition_holds, conditions), answer, self._effort)]
 
     def _note(self, step: Step, visited: Visit | None, failed: Finding) -> None:
         noted: dict[str, Any] = {"name": step.name[:MAX_SHOWN_NAME], "ok": not failed.code}

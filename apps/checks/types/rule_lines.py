@@ -148,21 +148,25 @@ def _keeps_value(rule: RuleLine, value: Any) -> bool:
     if rule.operator == "contains":
         if isinstance(value, str):
             return rule.value in value
-        return isinstance(value, list | dict) and _literal(rule.value) in value
+        wanted = _literal(rule.value)
+        return isinstance(value, list | dict) and any(_is_same(part, wanted) for part in value)
     return _ordered(value, rule.operator, _literal(rule.value))
 
 
 def _ordered(left: Any, operator: str, right: Any) -> bool:
     if operator in ("==", "!="):
-        # To Python true is 1; to whoever wrote the rule it is not.
-        same = left == right and isinstance(left, bool) == isinstance(right, bool)
-        return same == (operator == "==")
+        return _is_same(left, right) == (operator == "==")
     numbers = all(isinstance(side, int | float) and not isinstance(side, bool) for side in (left, right))
     if not numbers and not (isinstance(left, str) and isinstance(right, str)):
         return False
     return bool(
         {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator]  # an order of JSON's
     )
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    """To Python true is 1; to whoever wrote the rule it is not."""
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
 
 
 @lru_cache(maxsize=4_096)

@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.answers import Answer
+from apps.checks.types.effort import TooMuchWork
+from apps.checks.types.hiding import UNSTORABLE
 from apps.checks.types.http_fields import (
     check_conditions_field,
     check_headers_field,
@@ -196,9 +198,9 @@ def extracted(step: Step, answer: Answer) -> Iterator[tuple[str, str]]:
         kind, _colon, place = source.partition(":")
         try:
             value = _value_at(kind, place.strip(), answer)
-        except (BadJson, QueryTooSlow, PatternTooSlow) as error:
+        except (BadJson, QueryTooSlow, PatternTooSlow, TooMuchWork, RecursionError) as error:
             raise NothingExtracted(name, source) from error
-        if value is None or len(value) > MAX_VALUE:
+        if value is None or len(value) > MAX_VALUE or UNSTORABLE.search(value):  # nothing that could be sent
             raise NothingExtracted(name, source)
         yield name, value
 
