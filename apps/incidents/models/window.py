@@ -26,10 +26,22 @@ class MaintenanceWindow(TenantModel):
     """
 
     name = models.CharField(_("name"), max_length=150)
+    # Both came later than the table: the database fills them for a process of the release before that still runs.
     key = models.SlugField(
-        _("key"), max_length=100, blank=True, help_text=_("What configuration as code calls the window.")
+        _("key"),
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("What configuration as code calls the window."),
     )
-    managed_by = models.CharField(max_length=40, blank=True, help_text=_("The label of the document it comes from."))
+    managed_by = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The label of the document it comes from."),
+    )
     description = models.TextField(_("description"), blank=True, max_length=2_000)
     repeat = models.CharField(_("repeats"), max_length=10, choices=Repeat.choices, default=Repeat.ONCE)
     time_zone = models.CharField(_("time zone"), max_length=64)
