@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from apps.checks.domain.asking import CHECK_MODULE, DEFAULT_MODULE, CannotProbe, job_of_check, job_of_target
+from apps.checks.domain.asking_pace import spend_probe
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.once import probe_alone
 from apps.checks.enums import Verdict
@@ -26,12 +27,12 @@ from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
 from apps.checks.types.explaining import explain
 from apps.core import rate
 from apps.core.doors import View, marked
+from apps.core.refusals import TooSoon
 from apps.core.tenancy import tenant_scope
 from apps.tenants.domain.api_keys import find_api_key
 from apps.tenants.domain.rights import permissions_of
 from apps.tenants.models import ApiKey
 
-PER_TENANT = rate.Limit(per_minute=1_200, burst=200)
 IN_FLIGHT_PER_TENANT = 20  # of one web process; a slow target holds its place for its own timeout only
 LONGEST_SECONDS = 60.0
 SPARE_SECONDS = 0.5  # what the answer needs to reach Prometheus before it gives up
@@ -82,7 +83,6 @@ def _admitted(request: HttpRequest) -> tuple[UUID, ProbeJob]:
         raise _Refused(
             401, _("Give an API key as bearer token or as password."), {"WWW-Authenticate": 'Basic realm="obsera"'}
         )
-    _spend(f"tenant:{key.tenant_id}", PER_TENANT)
     with tenant_scope(key.tenant_id), transaction.atomic():
         return key.tenant_id, _job(request, key)
 
@@ -117,6 +117,10 @@ def _job(request: HttpRequest, key: ApiKey) -> ProbeJob:
         raise _Refused(403, _("This needs the right “%(right)s”.") % {"right": needed.label})
     if not target:
         raise _Refused(400, _("Name a target: /probe?target=…&module=…"))
+    try:
+        spend_probe(f"{module} {target}")
+    except TooSoon as refusal:
+        raise _Refused(429, refusal, {"Retry-After": str(refusal.retry_after_seconds)}) from refusal
     limits = {"allow_private": key.tenant.allows_private_targets, "at_most_seconds": _patience(request)}
     try:
         if module == CHECK_MODULE:

@@ -140,8 +140,11 @@ def chart(request: TenantRequest, check_id: UUID) -> JsonResponse:
 @require_POST
 @tenant_view(EDIT_CHECKS)
 def run_now(request: TenantRequest, check_id: UUID) -> HttpResponse:
-    checks.check_now(_check_or_404(check_id))
-    messages.info(request, _("The next check starts now."))
+    try:
+        checks.check_by_hand(_check_or_404(check_id))
+        messages.info(request, _("The next check starts now."))
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
     return redirect("checks:detail", request.tenant.slug, check_id)
 
 

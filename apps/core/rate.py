@@ -36,7 +36,7 @@ return {1, math.floor(-wait / interval), 0, arrival - now}
 class Limit:
     """So many a minute in the long run, so many at once."""
 
-    per_minute: int
+    per_minute: float
     burst: int
 
     @property

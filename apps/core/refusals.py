@@ -29,3 +29,11 @@ class BeyondLimit(Refusal):
         super().__init__(message)
         self.field = field
         self.limit = dict(limit)
+
+
+class TooSoon(Refusal):
+    """The same was asked a moment ago. The API answers 429 with Retry-After."""
+
+    def __init__(self, message: str | Promise, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

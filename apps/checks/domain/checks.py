@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.checks.domain.allowance import allowed_interval, require_fit, require_resumable, require_room_for
+from apps.checks.domain.asking_pace import spend_by_hand
 from apps.checks.domain.flips import flip, lock_states, now_as, record_flips
 from apps.checks.domain.grouping import follow_names
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.learning import keep_goals
-from apps.checks.domain.pacing import BATCH, bring_forward, follow_regions, start_turns, stop_turns
+from apps.checks.domain.pacing import BATCH, bring_forward, follow_regions, hold_turns, start_turns, stop_turns
 from apps.checks.domain.region_holds import StandingRegions, follow_deleted_regions, standing_regions
 from apps.checks.domain.settings import keep_config, type_of
 from apps.checks.domain.unprobed import parted
@@ -136,8 +139,9 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     regions = standing_regions(_regions_of(given for _check, given in edits))
     standing = [(check, _as_standing(check, given.timing, regions), given) for check, given in edits]
     allowed = [(check, replace(given, timing=_as_allowed(check, timing))) for check, timing, given in standing]
-    # Rivals: a colleague who edits them, too, or deletes them.
-    rows = Check.objects.select_for_update().filter(id__in=[check.id for check, _given in edits]).order_by("id")
+    hold_turns(check for check, _given in edits)
+    # Rivals: a colleague who edits them, too, or deletes them; not those who write flips, which refer to them.
+    rows = Check.objects.select_for_update(no_key=True).filter(id__in=[check.id for check, _given in edits]).order_by("id")
     before = {check_id: (version, name) for check_id, version, name in rows.values_list("id", "version", "name")}
     now, changed = clock.now(), []
     for check, given in allowed:
@@ -237,7 +241,8 @@ def resume_checks(checks: Sequence[Check]) -> list[Check]:
 
 
 def _change_states(checks: Sequence[Check], after: State, is_wanted: Callable[[str], bool]) -> list[Check]:
-    """Flip those whose state is wanted. The state rows come first: a prober storing a result locks in that order, too."""
+    """Flip those whose state is wanted, while no prober stores results of theirs."""
+    hold_turns(checks)
     standings = [row for row in lock_states(check.id for check in checks).values() if is_wanted(row.state)]
     record_flips([(standing, flip(standing, now_as(after))) for standing in standings])
     flipped = {standing.pk for standing in standings}
@@ -248,9 +253,20 @@ def _change_states(checks: Sequence[Check], after: State, is_wanted: Callable[[s
 def check_now(check: Check) -> None:
     """Bring the next turn forward to now, unless the check is paused or being probed."""
     now = clock.now()
-    Turn.objects.filter(watched=check, claimable_at__isnull=False, claimable_at__gt=now, due_at__gt=now).update(
-        due_at=now, claimable_at=now
-    )
+    _to_come(check, now).update(due_at=now, claimable_at=now)
+
+
+def check_by_hand(check: Check) -> None:
+    """`check_now` for somebody who asks; raises `TooSoon`. Who asks for what would change nothing is not counted."""
+    if _to_come(check, clock.now()).exists():
+        spend_by_hand(check.id)
+        check_now(check)
+
+
+def _to_come(check: Check, now: datetime) -> QuerySet[Turn]:
+    """Return the check's turns that nobody holds and that lie ahead."""
+    turns: QuerySet[Turn] = Turn.objects.filter(watched=check, claimable_at__gt=now, due_at__gt=now)
+    return turns
 
 
 # --- Forgetting --------------------------------------------------------------------------------------------------
@@ -265,6 +281,7 @@ def delete_check(check: Check) -> None:
 def delete_checks(checks: Iterable[Check]) -> None:
     """Forget checks as `delete_check` does."""
     gone = Check.objects.filter(id__in=[check.id for check in checks])
+    hold_turns(gone)
     # Rivals: handlers that account for flips hold the check meanwhile; what they add to an outage must be there or not at all.
     list(gone.select_for_update().order_by("id").values_list("id"))
     delete_whole(gone)

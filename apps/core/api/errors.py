@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from apps.core.kinds import ConfigErrors
-from apps.core.refusals import BeyondLimit, Refusal
+from apps.core.refusals import BeyondLimit, Refusal, TooSoon
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -42,6 +42,18 @@ class LimitReached(exceptions.APIException):
             self.members["errors"] = {refusal.field: [str(refusal)]}
 
 
+class AskedTooSoon(exceptions.APIException):
+    """The same was asked a moment ago; the header Retry-After says for how long to wait."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_detail = _("This was asked a moment ago.")
+    default_code = "too_soon"
+
+    def __init__(self, refusal: TooSoon) -> None:
+        super().__init__(str(refusal))
+        self.wait = refusal.retry_after_seconds  # the framework writes the header of it
+
+
 def as_api_exception(error: Exception) -> Exception:
     """Return the API's exception for one of ours or Django's; unknown ones unchanged."""
     if isinstance(error, ConfigErrors):
@@ -50,6 +62,8 @@ def as_api_exception(error: Exception) -> Exception:
         return exceptions.ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
     if isinstance(error, BeyondLimit):
         return LimitReached(error)
+    if isinstance(error, TooSoon):
+        return AskedTooSoon(error)
     if isinstance(error, Refusal):
         return Conflict(str(error), field=error.field)
     if isinstance(error, Http404):
