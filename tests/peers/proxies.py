@@ -70,7 +70,9 @@ def _serve_http(connection: socket.socket, proxy: Proxy) -> None:
     elif proxy.username and wanted not in head.split(b"\r\n"):
         connection.sendall(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
     else:
-        _join(connection, proxy, (host, int(port)), b"HTTP/1.1 200 Joined\r\nX-Proxy: yes\r\n\r\n")
+        _join(
+            connection, proxy, (host, int(port)), b"HTTP/1.1 200 Joined\r\nX-Proxy: yes\r\nSet-Cookie: by=proxy\r\n\r\n"
+        )
 
 
 def _serve_socks(connection: socket.socket, proxy: Proxy) -> None:

@@ -36,13 +36,16 @@ class PlainAnswer:
 
     def feed(self, data: bytes) -> None:
         """Take what has arrived; raises `HttpParserError` for what is not plain HTTP."""
+        room = self._room
         try:
             self._parser.feed_data(data)
         except HttpParserError:
             # Bytes after the end are the server's affair: what was asked for is here.
             if not self.is_over:
                 raise
-        if not self._has_headers:
+        if self._has_headers and self._room < room:  # more of the body has come
+            self._header_bytes = 0
+        elif not self.is_complete:  # headers; or trailers and what may stand beside a chunk's length, without an end
             self._header_bytes += len(data)
             self.is_flood = self._header_bytes > MAX_HEADER_BYTES or self._headers > MAX_HEADERS
 

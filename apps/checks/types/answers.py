@@ -16,7 +16,9 @@ CONDITION_PLACEHOLDERS = frozenset(
 )
 
 # Python's own inventions, which no page is written in: the first two take minutes for a hostile MiB.
-NO_CHARSETS = frozenset({"punycode", "idna", "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape"})
+NO_CHARSETS = frozenset(
+    {"punycode", "idna", "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape"}
+)
 
 
 class Answer:

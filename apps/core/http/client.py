@@ -74,7 +74,7 @@ def request(
 def _transfer() -> Transfer:
     """Return this thread's handle: it keeps the parsed root certificates, which cost more than a request."""
     if not hasattr(_per_thread, "transfer"):
-        _per_thread.transfer = Transfer(keeps_headers=True)
+        _per_thread.transfer = Transfer()
     kept: Transfer = _per_thread.transfer
     return kept
 

@@ -22,6 +22,7 @@ from apps.core.http.failures import Failure, failure_by_proxy, failure_of
 from apps.core.http.guard import forbidden_reason
 
 MEBIBYTE = 1_048_576
+SUPPRESS_CONNECT_HEADERS = 265  # of libcurl; pycurl has no name for it
 USER_AGENT = "Obsera/0.1"
 # Without the hybrid group that OpenSSL would make a second key for, at a tenth of the handshake's cost. It is not offered
 # for a second round either, since servers that prefer it would then take one and show as slow.
@@ -51,6 +52,9 @@ VERSION_NAMES = {
     pycurl.CURL_HTTP_VERSION_2_0: "2",
     pycurl.CURL_HTTP_VERSION_3: "3",
 }
+BLANK = (b"\r\n", b"\n")  # the line that ends the headers
+# What these send without a body is an empty one: many servers refuse them where no length is named.
+METHODS_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 FEATURES = {HttpVersion.TWO: pycurl.VERSION_HTTP2, HttpVersion.THREE: pycurl.VERSION_HTTP3}
 
 
@@ -150,7 +154,7 @@ def ca_file() -> str:
 class Transfer:
     """A curl handle with its constant options set, for one transfer after the other (never two at once)."""
 
-    def __init__(self, *, keeps_headers: bool = False) -> None:
+    def __init__(self) -> None:
         self.curl = pycurl.Curl()
         self.header_lines: list[bytes] = []
         self._chunks: list[bytes] = []
@@ -160,9 +164,9 @@ class Transfer:
         self._reads_certificate = False
         self._refused: Failure | None = None
         self._extras: Extras | None = None
-        self._set_constants(keeps_headers)
+        self._set_constants()
 
-    def _set_constants(self, keeps_headers: bool) -> None:
+    def _set_constants(self) -> None:
         option = self.curl.setopt
         option(pycurl.NOSIGNAL, 1)  # signals and threads do not mix
         option(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
@@ -179,8 +183,7 @@ class Transfer:
         option(pycurl.USERAGENT, USER_AGENT)
         option(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         option(pycurl.WRITEFUNCTION, self._take_body)
-        if keeps_headers:
-            option(pycurl.HEADERFUNCTION, self.header_lines.append)
+        option(pycurl.HEADERFUNCTION, self.header_lines.append)
 
     def prepare(self, request: OutboundRequest, limits: Limits) -> None:
         """Load a request. Every option that differs between requests is set each time, so that none is left over."""
@@ -191,7 +194,7 @@ class Transfer:
         option(pycurl.URL, request.url)
         option(pycurl.TIMEOUT_MS, max(1, int(limits.timeout_seconds * 1_000)))
         option(pycurl.CONNECTTIMEOUT_MS, int((limits.connect_timeout_seconds or limits.timeout_seconds) * 1_000) or 1)
-        self._set_list(pycurl.HTTPHEADER, request.header_lines)
+        self._set_list(pycurl.HTTPHEADER, request.header_lines + _lines_for_no_body(request))
         self._set_list(pycurl.RESOLVE, (limits.pinned,) if limits.pinned else ())
         option(pycurl.HTTP_VERSION, CURL_VERSIONS[request.http_version])
         option(pycurl.SSL_VERIFYPEER, request.verify_tls)
@@ -212,8 +215,6 @@ class Transfer:
         if extras.client_certificate:
             option(pycurl.SSLCERT_BLOB, extras.client_certificate.encode())
             option(pycurl.SSLKEY_BLOB, extras.client_key.encode())
-        if extras.keeps_headers:
-            option(pycurl.HEADERFUNCTION, self.header_lines.append)
         if extras.reads_certificate:
             self._reads_certificate = True
             option(pycurl.OPT_CERTINFO, 1)
@@ -221,8 +222,9 @@ class Transfer:
             option(pycurl.PROXY, extras.proxy.url)
             option(pycurl.NOPROXY, "")
             option(pycurl.HTTPPROXYTUNNEL, 1)  # so that a proxy's own answer is never taken for the target's
-            option(pycurl.PROXYUSERNAME, extras.proxy.username)
-            option(pycurl.PROXYPASSWORD, extras.proxy.password)
+            option(SUPPRESS_CONNECT_HEADERS, 1)  # nor its cookies
+            option(pycurl.PROXYUSERNAME, extras.proxy.username.encode())
+            option(pycurl.PROXYPASSWORD, extras.proxy.password.encode())
 
     def _set_list(self, option: int, values: Sequence[bytes | str]) -> None:
         """Set a list option; pycurl takes an empty list for "leave it as it was"."""
@@ -240,8 +242,8 @@ class Transfer:
             self.curl.unsetopt(pycurl.CUSTOMREQUEST)
             self.curl.setopt(pycurl.NOBODY, 1)
             return
-        if body is not None:
-            self.curl.setopt(pycurl.POSTFIELDS, body)
+        if body is not None or method in METHODS_WITH_LENGTH:
+            self.curl.setopt(pycurl.POSTFIELDS, body or b"")
         self.curl.setopt(pycurl.CUSTOMREQUEST, method)
 
     def _open_socket(self, _purpose: int, address: Any) -> int:
@@ -282,7 +284,7 @@ class Transfer:
         certificates = raw(pycurl.INFO_CERTINFO) if self._reads_certificate else ()
         extras = self._extras
         return Reply(
-            failure=self._failure(number, message) if number else None,
+            failure=self._failure(number, message) if number else self._cut_off(),
             status=info(pycurl.RESPONSE_CODE),
             http_version=VERSION_NAMES.get(info(pycurl.INFO_HTTP_VERSION), ""),
             remote_ip=info(pycurl.PRIMARY_IP) or "",
@@ -301,6 +303,17 @@ class Transfer:
             chain=tuple(map(_facts, certificates)) if extras and extras.reads_certificate else (),
         )
 
+    def _cut_off(self) -> Failure | None:
+        """Name an end within the headers of HTTP/1, which libcurl takes for the end of the answer."""
+        if self._chunks:
+            return None
+        for line in reversed(self.header_lines):
+            if line in BLANK:
+                return None
+            if line.startswith(b"HTTP/"):
+                break
+        return Failure("connection_lost", {"detail": "closed early"})
+
     def _failure(self, number: int, message: str) -> Failure | None:
         if self._is_truncated:
             return None
@@ -313,6 +326,14 @@ class Transfer:
 
     def close(self) -> None:
         self.curl.close()
+
+
+def _lines_for_no_body(request: OutboundRequest) -> tuple[bytes, ...]:
+    """Return what keeps libcurl from naming a type for a body that is none."""
+    if request.body is not None or request.method not in METHODS_WITH_LENGTH:
+        return ()
+    is_named = any(line.lower().startswith(b"content-type") for line in request.header_lines)
+    return () if is_named else (b"Content-Type:",)
 
 
 def pin(host: str, port: int, addresses: Sequence[str]) -> str:

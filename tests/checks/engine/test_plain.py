@@ -1,12 +1,14 @@
 """The plain driver judges as libcurl does, and leaves to libcurl what it does not understand."""
 
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import trustme
 
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
@@ -130,11 +132,74 @@ async def test_request_is_the_one_libcurl_sends(settings: dict[str, Any]) -> Non
     assert sorted(asked[0].split(b"\r\n")) == sorted(asked[1].split(b"\r\n"))
 
 
-async def test_answer_that_ends_within_its_headers_is_none() -> None:
-    with serving(in_pieces(b"HTTP/1.1 200 OK\r\nContent-Le")) as web:
-        outcome = await probe(web.url())
+@pytest.mark.parametrize("settings", [{}, {"keeps_cookies": True}, {"method": "HEAD"}, {"certificate_days": 1}])
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 204 None\r\nX-A: b\r\n"])
+async def test_answer_that_ends_within_its_headers_is_none(sent: bytes, settings: dict[str, Any]) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if "certificate_days" in settings else None
+    if tls is not None:
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    with serving(in_pieces(sent), tls=tls) as web:
+        outcome = await probe(web.url(), verify_tls=False, **settings)
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "connection_lost")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: yes\r\n\r\n",
+        b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"keeps_cookies": True}])
+async def test_answer_without_a_body_is_whole(sent: bytes, settings: dict[str, Any]) -> None:
+    with serving(in_pieces(sent)) as web:
+        outcome = await probe(web.url(), **settings)
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
+
+
+@pytest.mark.parametrize(
+    ("beside", "settings"),
+    [
+        (b"0\r\nX-Trailer: ", {}),
+        (b"0\r\nX-Trailer: ", {"keeps_cookies": True}),
+        (b"0\r\n", {}),
+        (b"0\r\n", {"keeps_cookies": True}),
+        (b"1;extension=", {}),  # which libcurl passes over until the time is up, and keeps none of
+    ],
+)
+async def test_what_stands_beside_the_body_ends_too(beside: bytes, settings: dict[str, Any]) -> None:
+    """Trailers and extensions of chunks are no body, so that its limit does not hold for them."""
+    sent = 0
+
+    def endless(connection: socket.socket, _request: bytes) -> None:
+        nonlocal sent
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + beside)
+        part = b"X-A: b\r\n" * 8_000 if beside.endswith(b"0\r\n") else b"x" * 64_000
+        while sent < 64_000_000:
+            connection.sendall(part)
+            sent += len(part)
+
+    with serving(endless) as web:
+        outcome = await probe(web.url(), timeout=20, **settings)
+
+    assert outcome.verdict == Verdict.FAILURE
+    assert sent < 64_000_000
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_method_that_wants_a_body_says_that_there_is_none(method: str) -> None:
+    with serving(saying(answer())) as web:
+        outcome = await probe(web.url(), method=method)
+        await probe(web.url(), method=method, headers={"Content-Type": "text/x"})
+
+    assert outcome.verdict == Verdict.SUCCESS
+    assert b"\r\nContent-Length: 0\r\n" in web.asked[0]
+    assert b"content-type" not in web.asked[0].lower()
+    assert b"\r\nContent-Type: text/x\r\n" in web.asked[1]
 
 
 async def test_answer_beyond_our_parser_is_asked_for_again_by_libcurl() -> None:

@@ -75,3 +75,23 @@ async def test_proxy_of_one_check_is_not_used_by_the_next() -> None:
 
     assert {outcome.verdict for outcome in outcomes.values()} == {Verdict.SUCCESS}
     assert len(proxy.asked) == 1
+
+
+async def test_cookie_that_the_proxy_sets_does_not_go_to_the_target() -> None:
+    def redirecting(connection: socket.socket, request: bytes) -> None:
+        is_there = request.startswith(b"GET /there ")
+        connection.sendall(answer() if is_there else answer(302, b"", Location="/there", Set_Cookie="of=target"))
+
+    with serving(redirecting) as web, proxying("http") as proxy:
+        outcome = await probe(web.url(), proxy=proxy.url, keeps_cookies=True)
+
+    assert outcome.verdict == Verdict.SUCCESS
+    assert b"\r\nCookie: of=target\r\n" in web.asked[1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_proxys_user_may_have_letters_beyond_ascii(scheme: str) -> None:
+    with serving(saying(answer())) as web, proxying(scheme, username="jürgen", password="gehäuse") as proxy:
+        outcome = await probe(web.url(), proxy=proxy.url, proxy_username="jürgen", proxy_password="gehäuse")
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
