@@ -1,7 +1,7 @@
 """Groups: their members, and the state that follows from theirs."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -81,6 +81,13 @@ def _is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def groups_of(checks: Iterable[Check]) -> list[Check]:
+    """Return the groups that one of the checks belongs to, by id."""
+    members = list(checks)
+    groups = ((group, _config(group)) for group in _groups().order_by("id")) if members else ()
+    return [group for group, config in groups if any(_names(config, one) for one in members if one.id != group.id)]
 
 
 def _refuse_cycle(groups: Sequence[Check]) -> None:

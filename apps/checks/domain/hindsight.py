@@ -3,7 +3,7 @@
 Pure functions. Nothing of this flips a check: flips are made by results that come in time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -170,3 +170,49 @@ def _pieces(stretches: Iterable[tuple[datetime, datetime, Views]], rules: Rules)
         is_same = standing == state
         pieces.append(Piece(pieces.pop().since if is_same else start, end, state))
     return pieces
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def overlaid(pieces: Iterable[Piece], learned: Sequence[Piece]) -> list[Piece]:
+    """Return a check's pieces, unknown ones as what they are known to have been by now."""
+    whole: list[Piece] = []
+    for piece in pieces:
+        if piece.state != State.UNKNOWN:
+            whole.append(piece)
+            continue
+        at = piece.since
+        for late in sorted(learned, key=lambda late: late.since):
+            since, until = max(at, late.since), min(piece.until, late.until)
+            if since < until:
+                whole += [Piece(at, since, State.UNKNOWN), Piece(since, until, late.state)]
+                at = until
+        whole.append(Piece(at, piece.until, State.UNKNOWN))
+    return [piece for piece in whole if piece.since < piece.until]
+
+
+def look_back_at_members(
+    members: Sequence[Sequence[Piece]], compose: Callable[[list[str]], State], *, since: datetime, until: datetime
+) -> list[Piece]:
+    """Return what a group was between ``since`` and ``until``, where its members tell it."""
+    edges = {since, until} | {edge for own in members for piece in own for edge in (piece.since, piece.until)}
+    places = [0] * len(members)
+    pieces: list[Piece] = []
+    for start, end in pairwise(sorted(edge for edge in edges if since <= edge <= until)):
+        state = compose(
+            [found for number, own in enumerate(members) if (found := _state_at(own, places, number, start))]
+        )
+        if state == State.UNKNOWN:
+            continue
+        is_same = bool(pieces) and pieces[-1].until == start and pieces[-1].state == state
+        pieces.append(Piece(pieces.pop().since if is_same else start, end, state))
+    return pieces
+
+
+def _state_at(pieces: Sequence[Piece], places: list[int], number: int, at: datetime) -> str:
+    """Return what a member was at that moment, "" where it was not yet there; ``places`` keep how far each has been read."""
+    while places[number] < len(pieces) and pieces[places[number]].until <= at:
+        places[number] += 1
+    here = pieces[places[number]] if places[number] < len(pieces) else None
+    return str(here.state) if here and here.since <= at else ""
