@@ -15,17 +15,17 @@ from apps.notifications.events import DeliveryFailed, DeliverySent
 from apps.tenants.events import TenantCreated
 
 
-@handler_of_many(at_most=20)
+@handler_of_many(at_most=50)
 def on_outage_opened(events: Sequence[OutageOpened]) -> None:
     consider_outages({event.outage_id for event in events}, Trigger.OPENED)
 
 
-@handler_of_many(at_most=20)
+@handler_of_many(at_most=50)
 def on_outage_changed(events: Sequence[OutageChanged]) -> None:
     consider_outages({event.outage_id for event in events}, Trigger.CHANGED)
 
 
-@handler_of_many(at_most=20)
+@handler_of_many(at_most=50)
 def on_outage_resolved(events: Sequence[OutageResolved]) -> None:
     consider_outages({event.outage_id for event in events}, Trigger.RESOLVED)
     look_again_below({event.check_id for event in events})
@@ -36,7 +36,7 @@ def on_flapping_changed(event: CheckStartedFlapping | CheckCalmedDown) -> None:
     consider_check(event.check_id, Trigger.CALM)
 
 
-@handler_of_many(at_most=20)
+@handler_of_many(at_most=50)
 def on_review_asked(events: Sequence[ReviewAsked]) -> None:
     consider_outages({event.outage_id for event in events}, Trigger.RULES)
 

@@ -1,14 +1,16 @@
 """Tasks of the outbox."""
 
+from uuid import UUID
+
 from celery import shared_task
 
 from apps.events.domain import outbox
 
 
 @shared_task(name=outbox.DELIVER_TASK)
-def deliver() -> None:
-    """Work off the outbox."""
-    outbox.deliver_pending()
+def deliver(tenant_id: str | None = None) -> None:
+    """Work off the outbox; ``tenant_id`` is whose news there is."""
+    outbox.deliver_pending(UUID(tenant_id) if tenant_id else None)
 
 
 @shared_task(name="events.straighten")

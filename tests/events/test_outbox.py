@@ -68,7 +68,15 @@ def test_workers_are_told_once_the_fact_is_committed(handlers: Handlers, hints: 
         emit_many([ring(), ring()])
         before = list(hints)
 
-    assert (before, hints) == ([], [("events.deliver", "events")])
+    assert (before, hints) == ([], [("events.deliver", str(HERE), "events")])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_news_of_several_tenants_at_once_are_told_once(handlers: Handlers, hints: list[Any]) -> None:
+    with system_scope("a prober tells of several tenants"), transaction.atomic():
+        emit_many([ring(HERE), ring(THERE)])
+
+    assert hints == [("events.deliver", "events")]
 
 
 @pytest.mark.django_db(transaction=True)

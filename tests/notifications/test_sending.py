@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -88,6 +89,33 @@ def test_planned_delivery_is_sent_once_and_noted(channel: Channel, receiver: Rec
     assert (tried.delivery_id, tried.number, tried.is_ok, tried.status_code) == (delivery.id, 1, True, 200)
     assert (tried.code, tried.detail) == ("", "ok")
     assert emitted == [DeliverySent(tenant_id=channel.tenant_id, delivery_id=delivery.id)]
+
+
+@pytest.mark.parametrize(
+    ("known", "is_noted"),
+    [
+        (
+            {"last_ok_at": timedelta(milliseconds=-100)},
+            False,
+        ),  # as good as now: a storm's workers need not wait in line
+        ({"last_ok_at": timedelta(seconds=-2)}, True),
+        ({"last_ok_at": timedelta(hours=1)}, True),  # by a clock that was set back since
+        ({"last_ok_at": timedelta(milliseconds=-100), "last_error": "refused"}, True),
+    ],
+)
+def test_success_is_noted_on_the_channel_where_it_says_more_than_is_known(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], is_noted: bool
+) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    before = now + known["last_ok_at"]
+    Channel.objects.update(**{**known, "last_ok_at": before})
+    plan(channel, "alert:1")
+
+    deliver_due()
+
+    channel.refresh_from_db()
+    assert (channel.last_ok_at, channel.last_error) == (now if is_noted else before, "")
 
 
 def test_idle_round_is_one_query(in_acme: Tenant, django_assert_num_queries) -> None:

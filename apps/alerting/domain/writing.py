@@ -16,10 +16,11 @@ from apps.alerting.domain.subjects import Subject
 from apps.alerting.enums import AlertState, Notice, Reason, Trigger
 from apps.alerting.models import Alert, AlertStep, Mismatch
 from apps.alerting.stages.base import Candidate, worst
+from apps.core.postgres.inserting import insert_rows
 from apps.incidents.domain.timeline import Line, write_entries
 from apps.incidents.enums import EntryKind
 from apps.live.domain.publish import publish
-from apps.notifications.domain.planning import Plan, plan_deliveries
+from apps.notifications.domain.planning import Plan, write_deliveries
 from apps.notifications.domain.planning import Subject as DeliverySubject
 from apps.notifications.models import Channel
 from apps.tenants.models import Tenant
@@ -143,20 +144,21 @@ def _write_steps(outcomes: list[Outcome], now: datetime, trigger: Trigger) -> No
         outcomes = [
             one for one in outcomes if one.candidate.messages or latest.get(one.candidate.alert.id) != one.last.reason
         ]
-    AlertStep.objects.bulk_create(
-        AlertStep(
-            alert_id=outcome.candidate.alert.id,
-            at=now,
-            trigger=trigger,
-            position=STAGES[step.stage],
-            stage=step.stage,
-            verdict=step.decision.verdict,
-            reason=step.decision.reason,
-            values=dict(step.decision.values),
-        )
+    rows = [
+        {
+            "alert_id": outcome.candidate.alert.id,
+            "at": now,
+            "trigger": trigger,
+            "position": STAGES[step.stage],
+            "stage": step.stage,
+            "verdict": step.decision.verdict,
+            "reason": step.decision.reason,
+            "values": dict(step.decision.values),
+        }
         for outcome in outcomes
         for step in outcome.steps
-    )
+    ]
+    insert_rows(AlertStep, rows)
 
 
 def _latest_answers(alert_ids: Iterable[UUID]) -> dict[UUID, str]:
@@ -175,7 +177,7 @@ def _write_deliveries(told: Sequence[tuple[Subject, Outcome]], tenant: Tenant, n
         message = build_message(_story(candidate, subject, tenant), Notice(candidate.notice or ""), now=now)
         about = DeliverySubject(SUBJECT, candidate.alert.id)
         plans += [Plan(channels[one.channel_id], message, one.key, about) for one in candidate.messages]
-    plan_deliveries(plans)
+    write_deliveries(plans)
 
 
 def _story(candidate: Candidate, subject: Subject, tenant: Tenant) -> Story:

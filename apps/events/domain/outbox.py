@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from operator import itemgetter
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from apps.core import clock
 from apps.core.ids import uuid7
 from apps.core.tenancy import checked_tenant_id, system_scope, tenant_scope
 from apps.events.base import Event, portion_of
+from apps.events.domain.storms import Storms
 from apps.events.domain.table import event_classes, event_table, handler_function
 from apps.events.hints import hint
 from apps.events.models import OutboxRow
@@ -28,8 +30,9 @@ logger = logging.getLogger(__name__)
 DELIVER_TASK = "events.deliver"
 QUEUE = "events"
 LEASE = timedelta(seconds=10)
-BATCH_SIZE = 200
-# A tenant with more rows than this in one batch waits for the others: its storm must not delay their pages.
+# A worker that manages less in its time than it claimed claims less the next time: what it gives back costs two writes a row.
+BATCH_SIZE, SMALLEST_BATCH = 200, 20
+# A tenant with more rows than this in a full batch waits for the others: its storm must not delay their pages.
 FAIR_SHARE = 50
 # What a worker leased and has not begun by then goes back: another one may be free for it.
 HOLD = timedelta(milliseconds=250)
@@ -37,6 +40,7 @@ RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 5, 15, 60,
 
 # A worker takes up what its own handlers emit in its next round, so nobody needs to be told of that.
 _is_working: ContextVar[bool] = ContextVar("obsera_outbox_is_working", default=False)
+_storms = Storms()
 
 
 class NotInTransaction(RuntimeError):
@@ -73,7 +77,8 @@ def emit_many(events: Iterable[Event]) -> None:
     if rows:
         with connection.cursor() as cursor:
             cursor.execute(WRITE, [now, now, json.dumps(rows)])
-        transaction.on_commit(_kick, robust=True)
+        tenants = {row[1] for row in rows}
+        transaction.on_commit(partial(_kick, *(tenants if len(tenants) == 1 else ())), robust=True)
 
 
 # One document for all rows: building thousands of them through the ORM cost more than working them off.
@@ -85,18 +90,50 @@ FROM jsonb_array_elements(%s::jsonb) AS entry
 """
 
 
-def _kick() -> None:
+def _kick(*tenant_id: str) -> None:
     if not _is_working.get():
-        hint(DELIVER_TASK, queue=QUEUE)
+        hint(DELIVER_TASK, *tenant_id, queue=QUEUE)
 
 
-def deliver_pending() -> Drained:
-    """Hand every claimable row to its handler, round after round, until none is left; return the counts."""
-    drained = Drained()
+def deliver_pending(told_by: UUID | None = None) -> Drained:
+    """Hand every claimable row to its handler, round after round, until none is left for us; return the counts.
+
+    ``told_by``: the tenant whose news made us look. While enough of our threads work on its storm there is nothing to do.
+    """
+    drained, size = Drained(), BATCH_SIZE
+    if told_by and _storms.is_crowded(told_by):
+        return drained
     with _working():
-        while rows := _claim():
-            drained += _work_through(rows)
+        while rows := _take(size):
+            try:
+                done = _work_through(rows)
+            finally:
+                _storms.end(_stormy(rows, size))
+            drained += done
+            size = _next_size(size, claimed=len(rows), done=done.handled + done.failed)
     return drained
+
+
+def _take(size: int) -> list[OutboxRow]:
+    """Claim a batch of tenants whose storms do not keep enough of our threads busy already."""
+    with _storms.claiming() as crowded:
+        rows = _claim(size, without=crowded)
+        _storms.begin(_stormy(rows, size))
+    return rows
+
+
+def _stormy(rows: Iterable[OutboxRow], size: int) -> list[UUID]:
+    """Return the tenants with more than their share of a batch."""
+    return [tenant_id for tenant_id, count in Counter(row.tenant_id for row in rows).items() if count > _share(size)]
+
+
+def _share(size: int) -> int:
+    return max(FAIR_SHARE * size // BATCH_SIZE, 1)
+
+
+def _next_size(size: int, *, claimed: int, done: int) -> int:
+    """Return how much to claim after a batch of at most that size, of which so much was done in time."""
+    return min(BATCH_SIZE, 2 * size if done == claimed else max(2 * done, SMALLEST_BATCH))
 
 
 @contextmanager
@@ -121,7 +158,8 @@ WITH RECURSIVE oldest AS (
     ) AS following
 ), waiting AS (
     SELECT tenant_id, count(*) OVER () AS tenants FROM oldest
-    WHERE claimable_at <= (SELECT clock_timestamp()) ORDER BY claimable_at LIMIT %(batch)s
+    WHERE claimable_at <= (SELECT clock_timestamp()) AND tenant_id <> ALL(%(without)s::uuid[])
+    ORDER BY claimable_at LIMIT %(batch)s
 ), ready AS (
     SELECT own.id, row_number() OVER (PARTITION BY waiting.tenant_id ORDER BY own.claimable_at, own.id) AS turn
     FROM waiting, LATERAL (
@@ -162,10 +200,11 @@ def straighten() -> None:
         cursor.execute(STRAIGHTEN)
 
 
-def _claim() -> list[OutboxRow]:
+def _claim(size: int | None = None, *, without: Sequence[UUID] = ()) -> list[OutboxRow]:
     """Lease a batch, oldest first and fairly among tenants. Rivals: every other worker; SKIP LOCKED parts us."""
     with system_scope("one queue serves every tenant"), transaction.atomic():
-        parameters = {"share": FAIR_SHARE, "batch": BATCH_SIZE, "lease": LEASE}
+        size = size or BATCH_SIZE
+        parameters = {"share": _share(size), "batch": size, "lease": LEASE, "without": list(without)}
         return sorted(OutboxRow.unscoped.raw(CLAIM, parameters), key=lambda row: row.id)
 
 

@@ -6,6 +6,7 @@ it goes on; it stays open, its timeline says so, and the next thing that is seen
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -13,6 +14,7 @@ from django.db.models import Q
 
 from apps.checks.enums import State
 from apps.checks.models import Check, Flip
+from apps.core.postgres.inserting import insert_rows
 from apps.core.tenancy import current_tenant_id
 from apps.events.domain.outbox import emit_many
 from apps.incidents.enums import EntryKind, Severity
@@ -92,7 +94,7 @@ class Ledger:
 
     opened: dict[UUID, Outage] = field(default_factory=dict)
     changed: dict[UUID, Outage] = field(default_factory=dict)
-    entries: list[OutageEntry] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
     news: list[OutageEvent] = field(default_factory=list)
 
     def write(self) -> None:
@@ -103,7 +105,7 @@ class Ledger:
             list(in_order.values_list("id"))
             Outage.objects.bulk_update(self.changed.values(), CHANGING)
         Outage.objects.bulk_create(self.opened.values())
-        OutageEntry.objects.bulk_create(self.entries)
+        insert_rows(OutageEntry, self.entries)
         emit_many(self.news)
 
 
@@ -163,5 +165,5 @@ def _resolve_outage(ledger: Ledger, outage: Outage, flip: Flip) -> None:
 def _tell(ledger: Ledger, outage: Outage, flip: Flip, kind: EntryKind, event: type[OutageEvent]) -> None:
     values = {"error_code": flip.error_code, "error_values": flip.error_values} if flip.error_code else {}
     at = max(flip.at, outage.started_at)
-    ledger.entries.append(OutageEntry(outage=outage, at=at, kind=kind, values=values))
+    ledger.entries.append({"outage_id": outage.id, "at": at, "kind": kind, "values": values})
     ledger.news.append(event(tenant_id=current_tenant_id(), check_id=outage.watched_id, outage_id=outage.id))

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.core import clock
+from apps.core.postgres.inserting import insert_rows
 from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
 from apps.incidents.domain.causes import SLOW, cause
@@ -57,9 +58,8 @@ def write_entry(*, outage_id: UUID, kind: EntryKind, values: dict[str, Any], aut
 def write_entries(lines: Sequence[Line]) -> None:
     """Add lines to any number of outages at once."""
     now = clock.now()
-    OutageEntry.objects.bulk_create(
-        [OutageEntry(outage_id=line.outage_id, at=now, kind=line.kind, values=line.values) for line in lines]
-    )
+    rows = [{"outage_id": line.outage_id, "at": now, "kind": line.kind, "values": line.values} for line in lines]
+    insert_rows(OutageEntry, rows)
     publish(f"tenant:{current_tenant_id()}", {f"outage:{line.outage_id}" for line in lines})
 
 

@@ -1,7 +1,7 @@
 """What a channel kind is, and the finished message it carries. Nothing here knows a model."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, NamedTuple, Self
 
@@ -46,7 +46,8 @@ class Message:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; `from_json` takes them back."""
-        values = asdict(self) | {"facts": [list(fact) for fact in self.facts]}
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        values["facts"] = [list(fact) for fact in self.facts]
         return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
     @classmethod

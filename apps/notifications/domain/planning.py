@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -10,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apps.core import clock
+from apps.core.postgres.inserting import insert_rows
 from apps.core.refusals import Refusal
-from apps.core.tenancy import current_tenant_id
 from apps.events.hints import hint
 from apps.notifications.channels.base import Message
 from apps.notifications.enums import REPEATABLE_STATES, DeliveryState
@@ -56,29 +57,32 @@ def plan_deliveries(plans: Iterable[Plan]) -> list[Delivery]:
     A channel that is switched off gets a cancelled row, so that the log can say why nothing came.
     """
     wanted = list(plans)
-    Delivery.objects.bulk_create(map(_row, wanted), ignore_conflicts=True)  # rival: the same plan, written twice
+    write_deliveries(wanted)
     rows = {row.key: row for row in Delivery.objects.filter(key__in=[plan.key for plan in wanted])}
-    deliveries = [rows[plan.key] for plan in wanted]
-    if any(delivery.state == DeliveryState.PENDING for delivery in deliveries):
+    return [rows[plan.key] for plan in wanted]
+
+
+def write_deliveries(plans: Sequence[Plan]) -> None:
+    """`plan_deliveries` for those who do not look at the rows, with one query: a storm's messages are thousands."""
+    insert_rows(Delivery, list(map(_row, plans)), ignore_conflicts=True)  # rival: the same plan, written twice
+    if any(plan.channel.is_enabled for plan in plans):
         transaction.on_commit(_kick, robust=True)
-    return deliveries
 
 
-def _row(plan: Plan) -> Delivery:
+def _row(plan: Plan) -> dict[str, Any]:
     if not KEY.fullmatch(plan.key):
         raise ValueError(f"{plan.key!r} is no key: 1 to 200 letters, digits, colons, hyphens and underscores")
-    return Delivery(
-        tenant_id=current_tenant_id(),
-        channel=plan.channel,
-        channel_name=plan.channel.name,
-        channel_kind=plan.channel.kind,
-        key=plan.key,
-        message=plan.message.to_json(),
-        subject_kind=plan.subject.kind if plan.subject else "",
-        subject_id=plan.subject.id if plan.subject else None,
-        state=DeliveryState.PENDING if plan.channel.is_enabled else DeliveryState.CANCELLED,
-        last_error="" if plan.channel.is_enabled else gettext_noop("The channel is switched off."),
-    )
+    return {
+        "channel_id": plan.channel.id,
+        "channel_name": plan.channel.name,
+        "channel_kind": plan.channel.kind,
+        "key": plan.key,
+        "message": plan.message.to_json(),
+        "subject_kind": plan.subject.kind if plan.subject else "",
+        "subject_id": plan.subject.id if plan.subject else None,
+        "state": DeliveryState.PENDING if plan.channel.is_enabled else DeliveryState.CANCELLED,
+        "last_error": "" if plan.channel.is_enabled else gettext_noop("The channel is switched off."),
+    }
 
 
 def _kick() -> None:
