@@ -25,10 +25,15 @@ alias 300 IN CNAME www
 @ 300 IN CAA 0 issue "letsencrypt.org"
 _sip._tcp 300 IN SRV 1 2 5060 sip
 *.wild 300 IN A 192.0.2.7
+known.wild 300 IN A 192.0.2.8
+dangling 300 IN CNAME nowhere
+old 300 IN DNAME @
 """
 HUGE = "huge 300 IN TXT " + " ".join(f'"{number:0250d}"' for number in range(200)) + "\n"
-CHILDREN = ("signed.test", "plain.test", "forged.test", "expired.test", "misled.test")
+CHILDREN = ("signed.test", "plain.test", "forged.test", "expired.test", "misled.test", "hashed.test", "optout.test")
 UNSIGNED = "plain.test"
+# These deny by NSEC3, the second one without a word on what it delegates unsigned.
+HASHED = {"hashed.test": ["-3", "ab12", "-H", "3"], "optout.test": ["-3", "-", "-H", "0", "-A"]}
 OPTIONS = """
 options {{
   directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
@@ -95,7 +100,20 @@ def _sign(folder: Path, zone: str) -> None:
         _run(folder, "dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", *flags, zone)
     dates = ["-s", "20200101000000", "-e", "20200201000000"] if zone == "expired.test" else []
     origin = zone if zone == "." else f"{zone}."
-    _run(folder, "dnssec-signzone", "-S", "-P", "-g", *dates, "-o", origin, "-f", f"{_file(zone)}.signed", _file(zone))
+    _run(
+        folder,
+        "dnssec-signzone",
+        "-S",
+        "-P",
+        "-g",
+        *dates,
+        *HASHED.get(zone, ()),
+        "-o",
+        origin,
+        "-f",
+        f"{_file(zone)}.signed",
+        _file(zone),
+    )
 
 
 def _run(folder: Path, *command: str) -> None:

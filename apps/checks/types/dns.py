@@ -23,6 +23,7 @@ from dns.rdtypes.dnskeybase import DNSKEYBase
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.dns_exchange import NameServer, Transport, ask, system_servers
+from apps.checks.types.dns_trail import follow
 from apps.checks.types.dnssec import ROOT_ANCHORS, BadAnchor, ChainOfTrust, read_anchors
 from apps.checks.types.hosts import NetworkConfig, bare_host, check_host_field, port_setting
 from apps.checks.types.messages import Message
@@ -196,6 +197,10 @@ class DnsCheck:
             _("DNSSEC does not hold (%(detail)s)."),
             _("Check keys, signatures and their dates, and the DS record in the parent zone."),
         ),
+        "dnssec_unproven": (
+            _("DNSSEC does not prove what the answer leaves out (%(detail)s)."),
+            _("Check the zone's NSEC or NSEC3 records; zones with opt-out cannot prove that a name is missing."),
+        ),
     }
     facts: ClassVar[Mapping[str, Fact]] = {
         "rcode": Fact(_("Status")),
@@ -231,16 +236,15 @@ class DnsCheck:
 
 def _note(answer: dns.message.Message, wanted: DnsConfig, findings: Findings) -> list[str]:
     """Return the records of the wanted type, and note what a screen shows."""
-    record_type = dns.rdatatype.from_text(wanted.record_type)
-    sets = [rrset for rrset in answer.answer if rrset.rdtype == record_type]
-    found = sorted(_text(rdata) for rrset in sets for rdata in rrset)
+    records = follow(answer).records
+    found = sorted(_text(rdata) for rdata in records or ())
     findings.details.update(
         rcode=dns.rcode.to_text(answer.rcode()),
         answers=[printable(text, SHOWN_LENGTH) for text in found[:SHOWN_ANSWERS]],
         is_authoritative=bool(answer.flags & dns.flags.AA),
     )
-    if sets:
-        findings.details["ttl"] = min(rrset.ttl for rrset in sets)
+    if records is not None:
+        findings.details["ttl"] = records.ttl
     return found
 
 

@@ -1,11 +1,13 @@
 """A DNSSEC chain of trust, from a trust anchor down to an answer (RFC 4035, section 5)."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import dns.dnssec
 import dns.exception
 import dns.message
 import dns.name
+import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
@@ -15,6 +17,8 @@ from dns.rdtypes.ANY.DS import DS
 from dns.rdtypes.ANY.RRSIG import RRSIG
 
 from apps.checks.types.base import ProbeFailure
+from apps.checks.types.dns_trail import follow
+from apps.checks.types.dnssec_denial import Proof, Unproven, proof_of
 from apps.core import clock
 
 # https://data.iana.org/root-anchors/root-anchors.xml
@@ -27,6 +31,8 @@ MAX_KEYS = 12
 MAX_SIGNATURES = 4
 MAX_SETS = 40
 MAX_QUESTIONS = 40
+RRSIG_TYPE = dns.rdatatype.RRSIG
+DENIALS = frozenset({dns.rdatatype.SOA, dns.rdatatype.NSEC, dns.rdatatype.NSEC3})
 
 Ask = Callable[[dns.name.Name, str], Awaitable[dns.message.Message]]
 Keys = dict[dns.name.Name, dns.rrset.RRset]
@@ -58,24 +64,59 @@ class ChainOfTrust:
         self._questions = 0
 
     async def judge(self, answer: dns.message.Message) -> None:
-        """Return where every record of an answer, or of a denial's authority, is signed; raises `ProbeFailure`.
+        """Return where all that answers the question is signed, and what it leaves out is proven to be missing.
 
-        ``dnssec_unsigned`` where there is no signature, ``dnssec_invalid`` where one is wrong. A denial's signatures are
-        checked, not what its NSEC records leave out.
+        Raises `ProbeFailure`: ``dnssec_unsigned`` where there is no signature, ``dnssec_invalid`` where one is wrong,
+        ``dnssec_unproven`` where signed records do not prove a denial, or that a wildcard may stand for a name.
         """
-        section = answer.answer or answer.authority
-        sets = [rrset for rrset in section if rrset.rdtype != dns.rdatatype.RRSIG]
-        if not sets:
+        if not answer.question:
             raise ProbeFailure("dnssec_unsigned", {"name": _question(answer)})
-        if len(sets) > MAX_SETS:
+        sections = (answer.answer, answer.authority)
+        if any(len([entry for entry in section if entry.rdtype != RRSIG_TYPE]) > MAX_SETS for section in sections):
             raise ProbeFailure("dnssec_invalid", {"detail": "too many records"})
-        for rrset in sets:
-            await self._check(rrset, section)
+        trail = follow(answer)
+        found = [*trail.aliases, *([trail.records] if trail.records is not None else [])]
+        expanded = []
+        for rrset in found:
+            encloser = await self._check(rrset, answer.answer)
+            if encloser is not None:
+                expanded.append((rrset.name, encloser))
+        if trail.records is not None and not expanded:
+            return
+        proofs = await self._proofs(answer)
+        for name, encloser in expanded:
+            _prove(proofs, name, partial(_deny_closer, name=name, encloser=encloser))
+        if trail.records is None:
+            _prove(proofs, trail.end, partial(_deny, answer=answer, name=trail.end))
 
-    async def _check(self, rrset: dns.rrset.RRset, section: Iterable[dns.rrset.RRset]) -> None:
+    async def _check(self, rrset: dns.rrset.RRset, section: Iterable[dns.rrset.RRset]) -> dns.name.Name | None:
+        """Check a signature; return the name below which a wildcard was expanded into this one, or None."""
         signatures = _signatures(rrset, section)
         zone = _signer(rrset, signatures)
         _validate(rrset, signatures, await self._keys_of(zone))
+        return _encloser(rrset, signatures)
+
+    async def _proofs(self, answer: dns.message.Message) -> dict[dns.name.Name, Proof]:
+        """Return what each zone denies in an answer, once that is signed."""
+        denials: dict[dns.name.Name, list[dns.rrset.RRset]] = {}
+        for rrset in answer.authority:
+            if rrset.rdtype not in DENIALS:
+                continue
+            encloser = await self._check(rrset, answer.authority)
+            if encloser is not None:
+                raise ProbeFailure("dnssec_invalid", {"detail": f"{rrset.name} denies by a wildcard"})
+            if rrset.rdtype != dns.rdatatype.SOA:
+                zone = _signer(rrset, _signatures(rrset, answer.authority))
+                denials.setdefault(zone, []).append(rrset)
+        if not denials:
+            is_signed = any(rrset.rdtype == dns.rdatatype.SOA for rrset in answer.authority)
+            if is_signed:
+                raise ProbeFailure("dnssec_unproven", {"detail": f"nothing denies {_question(answer)}"})
+            raise ProbeFailure("dnssec_unsigned", {"name": _question(answer)})
+        try:
+            return {zone: proof_of(zone, sets) for zone, sets in denials.items()}
+        except Unproven as error:
+            raise ProbeFailure("dnssec_unproven", {"detail": str(error)[:200]}) from error
 
     async def _keys_of(self, zone: dns.name.Name) -> Keys:
         """Return the keys of ``zone`` once they are trusted: by an anchor, or by its parent's word for them."""
@@ -118,6 +159,37 @@ class ChainOfTrust:
         if self._questions > MAX_QUESTIONS:
             raise ProbeFailure("dnssec_invalid", {"detail": "the chain is too long"})
         return await self._ask(name, record_type)
+
+
+def _deny(proof: Proof, *, answer: dns.message.Message, name: dns.name.Name) -> None:
+    if answer.rcode() == dns.rcode.NXDOMAIN:
+        proof.deny_name(name)
+    else:
+        proof.deny_type(name, answer.question[0].rdtype)
+
+
+def _deny_closer(proof: Proof, *, name: dns.name.Name, encloser: dns.name.Name) -> None:
+    proof.deny_closer(name, encloser)
+
+
+def _prove(proofs: dict[dns.name.Name, Proof], name: dns.name.Name, deny: Callable[[Proof], None]) -> None:
+    """Return once a zone that holds ``name`` proves it; the nearest one is heard first."""
+    missing = f"nothing denies {name}"
+    for zone in sorted(proofs, key=len, reverse=True):
+        if not name.is_subdomain(zone):
+            continue
+        try:
+            return deny(proofs[zone])
+        except Unproven as error:
+            missing = str(error)
+    raise ProbeFailure("dnssec_unproven", {"detail": missing[:200]})
+
+
+def _encloser(rrset: dns.rrset.RRset, signatures: dns.rrset.RRset) -> dns.name.Name | None:
+    """Return the name right above the wildcard that a signature was made for; None where it was made for the name itself."""
+    labels = min(signature.labels for signature in signatures if isinstance(signature, RRSIG))
+    own = len(rrset.name) - 1 - rrset.name.is_wild()
+    return rrset.name.split(labels + 1)[1] if labels < own else None
 
 
 def _question(answer: dns.message.Message) -> str:

@@ -6,10 +6,10 @@ from hashlib import sha256
 import dns.exception
 import dns.name
 import dns.rcode
-import dns.rdatatype
 
 from apps.checks.types.base import ProbeContext, ProbeFailure
 from apps.checks.types.dns_exchange import NameServer, Transport, ask, system_servers
+from apps.checks.types.dns_trail import follow
 from apps.checks.types.texts import printable
 
 RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NS", "SOA", "SRV", "SVCB", "TLSA", "TXT")
@@ -30,9 +30,7 @@ async def record_set(context: ProbeContext, host: str, types: Iterable[str]) -> 
         answer = await ask(context.net, servers, name, kind)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise ProbeFailure("dns_failure", {"host": host, "detail": dns.rcode.to_text(answer.rcode())})
-        wanted = dns.rdatatype.from_text(kind)
-        records = sorted(record.to_text() for entry in answer.answer if entry.rdtype == wanted for record in entry)
-        found[kind] = _listed(records)
+        found[kind] = _listed(sorted(record.to_text() for record in follow(answer).records or ()))
     return found
 
 

@@ -4,7 +4,7 @@ All instants are aware and come back in UTC. An expression is read on the wall c
 in the morning is expected at three in summer and in winter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,6 +18,8 @@ CRON_FIELDS = 5
 MAX_EXPRESSIONS = 20
 # An instant at which every expression that is not out of date has a next one.
 PROBE = datetime(2024, 1, 1, tzinfo=UTC)
+
+Reader = Callable[[str, datetime], Iterator[datetime]]
 
 
 class BadSchedule(ValueError):
@@ -50,7 +52,7 @@ class Cron:
     zone: str
 
     def following(self, after: datetime) -> datetime | None:
-        return _following_cron(self.expression, self.zone, after.replace(microsecond=0))
+        return _following(CronSim, self.expression, self.zone, after.replace(microsecond=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,31 @@ class Calendar:
     zone: str
 
     def following(self, after: datetime) -> datetime | None:
-        return _following_calendar(self.expressions, self.zone, after.replace(microsecond=0))
+        return _following(OnCalendar, self.expressions, self.zone, after.replace(microsecond=0))
 
 
-# Many jobs share a schedule, and report in the same second: midnight.
+class _Gap:
+    """Between two instants of one schedule: whenever it is asked for within, the same one follows.
+
+    Some expressions come true once in decades, and finding out when takes a tenth of a second; reports come all the time.
+    """
+
+    span: tuple[datetime, datetime | None] | None = None
+
+
 @lru_cache(4_096)
-def _following_cron(expression: str, zone: str, after: datetime) -> datetime | None:
-    return _first_later(CronSim(expression, after.astimezone(ZoneInfo(zone))), after)
+def _gap(_reader: Reader, _expression: str, _zone: str) -> _Gap:
+    return _Gap()
 
 
-@lru_cache(4_096)
-def _following_calendar(expressions: str, zone: str, after: datetime) -> datetime | None:
-    return _first_later(OnCalendar(expressions, after.astimezone(ZoneInfo(zone))), after)
+def _following(reader: Reader, expression: str, zone: str, after: datetime) -> datetime | None:
+    gap = _gap(reader, expression, zone)
+    known = gap.span  # one read: several threads ask
+    if known is not None and known[0] <= after and (known[1] is None or after < known[1]):
+        return known[1]
+    found = _first_later(reader(expression, after.astimezone(ZoneInfo(zone))), after)
+    gap.span = after, found
+    return found
 
 
 def _first_later(instants: Iterator[datetime], after: datetime) -> datetime | None:

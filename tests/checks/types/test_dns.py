@@ -6,6 +6,8 @@ from typing import Any
 
 import dns.flags
 import dns.message
+import dns.name
+import dns.query
 import dns.rrset
 import pytest
 import trustme
@@ -16,6 +18,7 @@ from apps.checks.types.base import Outcome, ProbeFailure
 from apps.checks.types.dns import DnsConfig
 from apps.checks.types.dnssec import ROOT_ANCHORS, read_anchors
 from apps.core.kinds import ConfigErrors, parse_config
+from tests.checks.engine.networks import network
 from tests.checks.types.asking import ask
 from tests.peers.nameserver import NameServer, name_server
 from tests.peers.talker import answering, endless, silent, talking
@@ -143,6 +146,11 @@ async def test_answer_too_long_for_a_datagram_comes_over_tcp(server: NameServer)
         ("signed.test", "DNSKEY", "NOERROR", ""),
         ("signed.test", "DS", "NOERROR", ""),
         ("nope.signed.test", "A", "NXDOMAIN", ""),
+        ("any.wild.hashed.test", "A", "NOERROR", ""),
+        ("a.b.wild.hashed.test", "A", "NOERROR", ""),
+        ("www.old.signed.test", "A", "NOERROR", ""),
+        ("www.old.hashed.test", "A", "NOERROR", ""),
+        ("nope.optout.test", "A", "NXDOMAIN", "dnssec_unproven"),
         ("www.plain.test", "A", "NOERROR", "dnssec_unsigned"),
         ("nope.plain.test", "A", "NXDOMAIN", "dnssec_unsigned"),
         ("www.forged.test", "A", "NOERROR", "dnssec_invalid"),
@@ -159,6 +167,179 @@ async def test_chain_of_trust_is_followed_from_the_root(
     assert outcome.error_code == code
     assert outcome.verdict == (Verdict.FAILURE if code else Verdict.SUCCESS)
     assert outcome.details.get("is_secure") == (None if code else True)
+
+
+ABSENT = [
+    ("nope.{zone}", "A", "NXDOMAIN"),
+    ("far.below.nope.{zone}", "A", "NXDOMAIN"),
+    ("below.www.{zone}", "A", "NXDOMAIN"),
+    ("dangling.{zone}", "A", "NXDOMAIN"),
+    ("www.{zone}", "MX", "NOERROR"),
+    ("alias.{zone}", "MX", "NOERROR"),
+    ("_tcp.{zone}", "A", "NOERROR"),  # is there only because something is below it
+    ("any.wild.{zone}", "MX", "NOERROR"),
+    ("{zone}", "SSHFP", "NOERROR"),
+    ("www.{zone}", "DS", "NOERROR"),
+]
+
+
+@pytest.mark.parametrize("zone", ["signed.test", "hashed.test"])
+@pytest.mark.parametrize(("name", "record_type", "rcode"), ABSENT)
+async def test_absence_is_proven(server: NameServer, zone: str, name: str, record_type: str, rcode: str) -> None:
+    settings = {"rcode": rcode, "matching": "none", "dnssec": True, "trust_anchor": server.anchor}
+    outcome = await _look(server, name.format(zone=zone), record_type, **settings)
+
+    assert (outcome.error_code, dict(outcome.error_values)) == ("", {})
+    assert outcome.details["is_secure"] is True
+
+
+async def test_missing_key_of_a_child_is_its_parent_s_word(server: NameServer) -> None:
+    settings = {"matching": "none", "dnssec": True, "trust_anchor": server.anchor}
+    missing = await _look(server, "plain.test", "DS", **settings)
+    there = await _look(server, "signed.test", "DS", **settings)
+
+    assert (missing.verdict, missing.details["is_secure"]) == (Verdict.SUCCESS, True)
+    assert there.error_code == "dns_records_present"
+
+
+Spoil = Callable[[dns.message.Message, Callable[[str, str], dns.message.Message]], dns.message.Message]
+
+
+def _between(server: NameServer, name: str, spoil: Spoil) -> Callable[[bytes], list[bytes]]:
+    """Stand between the check and the server, and spoil the answers about ``name``."""
+
+    def ask_server(query: dns.message.Message) -> dns.message.Message:
+        return dns.query.udp(query, "127.0.0.1", port=server.port, timeout=10)
+
+    def other(other_name: str, record_type: str) -> dns.message.Message:
+        return ask_server(dns.message.make_query(other_name, record_type, want_dnssec=True, payload=4_096))
+
+    def answer(wire: bytes) -> list[bytes]:
+        query = dns.message.from_wire(wire)
+        found = ask_server(query)
+        if str(query.question[0].name) == f"{name}.":
+            found = spoil(found, other)
+        made = dns.message.make_response(query)
+        made.set_rcode(found.rcode())
+        made.answer, made.authority = found.answer, found.authority
+        return [made.to_wire()]
+
+    return answer
+
+
+async def _look_between(
+    server: NameServer, name: str, spoil: Spoil, record_type: str = "A", **config: Any
+) -> tuple[str, str]:
+    settings = {"dnssec": True, "trust_anchor": server.anchor, **config}
+    async with answering(_between(server, name, spoil)) as port:
+        outcome = await ask("dns", name=name, record_type=record_type, server="127.0.0.1", port=port, **settings)
+    return outcome.error_code, str(outcome.error_values.get("detail", ""))
+
+
+def _renamed(sets: list[dns.rrset.RRset], name: str) -> list[dns.rrset.RRset]:
+    """Return sets under another name, as a wildcard's are."""
+    for entry in sets:
+        entry.name = dns.name.from_text(name)
+    return sets
+
+
+NOWHERE = {"rcode": "NXDOMAIN", "matching": "none"}
+
+
+@pytest.mark.parametrize("zone", ["signed.test", "hashed.test"])
+async def test_denial_of_something_else_proves_nothing(server: NameServer, zone: str) -> None:
+    def of_another_name(_found: Any, other: Any) -> dns.message.Message:
+        return other(f"nope.{zone}", "A")  # type: ignore[no-any-return]
+
+    def of_another_type(_found: Any, other: Any) -> dns.message.Message:
+        return other(f"www.{zone}", "MX")  # type: ignore[no-any-return]
+
+    there = await _look_between(server, f"www.{zone}", of_another_name, **NOWHERE)
+    has_it = await _look_between(server, f"www.{zone}", of_another_type, matching="none")
+    elsewhere = await _look_between(server, f"alias.{zone}", of_another_type, "MX", matching="none")
+
+    assert there[0] == has_it[0] == elsewhere[0] == "dnssec_unproven"
+    assert there[1] in {f"nothing denies www.{zone}.", f"www.{zone}. exists"}
+    assert has_it[1] == f"www.{zone}. has such records"
+
+
+@pytest.mark.parametrize("zone", ["signed.test", "hashed.test"])
+async def test_denial_without_all_its_parts_proves_nothing(server: NameServer, zone: str) -> None:
+    """Whichever is left out: the name itself, the wildcard in its place, or the nearest name above it."""
+    seen: list[int] = []
+    complaints = []
+    for left_out in range(4):
+
+        def lacking(found: dns.message.Message, _other: Any, left_out: int = left_out) -> dns.message.Message:
+            denials = sorted({entry.name for entry in found.authority if entry.rdtype in (47, 50)})
+            seen.append(len(denials))
+            if left_out < len(denials):
+                found.authority = [entry for entry in found.authority if entry.name != denials[left_out]]
+            return found
+
+        complaints.append((await _look_between(server, f"below.nope.{zone}", lacking, **NOWHERE))[0])
+    bare = await _look_between(server, f"nope.{zone}", lambda found, _other: _bare(found), **NOWHERE)
+
+    assert seen[0] > 1
+    assert complaints == ["dnssec_unproven"] * seen[0] + [""] * (4 - seen[0])
+    assert bare == ("dnssec_unproven", f"nothing denies nope.{zone}.")
+
+
+def _bare(found: dns.message.Message) -> dns.message.Message:
+    found.authority = [
+        entry for entry in found.authority if entry.rdtype == 6 or (entry.rdtype == 46 and entry.covers == 6)
+    ]
+    return found
+
+
+@pytest.mark.parametrize("zone", ["signed.test", "hashed.test"])
+async def test_wildcard_stands_for_nothing_that_exists(server: NameServer, zone: str) -> None:
+    def expanded(_found: Any, other: Any) -> dns.message.Message:
+        found = other(f"any.wild.{zone}", "A")
+        found.answer = _renamed(found.answer, f"known.wild.{zone}.")
+        return found  # type: ignore[no-any-return]
+
+    def unproven(found: dns.message.Message, _other: Any) -> dns.message.Message:
+        found.authority = []
+        return found
+
+    forged = await _look_between(server, f"known.wild.{zone}", expanded)
+    stripped = await _look_between(server, f"any.wild.{zone}", unproven)
+
+    assert forged == ("dnssec_unproven", f"nothing denies known.wild.{zone}.")
+    assert stripped[0] in {"dnssec_unproven", "dnssec_unsigned"}
+
+
+async def test_parent_cannot_deny_what_its_child_holds(server: NameServer) -> None:
+    def parent_s(_found: Any, other: Any) -> dns.message.Message:
+        found = other("plain.test", "DS")
+        found.set_rcode(3)
+        return found  # type: ignore[no-any-return]
+
+    complaint = await _look_between(server, "www.plain.test", parent_s, **NOWHERE)
+
+    assert complaint == ("dnssec_unproven", "nothing denies www.plain.test.")
+
+
+async def test_records_of_another_name_are_no_answer(server: NameServer) -> None:
+    def another_s(_found: Any, other: Any) -> dns.message.Message:
+        return other("www.signed.test", "A")  # type: ignore[no-any-return]
+
+    complaint = await _look_between(server, "mail.plain.test", another_s, dnssec=False, trust_anchor="")
+
+    assert complaint == ("dns_no_records", "")
+
+
+async def test_refusal_without_a_question_is_no_proof() -> None:
+    def refuse(wire: bytes) -> list[bytes]:
+        return [wire[:2] + struct.pack("!HHHHH", 0x8005, 0, 0, 0, 0)]
+
+    async with answering(refuse) as port:
+        outcome = await ask(
+            "dns", name="a.example", server="127.0.0.1", port=port, rcode="REFUSED", matching="none", dnssec=True
+        )
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "dnssec_unsigned")
 
 
 async def test_stranger_s_root_is_not_trusted(server: NameServer) -> None:
@@ -230,6 +411,55 @@ async def test_lost_datagram_is_asked_for_again(monkeypatch: pytest.MonkeyPatch)
         outcome = await ask("dns", name="www.example", server="127.0.0.1", port=port)
 
     assert (outcome.verdict, len(heard)) == (Verdict.SUCCESS, 2)
+
+
+async def test_server_that_knows_no_extensions_is_asked_without_them() -> None:
+    asked: list[int] = []
+
+    def old(wire: bytes) -> list[bytes]:
+        query = dns.message.from_wire(wire)
+        asked.append(query.edns)
+        if query.edns < 0:
+            return _replying()(wire)
+        return [wire[:2] + struct.pack("!HHHHH", 0x8001, 0, 0, 0, 0)]  # FORMERR, and not even the question
+
+    async with answering(old) as port:
+        outcome = await ask("dns", name="www.example", server="127.0.0.1", port=port)
+
+    assert (outcome.verdict, asked) == (Verdict.SUCCESS, [0, -1])
+
+
+async def test_answer_cut_in_the_middle_of_a_record_comes_over_tcp() -> None:
+    async def by_tcp(reader: Any, writer: Any) -> None:
+        (size,) = struct.unpack("!H", await reader.readexactly(2))
+        whole = _replying()(await reader.readexactly(size))[0]
+        writer.write(struct.pack("!H", len(whole)) + whole)
+        await writer.drain()
+
+    def cut(wire: bytes) -> list[bytes]:
+        return [_replying(flags=dns.flags.QR | dns.flags.TC)(wire)[0][:-3]]
+
+    async with talking(by_tcp) as tcp_port, answering(cut) as udp_port, network() as net:
+        opened = net.open
+        net.open = lambda host, _port, **options: opened(host, tcp_port, **options)  # type: ignore[method-assign]
+        server = dns_exchange.NameServer(("127.0.0.1",), udp_port, "udp")
+        answer = await dns_exchange.ask(net, server, dns.name.from_text("www.example"), "A")
+
+    assert [str(record) for record in answer.answer[0]] == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_next_server_is_asked_where_nobody_listens(server: NameServer, transport: str) -> None:
+    async with network() as net:
+        servers = dns_exchange.NameServer(("127.0.0.2", "127.0.0.1"), server.port, transport)
+        answer = await dns_exchange.ask(net, servers, dns.name.from_text("www.plain.test"), "A")
+
+        assert len(answer.answer[0]) == 2
+        nobody = dns_exchange.NameServer(("127.0.0.2", "127.0.0.3"), server.port, transport)
+        with pytest.raises(ProbeFailure) as caught:
+            await dns_exchange.ask(net, nobody, dns.name.from_text("www.plain.test"), "A")
+
+    assert caught.value.code == "connect_refused"
 
 
 async def test_guessed_answer_is_passed_over() -> None:

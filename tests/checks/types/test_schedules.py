@@ -1,5 +1,6 @@
 """Schedules: read on the wall clock, counted in true time."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -7,7 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oncalendar import OnCalendar
 
+from apps.checks.types import schedules
 from apps.checks.types.schedules import (
     BadSchedule,
     Calendar,
@@ -70,6 +73,25 @@ def test_job_in_the_hour_that_is_repeated_runs_once(schedule: Cron | Calendar) -
     assert first == utc("2026-10-25T00:30")
     assert schedule.following(utc("2026-10-25T00:31")) == utc("2026-10-26T01:30")
     assert schedule.following(utc("2026-10-25T01:10")) == utc("2026-10-26T01:30")  # the hour's second time
+
+
+def test_what_comes_once_in_decades_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes a tenth of a second, and a job may report twice a second."""
+    looks: list[datetime] = []
+
+    def counting(expressions: str, start: datetime) -> Iterator[datetime]:
+        looks.append(start)
+        return OnCalendar(expressions, start)
+
+    monkeypatch.setattr(schedules, "OnCalendar", counting)
+    schedule = Calendar("\n".join(["Mon *-02-29 23:59:59"] * 20), BERLIN)
+    found = {schedule.following(utc("2026-01-01") + timedelta(seconds=number)) for number in range(500)}
+    later = schedule.following(utc("2044-02-29T22:59:59"))
+    before = schedule.following(utc("2026-01-01"))
+
+    assert found == {utc("2044-02-29T22:59:59")}
+    assert (before, later) == (utc("2044-02-29T22:59:59"), utc("2072-02-29T22:59:59"))
+    assert len(looks) == 3
 
 
 def test_expression_that_is_over_has_no_next() -> None:
