@@ -15,7 +15,7 @@ from apps.checks.domain import ping_pruning
 from apps.checks.domain.heartbeats import ping_key
 from apps.checks.domain.pings import PingStore
 from apps.checks.models import Check, Ping
-from apps.checks.types.heartbeat import HeartbeatConfig, Signal
+from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig, Signal
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
@@ -96,6 +96,14 @@ def test_page_names_the_next_instants_of_a_calendar(config: HeartbeatConfig, sco
     shown = page(owner, scope, heartbeat(config=config))
 
     assert " 03:00</time>" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(60, "1 min"), (86_400, "1 d"), (90_061, "1 d 1 h 1 min 1 s"), (5_400, "1 h 30 min"), (7 * 86_400, "7 d")],
+)
+def test_period_is_told_in_units(seconds: int, words: str) -> None:
+    assert HeartbeatCheck().target(HeartbeatConfig(period_seconds=seconds)) == words
 
 
 def test_text_of_a_ping_is_shown_as_text(check: Check, scope: Tenant, owner: User) -> None:

@@ -196,13 +196,26 @@ class HeartbeatConfig(BaseConfig):
         return tuple((signal, tuple(filter(None, map(str.strip, words.split(","))))) for signal, words in given)
 
 
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def period_words(seconds: int) -> str:
+    """Return a period by the signs of its units, which need no language since it is stored: "1 h 30 min"."""
+    parts: list[str] = []
+    for size, unit in UNITS:
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number} {unit}")
+    return " ".join(parts)
+
+
 RHYTHMS: Mapping[str, Callable[[HeartbeatConfig], Schedule]] = {
     Rhythm.SIMPLE: lambda config: Every(timedelta(seconds=config.period_seconds)),
     Rhythm.CRON: lambda config: Cron(config.cron, config.time_zone),
     Rhythm.ON_CALENDAR: lambda config: Calendar(config.on_calendar, config.time_zone),
 }
 TARGETS: Mapping[str, Callable[[HeartbeatConfig], str]] = {
-    Rhythm.SIMPLE: lambda config: str(timedelta(seconds=config.period_seconds)),
+    Rhythm.SIMPLE: lambda config: period_words(config.period_seconds),
     Rhythm.CRON: lambda config: f"{config.cron} {config.time_zone}",
     Rhythm.ON_CALENDAR: lambda config: f"{'; '.join(config.on_calendar.splitlines())} {config.time_zone}",
 }
