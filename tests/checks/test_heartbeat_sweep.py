@@ -63,6 +63,48 @@ def test_report_brings_it_back(token: str) -> None:
     assert Heartbeat.objects.get().deadline_at == minute(150)
 
 
+def test_late_report_does_not_outrun_the_sweep(token: str) -> None:
+    """Whether the job was down meanwhile is no matter of chance."""
+    with time_machine.travel(minute(72), tick=False):
+        open_doors_at(72)
+        PingStore().store([ping(token, minutes=72), ping(token, minutes=72)])
+
+    assert flips() == [("down", minute(70), "heartbeat_missed"), ("up", minute(72), "")]
+    assert Heartbeat.objects.get().deadline_at == minute(142)
+    assert only_sweep_at(72) == flips()
+
+
+def test_run_that_ends_too_late_was_down_from_its_deadline(token: str) -> None:
+    PingStore().store([ping(token, Signal.START, minutes=10)])
+
+    with time_machine.travel(minute(25), tick=False):
+        open_doors_at(25)
+        PingStore().store([ping(token, Signal.START, minutes=25), ping(token, Signal.SUCCESS, minutes=26)])
+
+    assert flips() == [("down", minute(20), "heartbeat_overrun"), ("up", minute(26), "")]
+
+
+def test_late_report_is_no_failure_where_it_could_not_come_sooner(token: str) -> None:
+    """The doors gave their last sign of life at minute 65: nobody knows what came to them since."""
+    open_doors_at(65)
+
+    with time_machine.travel(minute(72), tick=False):
+        PingStore().store([ping(token, minutes=72)])
+
+    assert flips() == []
+
+
+@pytest.mark.parametrize("signal", [Signal.SUCCESS, Signal.START])
+def test_late_report_is_not_judged_in_maintenance(token: str, signal: Signal) -> None:
+    CheckState.objects.update(state=State.MAINTENANCE)
+
+    with time_machine.travel(minute(72), tick=False):
+        open_doors_at(72)
+        PingStore().store([ping(token, signal, minutes=72)])
+
+    assert flips() == []
+
+
 def test_run_that_hangs_says_so(token: str) -> None:
     PingStore().store([ping(token, Signal.START, minutes=10)])
 

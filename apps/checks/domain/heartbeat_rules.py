@@ -133,6 +133,11 @@ def is_overrun(beat: Beat, config: HeartbeatConfig, at: datetime) -> bool:
     return beat.last_start_at is not None and beat.last_start_at + config.grace <= at
 
 
+def why_missed(beat: Beat, config: HeartbeatConfig, limit: datetime) -> str:
+    """Return the code of what made it down at its deadline."""
+    return "heartbeat_overrun" if is_overrun(beat, config, limit) else "heartbeat_missed"
+
+
 def phase(beat: Beat, config: HeartbeatConfig, now: datetime) -> str:
     """Return Healthchecks' word for the state: besides the stored ones ``started`` and ``grace``."""
     limit = deadline(beat, config)

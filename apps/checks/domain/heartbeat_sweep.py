@@ -10,7 +10,7 @@ from typing import cast
 from django.db import connection, transaction
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
-from apps.checks.domain.heartbeat_rules import is_overrun
+from apps.checks.domain.heartbeat_rules import why_missed
 from apps.checks.domain.heartbeats import beat_of
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
@@ -54,7 +54,7 @@ def sweep_heartbeats() -> list[Flip]:
 @transaction.atomic
 def _sweep_batch(now: datetime) -> list[Flip]:
     with system_scope("one sweep serves every tenant's heartbeats"):
-        if not PingDoor.objects.filter(name=DOOR, seen_at__gte=now - SILENCE).exists():
+        if not are_doors_open(now):
             return []
         with connection.cursor() as cursor:
             prefer_keys(cursor)
@@ -81,11 +81,13 @@ def _missed(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> Flip:
         heartbeat.deadline_at = following + config.grace if following else None
         return flip(standing, Change(after=State.UNKNOWN, at=limit, error_code="heartbeat_unheard"))
     heartbeat.deadline_at = None
-    is_hanging = is_overrun(beat_of(heartbeat, standing.state), config, limit)
-    return flip(
-        standing,
-        Change(after=State.DOWN, at=limit, error_code="heartbeat_overrun" if is_hanging else "heartbeat_missed"),
-    )
+    error_code = why_missed(beat_of(heartbeat, standing.state), config, limit)
+    return flip(standing, Change(after=State.DOWN, at=limit, error_code=error_code))
+
+
+def are_doors_open(now: datetime) -> bool:
+    """Tell whether reports could come in of late: silence says nothing where they could not."""
+    return PingDoor.objects.filter(name=DOOR, seen_at__gte=now - SILENCE).exists()
 
 
 @transaction.atomic

@@ -17,14 +17,17 @@ from psycopg import Cursor
 from psycopg.rows import tuple_row
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
-from apps.checks.domain.heartbeat_rules import VERDICTS, Beat, Heard, Report, deadline, hear
+from apps.checks.domain.heartbeat_rules import HELD, VERDICTS, Beat, Heard, Report, deadline, hear, why_missed
+from apps.checks.domain.heartbeat_sweep import are_doors_open
 from apps.checks.domain.settings import opened_config
 from apps.checks.domain.turns import settings_of
 from apps.checks.enums import State
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
+from apps.core import clock
 from apps.core.tenancy import system_scope
 
 SETTINGS_KEPT = 50_000
+UNHEEDED = (Signal.LOG, Signal.IGNORED)  # which change nothing: the sweep may have its time
 # A heartbeat whose row somebody holds, and a database that hangs, must not hold up everyone's pings.
 BOUNDS = {"lock_timeout": "2s", "statement_timeout": "8s"}
 # What `prefer_keys` says, as one statement: only such a one can share a round trip with others.
@@ -150,6 +153,7 @@ class PingStore:
                     wanted = sorted({token for token in tokens if token is not None})
                     asked.execute(FIND, [wanted], prepare=False, binary=True)  # times as text cost ten times as much
                 found = self._found(asked.fetchall())
+                changes += _missed_before(found, tokens, pings)
                 for place, (ping, token) in enumerate(zip(pings, tokens, strict=True)):
                     if token is None:
                         continue
@@ -216,6 +220,37 @@ def _resolved(cursor: Any, pings: Sequence[NewPing]) -> tuple[list[str | None], 
         tokens.append(token if count == 1 else None)
         fates.append(Fate.STORED if count == 1 else Fate.AMBIGUOUS if count else Fate.NOT_FOUND)
     return tokens, fates
+
+
+def _missed_before(
+    found: dict[str, _Found], tokens: Sequence[str | None], pings: Sequence[NewPing]
+) -> list[tuple[UUID, Change]]:
+    """Return the flips of heartbeats whose deadline had passed when the first of these reports came.
+
+    Otherwise it would be chance whether a late job was down meanwhile: the sweep may come round a second too late, or not
+    at all for minutes. It cannot come between, as the rows are locked.
+    """
+    overdue = {token: one for token, one in found.items() if _is_late(one, pings[-1].report.at)}
+    if not overdue or not are_doors_open(clock.now()):
+        return []
+    first: dict[str, datetime] = {}
+    for ping, token in zip(pings, tokens, strict=True):
+        if token in overdue and ping.report.signal not in UNHEEDED:
+            first.setdefault(token, ping.report.at)
+    late = [overdue[token] for token, at in first.items() if _is_late(overdue[token], at)]
+    return [(one.check_id, _missed(one)) for one in late]
+
+
+def _is_late(found: _Found, at: datetime) -> bool:
+    is_judged = found.beat.state not in (State.DOWN, *HELD) and not found.is_doubtful
+    return is_judged and found.deadline_at is not None and found.deadline_at <= at
+
+
+def _missed(found: _Found) -> Change:
+    limit = cast("datetime", found.deadline_at)
+    error_code = why_missed(found.beat, found.config, limit)
+    found.beat, found.deadline_at = replace(found.beat, state=State.DOWN), None
+    return Change(after=State.DOWN, at=limit, error_code=error_code)
 
 
 def _judged(found: _Found, ping: NewPing) -> tuple[Heard, Change | None]:
