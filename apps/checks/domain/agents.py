@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from apps.checks.domain.agent_wire import AgentToken, parse_bearer, public_key_of, to_base64
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check
 from apps.checks.domain.judging import SILENT_AFTER, rejudge
+from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.region_holds import outwait_holders
 from apps.checks.domain.wire_fields import WireError
 from apps.checks.enums import AgentState, State
@@ -271,7 +272,9 @@ def delete_agent(agent: Agent) -> None:
         raise StillNeeded(_refusal(alone))
     check_ids = list(using.values_list("id", flat=True))
     # Rivals: colleagues who edit or delete many of them, in the order of their ids.
-    touched = Check.objects.filter(id__in=[*check_ids, *([agent.heartbeat_id] if agent.heartbeat_id else [])])
+    touched_ids = [*check_ids, *([agent.heartbeat_id] if agent.heartbeat_id else [])]
+    hold_turns(touched_ids)
+    touched = Check.objects.filter(id__in=touched_ids)
     list(touched.select_for_update().order_by("id").values_list("id"))
     left = Func(F("regions"), agent.region_id, function="array_remove", output_field=Check._meta.get_field("regions"))
     fewer = Func(F("confirmations"), Func("regions", function="cardinality") - 1, function="least")

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.checks import check_now
+from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.settings import config_of, keep_config, type_of
 from apps.checks.enums import Verdict
 from apps.checks.models import Check, Result
@@ -81,8 +82,9 @@ def approve_baseline(check: Check, *, mark: str = "") -> Check:
     ``mark`` is that of the observation that the approver has seen; empty approves the latest. Raises `NothingObserved`
     or `ObservedAnew`.
     """
+    hold_turns([check.id])
     # Rivals: a second approval, which waits here and then finds its observation approved already.
-    locked: Check = Check.objects.select_for_update().get(id=check.id)
+    locked: Check = Check.objects.select_for_update(no_key=True).get(id=check.id)
     observation = latest_observation(locked) if takes_baseline(locked) else None
     config: Any = config_of(locked)
     if observation is None or observation.text == getattr(config, "baseline", ""):
