@@ -139,9 +139,11 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     regions = standing_regions(_regions_of(given for _check, given in edits))
     standing = [(check, _as_standing(check, given.timing, regions), given) for check, given in edits]
     allowed = [(check, replace(given, timing=_as_allowed(check, timing))) for check, timing, given in standing]
-    hold_turns(check for check, _given in edits)
+    hold_turns(check.id for check, _given in edits)
     # Rivals: a colleague who edits them, too, or deletes them; not those who write flips, which refer to them.
-    rows = Check.objects.select_for_update(no_key=True).filter(id__in=[check.id for check, _given in edits]).order_by("id")
+    rows = (
+        Check.objects.select_for_update(no_key=True).filter(id__in=[check.id for check, _given in edits]).order_by("id")
+    )
     before = {check_id: (version, name) for check_id, version, name in rows.values_list("id", "version", "name")}
     now, changed = clock.now(), []
     for check, given in allowed:
@@ -242,7 +244,7 @@ def resume_checks(checks: Sequence[Check]) -> list[Check]:
 
 def _change_states(checks: Sequence[Check], after: State, is_wanted: Callable[[str], bool]) -> list[Check]:
     """Flip those whose state is wanted, while no prober stores results of theirs."""
-    hold_turns(checks)
+    hold_turns(check.id for check in checks)
     standings = [row for row in lock_states(check.id for check in checks).values() if is_wanted(row.state)]
     record_flips([(standing, flip(standing, now_as(after))) for standing in standings])
     flipped = {standing.pk for standing in standings}
@@ -280,8 +282,9 @@ def delete_check(check: Check) -> None:
 @transaction.atomic
 def delete_checks(checks: Iterable[Check]) -> None:
     """Forget checks as `delete_check` does."""
-    gone = Check.objects.filter(id__in=[check.id for check in checks])
-    hold_turns(gone)
+    check_ids = [check.id for check in checks]
+    gone = Check.objects.filter(id__in=check_ids)
+    hold_turns(check_ids)
     # Rivals: handlers that account for flips hold the check meanwhile; what they add to an outage must be there or not at all.
     list(gone.select_for_update().order_by("id").values_list("id"))
     delete_whole(gone)
