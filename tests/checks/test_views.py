@@ -533,7 +533,7 @@ def test_bulk_action_asks_a_fixed_number_of_queries(
             make_check(f"Check {number}", state=State.UP)
     data = {"action": "pause", "everything": "on"}
 
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(19):
         signed_in.post(reverse("checks:bulk", args=[acme.slug]), data)
 
 
