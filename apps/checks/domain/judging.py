@@ -32,12 +32,12 @@ def rejudge(check_ids: Iterable[UUID], *, at: datetime | None = None, leaving: S
         return []
     states = lock_states(ids)
     seen = _seen(ids)
-    confirmations = dict(Check.unscoped.filter(id__in=ids).values_list("id", "confirmations"))
+    checks = {check.id: check for check in Check.unscoped.filter(id__in=ids).only("confirmations", "interval_seconds")}
     changed = [
         (standing, flip(standing, change))
         for check_id, standing in states.items()
         if (standing.state not in HELD_STATES or standing.state == leaving)
-        and (change := _change(standing, seen.get(check_id, []), confirmations[check_id], at))
+        and (change := _change(standing, seen.get(check_id, []), checks[check_id], at))
     ]
     return record_flips(changed)
 
@@ -51,9 +51,9 @@ class _Seen:
     error_values: dict[str, Any]
 
 
-def _change(standing: CheckState, seen: list[_Seen], confirmations: int, at: datetime | None) -> Change | None:
+def _change(standing: CheckState, seen: list[_Seen], check: Check, at: datetime | None) -> Change | None:
     views = [one.view for one in seen]
-    judgement = judge_regions(views, confirmations=confirmations, standing=State(standing.state))
+    judgement = judge_regions(views, confirmations=check.confirmations, standing=State(standing.state))
     is_still_new = standing.state == State.NEW and judgement.state == State.UNKNOWN  # nobody has ever said anything
     if judgement.state == standing.state or is_still_new:
         return None
@@ -67,7 +67,11 @@ def _change(standing: CheckState, seen: list[_Seen], confirmations: int, at: dat
         error_code=why.error_code if why else "",
         error_values=why.error_values if why else {},
         regions=judgement.regions,
-        confidence_ratio=confidence(judgement.failures, false_failure_ratio=standing.false_failure_ratio),
+        confidence_ratio=confidence(
+            judgement.failures,
+            false_failure_ratio=standing.false_failure_ratio,
+            interval_seconds=check.interval_seconds,
+        ),
     )
 
 

@@ -80,7 +80,7 @@ def outage_confidence(check: Check) -> float | None:
     ratio = false_failure_ratio(
         failures=sum(turn.forgiven for turn in turns), results=sum(turn.measured for turn in turns)
     )
-    return confidence(failures, false_failure_ratio=ratio)
+    return confidence(failures, false_failure_ratio=ratio, interval_seconds=check.interval_seconds)
 
 
 def latest_flips(check: Check, limit: int = 20) -> list[Flip]:
