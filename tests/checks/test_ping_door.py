@@ -19,11 +19,12 @@ from django.db import connection, transaction
 from apps.checks.consumers import PingDoor
 from apps.checks.domain.heartbeats import ping_key
 from apps.checks.domain.ping_bounds import Bound
-from apps.checks.domain.ping_dialects import gatus_token
+from apps.checks.domain.ping_dialects import Asked, UptimeKuma, gatus_token
 from apps.checks.enums import State
 from apps.checks.models import MAX_BODY_BYTES, Check, Heartbeat, Ping
 from apps.checks.models import PingDoor as Sign
-from apps.checks.types.heartbeat import HeartbeatConfig
+from apps.checks.types.heartbeat import HeartbeatConfig, Signal
+from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from config.run.lane import pings_first
@@ -179,6 +180,13 @@ def test_first_ping_makes_its_heartbeat_where_it_asks_to(door: Door, scope: Tena
     assert (made.name, made.kind, state_of(made), Ping.objects.count()) == ("nightly", "heartbeat", State.UP, 8)
 
 
+@pytest.mark.parametrize("slug", ["a--b", "job-", "_job", "--", "x" * 100])
+def test_heartbeat_that_a_ping_made_answers_to_its_slug(door: Door, scope: Tenant, slug: str) -> None:
+    statuses = [door.ask(f"/ping/{ping_key()}/{slug}?create=1").status for _time in range(3)]
+
+    assert (statuses, Check.objects.count(), Ping.objects.count()) == ([201, 200, 200], 1, 3)
+
+
 def test_text_is_kept_up_to_a_mebibyte(door: Door, check: Check) -> None:
     path = f"/ping/{token_of(check)}"
 
@@ -217,6 +225,19 @@ def test_push_address_of_uptime_kuma(door: Door, scope: Tenant) -> None:
         ("fail", b"disk full", None),
     ]
     assert state_of(check) == State.DOWN
+
+
+@pytest.mark.parametrize(
+    ("query", "signal"),
+    [
+        *(("", Signal.SUCCESS), ("status=", Signal.SUCCESS), ("status=up", Signal.SUCCESS)),
+        *(("status=down", Signal.FAIL), ("status=error", Signal.FAIL), ("status=UP", Signal.FAIL)),
+    ],
+)
+def test_push_is_a_success_by_one_word_alone(query: str, signal: Signal) -> None:
+    asked = Asked(method="GET", path="/api/push/Kx0y8KumaToken", query=query, source_ip=None)
+
+    assert UptimeKuma().read(asked, clock.now()).ping.report.signal == signal
 
 
 @pytest.mark.parametrize("token", ["nobody", "a/b", "x" * 65, "%C3%BC"])

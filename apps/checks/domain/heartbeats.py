@@ -116,6 +116,11 @@ def lock_slugs() -> None:
     PingKey.objects.select_for_update().get()
 
 
+def keep_slug(check: Check, slug: str) -> None:
+    """Let a heartbeat answer to this slug, whatever its name would give: ``a--b`` and ``job-`` would become others."""
+    Heartbeat.objects.filter(watched=check).update(slug=slug)
+
+
 def has_slug(slug: str) -> bool:
     """Tell whether the tenant has a heartbeat of that slug."""
     return Heartbeat.objects.filter(slug=slug).exists()

@@ -230,7 +230,8 @@ class UptimeKuma:
             raise Refused(self.WORDS[Fate.NOT_FOUND])
         query = _query(asked)
         text = _one(query, "msg") or ""
-        signal = Signal.FAIL if _one(query, "status") == "down" else Signal.SUCCESS
+        # Its own code takes every word but this one for a failure, and no word at all for this one.
+        signal = Signal.SUCCESS if (_one(query, "status") or "up") == "up" else Signal.FAIL
         report = Report(signal=signal, at=at, is_post=asked.method == "POST", text=text)
         found = _uuid(token)
         address = str(found) if found else token

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from apps.checks.domain.allowance import room_for_checks
 from apps.checks.domain.checks import create_check
-from apps.checks.domain.heartbeats import has_slug, lock_slugs
+from apps.checks.domain.heartbeats import has_slug, keep_slug, lock_slugs
 from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig
 
 
@@ -16,5 +16,6 @@ def provide_heartbeat(slug: str) -> bool:
     lock_slugs()  # rival: another first ping, which would make a second heartbeat of the same slug
     if has_slug(slug) or (room is not None and room < 1):
         return False
-    create_check(name=slug, kind=HeartbeatCheck.kind, config=HeartbeatConfig())
+    made = create_check(name=slug, kind=HeartbeatCheck.kind, config=HeartbeatConfig())
+    keep_slug(made, slug)
     return True
