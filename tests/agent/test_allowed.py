@@ -1,11 +1,16 @@
 """The allow-list: what it opens, what only a name opens, and that every connection of the engine meets it."""
 
+import asyncio
+import socket
 from collections.abc import Iterator
 
 import pytest
 
+from apps.checks.engine.guarded_proxy import GuardedProxy
 from apps.checks.engine.job import ProbeJob
+from apps.checks.engine.network import LoopNetwork
 from apps.checks.engine.once import probe_alone
+from apps.checks.engine.resolver import HostResolver
 from apps.checks.types.http import HttpConfig
 from apps.checks.types.tcp import TcpConfig
 from apps.core.http import guard
@@ -117,6 +122,24 @@ async def test_every_way_out_of_the_engine_meets_the_list() -> None:
     assert [(outcome.error_code, outcome.error_values) for outcome in outcomes] == [
         ("address_forbidden", {"address": "127.0.0.1", "reason": "allow-list"})
     ] * 2
+
+
+@pytest.mark.usefixtures("only_some_ports")
+async def test_browsers_proxy_meets_the_lists_ports() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        net = LoopNetwork(HostResolver(), timeout_seconds=3, allow_private=True)
+        proxy = GuardedProxy(net, max_bytes=1_000)
+        reader, writer = await asyncio.open_connection("127.0.0.1", await proxy.start())
+        writer.write(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % listener.getsockname()[1])
+        said = await reader.readline()
+        writer.close()
+        await proxy.close()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+    assert said == b"HTTP/1.1 502 Bad Gateway\r\n"
+    assert proxy.failures["127.0.0.1"].values == {"address": "127.0.0.1", "reason": "allow-list"}
 
 
 @pytest.mark.usefixtures("only_some_ports")

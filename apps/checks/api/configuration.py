@@ -68,7 +68,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     after = serializers.JSONField(read_only=True)
 
 
-class StepSerializer(serializers.Serializer[Any]):
+class CheckStepSerializer(serializers.Serializer[Any]):
     """What becomes of one check: create, update, unchanged or prune."""
 
     action = serializers.CharField(read_only=True)
@@ -92,7 +92,7 @@ class PlanSerializer(serializers.Serializer[Any]):
 
     dry_run = serializers.BooleanField(read_only=True)
     counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
-    steps = StepSerializer(many=True, read_only=True)
+    steps = CheckStepSerializer(many=True, read_only=True)
 
 
 class ImportSerializer(PlanSerializer):

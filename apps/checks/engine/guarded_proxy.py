@@ -13,6 +13,7 @@ from typing import Any
 
 from apps.checks.engine.stream import connect_failure
 from apps.checks.types.base import Network, ProbeFailure
+from apps.core.http.guard import forbidden_reason
 from apps.core.http.urls import BadUrl, check_url
 
 MAX_HEAD = 65_536
@@ -105,6 +106,10 @@ class GuardedProxy:
         addresses, _ms = await self._net.resolve(host)  # the guard: it returns allowed addresses only, or fails
         failure = ProbeFailure("connect_failed")
         for ip in addresses[:MAX_ADDRESSES]:
+            # Again, now that the port is known: an agent's allow-list may name ports.
+            if reason := forbidden_reason(ip, allow_private=True, port=port):
+                failure = ProbeFailure("address_forbidden", {"address": ip, "reason": reason})
+                continue
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     made = await asyncio.open_connection(ip, port)

@@ -44,7 +44,8 @@ class LoopTransport:
         proxy = request.extras.proxy if request.extras is not None else None
         host, port, literal_ip = address.host, address.port, address.literal_ip
         if proxy is not None:
-            if literal_ip and (reason := forbidden_reason(literal_ip, allow_private=context.allow_private)):
+            reason = literal_ip and forbidden_reason(literal_ip, allow_private=context.allow_private, port=port)
+            if literal_ip and reason:
                 return _unresolved(Failure("address_forbidden", {"address": literal_ip, "reason": reason}), began)
             host, port, literal_ip = proxy.host, proxy.port, proxy.literal_ip
         if literal_ip is not None:

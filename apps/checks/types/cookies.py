@@ -1,12 +1,17 @@
 """Cookies of one probe: sent to the host that they were meant for, kept from answer to answer, gone with the probe."""
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
+from apps.core import clock
 from apps.core.http.headers import TOKEN, UNPRINTABLE
 from apps.core.http.urls import ParsedUrl
 
 MAX_COOKIES = 50
 MAX_LENGTH = 4_096
+AGE = re.compile(r"-?[0-9]+")
 
 
 class CookieJar:
@@ -15,10 +20,10 @@ class CookieJar:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str], tuple[str, bool, bool]] = {}
 
-    def put(self, host: str, cookies: Mapping[str, str]) -> None:
-        """Add cookies for one host."""
+    def put(self, address: ParsedUrl, cookies: Mapping[str, str]) -> None:
+        """Add cookies for one host; those for https are never sent in the clear."""
         for name, value in cookies.items():
-            self._kept[host, "/", name] = value, False, False
+            self._kept[address.host, "/", name] = value, address.scheme == "https", False
 
     def keep(self, header_lines: Iterable[bytes], address: ParsedUrl) -> None:
         """Take what an answer sets; what is malformed, too much or meant for another host is passed over."""
@@ -50,7 +55,7 @@ class CookieJar:
             return
         path = attributes.get("path", "/")
         key = domain or address.host, path if path.startswith("/") else "/", name
-        if attributes.get("max-age", "1").lstrip("0") in ("",) or attributes.get("max-age", "").startswith("-"):
+        if _is_over(attributes):
             self._kept.pop(key, None)
         elif key in self._kept or len(self._kept) < MAX_COOKIES:
             self._kept[key] = value, "secure" in attributes, bool(domain)
@@ -59,6 +64,18 @@ class CookieJar:
 def _attribute(part: str) -> tuple[str, str]:
     name, _equals, value = part.partition("=")
     return name.strip().lower(), value.strip()
+
+
+def _is_over(attributes: Mapping[str, str]) -> bool:
+    """Tell whether a cookie is set in order to be removed; Max-Age comes before Expires."""
+    age = attributes.get("max-age", "")
+    if AGE.fullmatch(age):
+        return age.startswith("-") or not age.strip("0")
+    try:
+        ends_at = parsedate_to_datetime(attributes.get("expires", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):  # no date, or none that exists
+        return False
+    return (ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)) <= clock.now()
 
 
 def _may_widen(address: ParsedUrl, domain: str) -> bool:

@@ -28,7 +28,7 @@ from h2.exceptions import ProtocolError
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
 from apps.checks.types.hosts import bare_host, host_setting, place, port_setting
-from apps.checks.types.http_fields import check_headers_field
+from apps.checks.types.http_fields import certificate_errors, check_headers_field
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.texts import printable
@@ -132,8 +132,8 @@ class GrpcConfig(BaseConfig):
         errors: dict[str, Any] = {}
         if (self.client_certificate or self.client_key) and not self.uses_tls:
             errors["client_certificate"] = _("A client certificate needs an encrypted connection.")
-        elif bool(self.client_certificate) != bool(self.client_key):
-            errors["client_key"] = _("The certificate and its key belong together.")
+        else:
+            errors = certificate_errors(self.client_certificate, self.client_key)
         if errors:
             raise ValidationError(errors)
 

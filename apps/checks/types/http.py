@@ -20,12 +20,13 @@ from apps.checks.types.assertions import (
 )
 from apps.checks.types.base import NO_DETAILS, NO_VALUES, Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.effort import Effort
+from apps.checks.types.hiding import hide_secrets
 from apps.checks.types.http_config import HttpConfig
 from apps.checks.types.http_visit import Visit, outcome_of, visit
 from apps.checks.types.messages import Message
-from apps.checks.types.oauth import OAUTH_MESSAGES
+from apps.checks.types.oauth import OAUTH_MESSAGES, TokenKeeper
 from apps.checks.types.rdap import RegistryFailure, look_up
-from apps.core.http.curl import HttpVersion, Reply
+from apps.core.http.curl import HttpVersion, OutboundRequest, Reply
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text
 
@@ -66,32 +67,57 @@ class HttpCheck:
     async def probe(self, config: BaseConfig, context: ProbeContext) -> Outcome:
         wanted = cast("HttpConfig", config)
         deadline = monotonic() + context.timeout_seconds
-        request, keeper = wanted.request, wanted.token_keeper
-        if keeper is not None:
+        if wanted.token_keeper is None:
+            visited = await _visit(wanted, wanted.request, context, deadline)
+            return await _outcome(visited, wanted, context, deadline)
+        try:
+            visited, token = await _visit_with_token(wanted, wanted.token_keeper, context, deadline)
+        except ProbeFailure as failure:
+            return _without_answer(failure)
+        outcome = await _outcome(visited, wanted, context, deadline)
+        hide_secrets(outcome, [token])
+        return outcome
+
+
+async def _visit(wanted: HttpConfig, request: OutboundRequest, context: ProbeContext, deadline: float) -> Visit:
+    return await visit(
+        request, wanted.address, wanted.redirecting, context=context, deadline=deadline, jar=wanted.new_jar()
+    )
+
+
+async def _visit_with_token(
+    wanted: HttpConfig, keeper: TokenKeeper, context: ProbeContext, deadline: float
+) -> tuple[Visit, str]:
+    """Ask with a token, and once more with a fresh one where a kept one is no longer taken: servers forget them."""
+    while True:
+        is_kept = keeper.has_token
+        token = await keeper.token(context, deadline)
+        line = f"Authorization: Bearer {token}".encode()
+        request = replace(wanted.request, header_lines=(*wanted.request.header_lines, line))
+        visited = await _visit(wanted, request, context, deadline)
+        if visited.reply.status != UNAUTHORIZED:
+            return visited, token
+        keeper.forget()
+        has_time = deadline - monotonic() > context.timeout_seconds / 2
+        if not (is_kept and has_time):
+            return visited, token
+
+
+async def _outcome(visited: Visit, wanted: HttpConfig, context: ProbeContext, deadline: float) -> Outcome:
+    if visited.code and wanted.expects_silence and visited.is_unanswered:
+        return outcome_of(visited.steps, details={"conditions": shown([Finding("[CONNECTED] == false")])})
+    if visited.code:
+        return outcome_of(visited.steps, code=visited.code, values=visited.values, is_ours=visited.is_ours)
+    if wanted.assertions:
+        domain_ends_at = None
+        if wanted.asks_domain:
             try:
-                token = await keeper.token(context, deadline)
-            except ProbeFailure as failure:
-                return _without_answer(failure)
-            request = replace(request, header_lines=(*request.header_lines, f"Authorization: Bearer {token}".encode()))
-        visited = await visit(
-            request, wanted.address, wanted.redirecting, context=context, deadline=deadline, jar=wanted.new_jar()
-        )
-        if keeper is not None and visited.reply.status == UNAUTHORIZED:
-            keeper.forget()
-        if visited.code and wanted.expects_silence and visited.is_unanswered:
-            return outcome_of(visited.steps, details={"conditions": shown([Finding("[CONNECTED] == false")])})
-        if visited.code:
-            return outcome_of(visited.steps, code=visited.code, values=visited.values, is_ours=visited.is_ours)
-        if wanted.assertions:
-            domain_ends_at = None
-            if wanted.asks_domain:
-                try:
-                    domain_ends_at = await _domain_end(wanted, context, deadline)
-                except RegistryFailure as failure:
-                    return outcome_of(visited.steps, code=failure.code, values=failure.values, is_ours=failure.is_ours)
-            return _judge_all(visited, wanted, domain_ends_at)
-        code, values = _judge(visited.reply, wanted)
-        return outcome_of(visited.steps, code=code, values=values)
+                domain_ends_at = await _domain_end(wanted, context, deadline)
+            except RegistryFailure as failure:
+                return outcome_of(visited.steps, code=failure.code, values=failure.values, is_ours=failure.is_ours)
+        return _judge_all(visited, wanted, domain_ends_at)
+    code, values = _judge(visited.reply, wanted)
+    return outcome_of(visited.steps, code=code, values=values)
 
 
 def _without_answer(failure: ProbeFailure) -> Outcome:

@@ -29,7 +29,10 @@ from apps.core.http.headers import BadHeader, header_lines
 from apps.core.http.urls import ParsedUrl, check_url
 
 NOT_CONNECTED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
-BODY_ASSERTIONS = ("keyword", "present", "patterns", "json_rules", "json_schema", "min_body_bytes")
+BODY_ASSERTIONS = (
+    *("keyword", "present", "absent", "patterns", "patterns_absent", "json_rules", "json_schema"),
+    *("min_body_bytes", "max_body_bytes"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class HttpConfig(HttpSettings):
             **self._body_errors(),
             **self._auth_errors(),
             **version_errors(self.http_version, self.address.scheme, by_proxy=bool(self.proxy)),
-            **certificate_errors(self.client_certificate, self.client_key),
+            **certificate_errors(self.client_certificate, self.client_key, self.address.scheme),
         }
         if self.keyword_absent and not self.keyword:
             errors["keyword"] = _("Say which text must be absent.")
@@ -63,9 +66,11 @@ class HttpConfig(HttpSettings):
         errors: Errors = {}
         if self.body and self.method in METHODS_WITHOUT_BODY:
             errors["body"] = _("GET and HEAD send no body; choose another method or empty the body.")
-        for name in BODY_ASSERTIONS if self.method == "HEAD" else ():
-            if getattr(self, name):
-                errors[name] = _("The answer to HEAD has no text; choose another method or empty this.")
+        if self.method == "HEAD":
+            given = [name for name in BODY_ASSERTIONS if getattr(self, name)]
+            given += ["conditions"] if "[BODY]" in " ".join(self.conditions).upper() else []
+            text = _("The answer to HEAD has no text; choose another method or empty this.")
+            errors |= dict.fromkeys(given, text)
         return errors
 
     def _auth_errors(self) -> Errors:
@@ -153,7 +158,7 @@ class HttpConfig(HttpSettings):
         if not self.cookies and not self.keeps_cookies:
             return None
         jar = CookieJar()
-        jar.put(self.address.host, self.cookies)
+        jar.put(self.address, self.cookies)
         return jar
 
     @property

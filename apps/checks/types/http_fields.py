@@ -160,10 +160,12 @@ def version_errors(version: str, scheme: str, *, by_proxy: bool = False) -> Erro
     return {}
 
 
-def certificate_errors(certificate: str, key: str) -> Errors:
+def certificate_errors(certificate: str, key: str, scheme: str = "https") -> Errors:
     """Return what stands against a client certificate and its key, as PEM texts; both may be empty."""
     if not certificate and not key:
         return {}
+    if scheme != "https":
+        return {"client_certificate": _("A client certificate needs an https address.")}
     if not key:
         return {"client_key": _("Give the key that belongs to the certificate.")}
     if not certificate:

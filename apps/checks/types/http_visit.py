@@ -13,6 +13,8 @@ from apps.checks.types.cookies import CookieJar
 from apps.core.http.curl import OutboundRequest, Reply
 from apps.core.http.urls import BadUrl, ParsedUrl, check_url
 
+# Failures of which the target knows nothing.
+NOT_ASKED = frozenset({"address_forbidden", "bad_url", "client_certificate_refused", "proxy_failed"})
 METHODS_WITHOUT_BODY = ("GET", "HEAD")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REDIRECTS_KEEPING_METHOD = frozenset({307, 308})
@@ -42,8 +44,9 @@ class Visit(NamedTuple):
 
     @property
     def is_unanswered(self) -> bool:
-        """Tell whether the target was asked and gave no answer, which an address that may not be asked is none of."""
-        return self.reply.failure is not None and not self.is_ours and self.code != "address_forbidden"
+        """Tell whether the target was asked and gave no answer, not even one that leads elsewhere."""
+        is_silent = len(self.steps) == 1 and self.reply.failure is not None
+        return is_silent and not self.is_ours and self.code not in NOT_ASKED
 
     def answer(self, domain_ends_at: datetime | None = None) -> Answer:
         """Return the last reply for assertions."""
@@ -86,6 +89,7 @@ async def visit(
             return Visit(steps, address, "bad_redirect", {"reason": error.code})
         if redirecting.same_host_only and onward.host != address.host:
             return Visit(steps, address, "redirect_elsewhere", {"host": onward.host})
+        reply.body, reply.header_lines = b"", ()  # of many redirects, each with a MiB
         request, address = _onward(request, reply.status, address, onward), onward
 
 

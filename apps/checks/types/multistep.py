@@ -17,6 +17,7 @@ from apps.checks.types.base import NO_VALUES, Exchange, Fact, Group, Outcome, Pr
 from apps.checks.types.cookies import CookieJar
 from apps.checks.types.effort import Effort
 from apps.checks.types.hiding import without_secrets
+from apps.checks.types.http_fields import certificate_errors, check_proxy, parse_proxy
 from apps.checks.types.http_visit import Redirecting, Visit, outcome_of, visit
 from apps.checks.types.messages import Message
 from apps.checks.types.status_set import parse_status_set
@@ -39,9 +40,6 @@ from apps.core.kinds import Text, Widget, setting
 
 MAX_DETAILS = 3_600  # bytes
 MAX_SHOWN_NAME = 24
-
-EXTRAS = Extras(keeps_headers=True)
-EXTRAS_WITH_CERTIFICATE = Extras(keeps_headers=True, reads_certificate=True)
 
 
 def _check_secrets(secrets: Mapping[str, str]) -> None:
@@ -82,8 +80,36 @@ class MultistepConfig(BaseConfig):
         label=_("Verify the certificate"),
         help=_("Fail when the certificate is expired, unknown or for another name."),
     )
+    client_certificate: str = setting(
+        "",
+        label=_("Client certificate"),
+        help=_(
+            "PEM, for mutual TLS. It is shown to the hosts that the steps name, not to those that they redirect to."
+        ),
+        widget=Widget.CODE,
+        max_length=32_000,
+    )
+    client_key: str = setting(
+        "",
+        label=_("Client key"),
+        help=_("PEM, without a password. It is stored encrypted."),
+        is_secret=True,
+        widget=Widget.CODE,
+        max_length=16_000,
+    )
+    proxy: str = setting(
+        "",
+        label=_("Proxy"),
+        help=_("http://host:port or socks5://host:port. It then looks up and reaches the targets, not this prober."),
+        max_length=300,
+        check=check_proxy,
+    )
+    proxy_username: str = setting("", label=_("Proxy's user name"), max_length=200)
+    proxy_password: str = setting("", label=_("Proxy's password"), is_secret=True, widget=Widget.SECRET, max_length=200)
 
     def clean(self) -> None:
+        if errors := certificate_errors(self.client_certificate, self.client_key):
+            raise ValidationError(errors)
         known = set(self.secrets)
         for number, step in enumerate(self.plan, 1):
             unknown = sorted(step.used_variables() - known)
@@ -99,6 +125,15 @@ class MultistepConfig(BaseConfig):
     @cached_property
     def redirecting(self) -> Redirecting:
         return Redirecting(self.follow_redirects)
+
+    @cached_property
+    def extras(self) -> Extras:
+        return Extras(
+            client_certificate=self.client_certificate,
+            client_key=self.client_key,
+            proxy=parse_proxy(self.proxy, self.proxy_username, self.proxy_password) if self.proxy else None,
+            keeps_headers=True,
+        )
 
 
 class _Run:
@@ -130,6 +165,8 @@ class _Run:
             failed = Finding(str(error)[:120], "step_unusable", {"detail": str(error)[:120]})
             self._note(step, None, failed)
             return failed, False
+        for exchange in self._exchanges[-1:]:  # a MiB of each step would be kept to the end
+            exchange.reply.body, exchange.reply.header_lines = b"", ()
         visited = await visit(
             request,
             address,
@@ -157,7 +194,7 @@ class _Run:
             header_lines=header_lines(headers, has_body=body is not None),
             body=body,
             verify_tls=self._config.verify_tls,
-            extras=EXTRAS_WITH_CERTIFICATE if wants_certificate else EXTRAS,
+            extras=replace(self._config.extras, reads_certificate=wants_certificate),
         )
         return request, address
 

@@ -59,13 +59,18 @@ class TokenKeeper:
         self._token = ""
         self._ends_at = 0.0
 
+    @property
+    def has_token(self) -> bool:
+        """Tell whether the next token is one that was given before."""
+        return bool(self._token) and monotonic() < self._ends_at
+
     def forget(self) -> None:
         """Ask anew the next time: the target did not take the token."""
         self._token = ""
 
     async def token(self, context: ProbeContext, deadline: float) -> str:
         """Return a token, or raise `ProbeFailure` with a code of `OAUTH_MESSAGES`."""
-        if self._token and monotonic() < self._ends_at:
+        if self.has_token:
             return self._token
         seconds = max(0.001, deadline - monotonic())
         step = await context.http.exchange(self._request(), self._address, context=context, timeout_seconds=seconds)

@@ -79,6 +79,16 @@ async def test_condition_may_ask_that_nobody_answers() -> None:
     assert (forbidden.verdict, forbidden.error_code) == (Verdict.FAILURE, "address_forbidden")
 
 
+async def test_who_leads_elsewhere_has_answered_and_a_dead_proxy_says_nothing() -> None:
+    nobody = "http://127.0.0.1:1/"
+    with serving(saying(answer(302, b"", Location=nobody))) as web:
+        led = await probe(web.url(), conditions=["[CONNECTED] == false"])
+    unasked = await probe("http://example.com/", proxy=nobody, conditions=["[CONNECTED] == false"])
+
+    assert (led.verdict, led.error_code) == (Verdict.FAILURE, "connect_refused")
+    assert (unasked.verdict, unasked.error_code) == (Verdict.FAILURE, "proxy_failed")
+
+
 @pytest.mark.parametrize(
     ("days", "code", "shown"),
     [

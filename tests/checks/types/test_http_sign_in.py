@@ -117,6 +117,33 @@ async def test_token_that_is_not_taken_is_forgotten() -> None:
     assert second.verdict == Verdict.SUCCESS
 
 
+async def test_kept_token_that_is_no_longer_taken_is_replaced_at_once() -> None:
+    taken = [b"token-1"]
+
+    def admit(connection: socket.socket, request: bytes) -> None:
+        admitting(*taken)(connection, request)
+
+    with giving_tokens() as server, serving(admit) as web:
+        config = HttpConfig(url=web.url(), **oauth(server))
+        first = await probe_config(config)
+        taken[:] = [b"token-2"]  # as after a restart that forgot all tokens
+        second = await probe_config(config)
+        taken.clear()
+        third = await probe_config(config)
+
+    assert [outcome.status_code for outcome in (first, second, third)] == [200, 200, 401]
+    assert len(server.forms) == 3
+    assert web.connections == 5
+
+
+async def test_token_that_the_target_repeats_is_hidden() -> None:
+    with giving_tokens() as server, serving(saying(answer(200, b'{"said": "Bearer token-1"}'))) as web:
+        outcome = await probe_config(HttpConfig(url=web.url(), json_rules=["$.said == x"], **oauth(server)))
+
+    assert outcome.error_values == {"rule": "$.said == x", "seen": "Bearer ••••"}
+    assert "token-1" not in str(outcome.details)
+
+
 @pytest.mark.parametrize(
     ("broken", "code"),
     [
@@ -221,6 +248,46 @@ async def test_cookies_of_one_probe_are_gone_for_the_next() -> None:
             await probe_config(config)
 
     assert not any(b"session" in request for request in web.asked)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_kept"),
+    [
+        ("Expires=Thu, 01 Jan 1970 00:00:00 GMT", False),
+        ("expires=Thursday, 01-Jan-70 00:00:00 GMT", False),
+        ("Expires=Fri, 01 Jan 2100 00:00:00 GMT", True),
+        ("Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60", True),
+        ("Expires=some day", True),
+        ("Max-Age=0", False),
+        ("Max-Age=-1", False),
+        ("Max-Age=soon", True),
+    ],
+)
+async def test_cookie_that_is_over_is_removed(attributes: str, is_kept: bool) -> None:
+    def sign_out(connection: socket.socket, request: bytes) -> None:
+        is_start = request.startswith(b"GET /start")
+        connection.sendall(
+            answer(302, b"", Location="/done", Set_Cookie=f"session=s2; {attributes}") if is_start else answer()
+        )
+
+    with serving(sign_out) as web:
+        await probe(web.url("/start"), cookies={"session": "s1"}, keeps_cookies=True)
+
+    assert (b"Cookie: session=s2\r\n" in web.asked[1]) == is_kept
+    assert b"session=s1" not in web.asked[1]
+
+
+async def test_cookies_for_https_are_not_sent_in_the_clear(authority: trustme.CA) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with serving(saying(answer())) as clear:
+        there = answer(302, b"", Location=clear.url())
+        with serving(saying(there), tls=context) as web:
+            outcome = await probe(web.url(), verify_tls=False, cookies={"session": "s1"})
+
+    assert (outcome.verdict, outcome.redirects) == (Verdict.SUCCESS, 1)
+    assert b"Cookie: session=s1\r\n" in web.asked[0]
+    assert b"Cookie" not in clear.asked[0]
 
 
 async def test_redirect_to_another_host_is_refused_where_asked() -> None:

@@ -2,13 +2,16 @@
 
 import json
 import socket
+import ssl
 from typing import Any
 
 import hypothesis
 import pytest
+import trustme
 from django.utils.translation import override
 from hypothesis import strategies as st
 
+from apps.checks.engine import plain
 from apps.checks.engine.job import ProbeJob
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
@@ -16,8 +19,11 @@ from apps.checks.types.explaining import explain
 from apps.checks.types.hiding import without_secrets
 from apps.checks.types.multistep import MultistepCheck, MultistepConfig
 from apps.checks.types.steps import FIELDS
+from apps.core.http import curl
+from apps.core.http.curl import Reply
 from apps.core.kinds import ConfigErrors, parse_config, public_config
 from tests.checks.engine.probing import probe_all
+from tests.peers.proxies import proxying
 from tests.peers.web import answer, serving
 
 TOKEN = "token-of-this-session"
@@ -163,6 +169,84 @@ async def test_header_cannot_be_broken_out_of() -> None:
 
     assert (outcome.error_code, outcome.error_values["in_step"]) == ("step_unusable", "Two")
     assert len(web.asked) == 1
+
+
+async def test_steps_go_by_the_proxy() -> None:
+    with serving(shop) as web, proxying("http", username="me", password="right") as proxy:
+        settings = {"proxy": proxy.url, "proxy_username": "me"}
+        outcome = await walk(steps(web.url("")), proxy_password="right", **settings)
+        refused = await walk(steps(web.url("")), proxy_password="wrong", **settings)
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
+    assert proxy.asked == [("127.0.0.1", web.port)] * 3
+    assert (refused.verdict, refused.error_code) == (Verdict.FAILURE, "proxy_refused")
+
+
+async def test_client_certificate_is_shown_to_named_hosts_only() -> None:
+    authority = trustme.CA()
+    client = authority.issue_cert("prober.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    authority.configure_trust(context)
+    shown: list[tuple[bytes, bool]] = []
+
+    def respond(connection: Any, request: bytes) -> None:
+        place = request.split(b" ")[1]
+        shown.append((place, bool(connection.getpeercert())))
+        onward = answer(302, b"", Location=web.url("/there", host="127.0.0.1"))
+        connection.sendall(onward if place == b"/on" else answer())
+
+    with serving(respond, tls=context) as web:
+        outcome = await walk(
+            [{"url": web.url("/here", host="localhost")}, {"url": web.url("/on", host="localhost")}],
+            verify_tls=False,
+            client_certificate=client.cert_chain_pems[0].bytes().decode(),
+            client_key=client.private_key_pem.bytes().decode(),
+        )
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
+    assert shown == [(b"/here", True), (b"/on", True), (b"/there", False)]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"client_certificate": "x"}, "client_key"),
+        ({"client_certificate": "x", "client_key": "y"}, "client_certificate"),
+        ({"proxy": "proxy.example.com:3128"}, "proxy"),
+    ],
+)
+def test_wrong_way_out_is_named(given: dict[str, str], field: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(MultistepConfig, {"steps": [{"url": "https://example.com/"}], **given})
+
+    assert list(caught.value.errors) == [field]
+
+
+async def test_answers_that_were_judged_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    replies: list[Reply] = []
+
+    class Watched(Reply):
+        def __init__(self, *args: Any, **values: Any) -> None:
+            super().__init__(*args, **values)
+            held.append(sum(len(reply.body) for reply in replies))
+            replies.append(self)
+
+    monkeypatch.setattr(plain, "Reply", Watched)
+    monkeypatch.setattr(curl, "Reply", Watched)
+
+    def respond(connection: socket.socket, request: bytes) -> None:
+        body = b"x" * 100_000
+        is_there = request.startswith(b"GET /there ")
+        connection.sendall(answer(200, body) if is_there else answer(302, body, Location="/there"))
+
+    with serving(respond) as web:
+        outcome = await walk([{"url": web.url()}] * 3)
+
+    assert (outcome.verdict, outcome.redirects, outcome.body_bytes) == (Verdict.SUCCESS, 3, 100_000)
+    assert held == [0] * 6
 
 
 async def test_time_is_for_all_steps_together() -> None:
