@@ -29,6 +29,8 @@ from apps.core.secrets import SealBroken, seal, unseal
 from apps.tenants.doors import TenantRequest, tenant_view
 
 MAX_SEALED = 2_000_000  # what a form field may hold
+MAX_REASONS = 3
+WHOLE = ("", "checks")  # places that say nothing to who has no document before him
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,15 @@ def _confirmed(request: TenantRequest, place: str) -> HttpResponse:
     try:
         given = json.loads(unseal(request.POST["sealed"], place=place))
         plan = apply_document(given["document"], prune_label=given["prune"])
-    except (SealBroken, DocumentErrors):
+    except SealBroken:
         messages.error(request, _("Something changed since the preview. Look at it again."))
+        return redirect(request.path)
+    except DocumentErrors as error:
+        why = " ".join(_shown_errors(error)[:MAX_REASONS])
+        text = _(
+            "Nothing was done, for something changed since the preview. %(why)s Give it again to see what is possible now."
+        )
+        messages.error(request, text % {"why": why})
         return redirect(request.path)
     except Refusal as error:
         messages.error(request, str(error))
@@ -150,5 +159,10 @@ def _confirmed(request: TenantRequest, place: str) -> HttpResponse:
 
 
 def _add_errors(form: UploadForm, error: DocumentErrors) -> None:
-    for path, texts in list(error.errors.items())[:50]:
-        form.add_error(None, f"{path}: {texts[0]}" if path else texts[0])
+    for text in _shown_errors(error)[:50]:
+        form.add_error(None, text)
+
+
+def _shown_errors(error: DocumentErrors) -> list[str]:
+    """Return the first of each place's errors with the place, but for those of the whole."""
+    return [f"{path}: {texts[0]}" if path not in WHOLE else texts[0] for path, texts in error.errors.items()]

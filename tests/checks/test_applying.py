@@ -26,6 +26,8 @@ from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
 from tests.factories.api import make_api
+from tests.factories.checks import make_check
+from tests.factories.plans import give_plan
 
 pytestmark = pytest.mark.django_db
 
@@ -443,6 +445,33 @@ def test_page_says_what_a_rule_forbids(signed_in: Client, acme: Tenant) -> None:
 
     assert [str(message.level_tag) for message in done.context["messages"]] == ["error"]
     assert names(acme) == []
+
+
+@pytest.mark.parametrize("source", ["uptime_kuma", "configuration"])
+def test_page_names_the_limit_that_was_reached_since_the_preview(signed_in: Client, acme: Tenant, source: str) -> None:
+    give_plan(acme, "business", checks=2)
+    if source == "configuration":
+        address = reverse("checks:configuration", args=[acme.slug])
+        given: dict[str, Any] = {"text": YAML.decode()}
+    else:
+        address = reverse("checks:import", args=[acme.slug, source])
+        given = {"upload": SimpleUploadedFile("backup.json", json.dumps(KUMA).encode())}
+    preview = signed_in.post(address, {**given, "prune": ""}).context["preview"]
+    with tenant_scope(acme.id):
+        for name in ("one", "two"):
+            make_check(name)
+
+    done = signed_in.post(address, {"sealed": preview.sealed}, follow=True)
+
+    more = preview.changes
+    over = "this is one too many" if more == 1 else f"this is {more} too many"
+    assert [str(message) for message in done.context["messages"]] == [
+        "Nothing was done, for something changed since the preview. Checks: the plan “Business” allows 2 and 2 are in use; "
+        f"{over}. Remove what you no longer need, or see “Plan and usage” in the settings for a larger plan. "
+        "Give it again to see what is possible now."
+    ]
+    assert done.redirect_chain[-1][0] == address
+    assert names(acme) == ["one", "two"]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_changed_secret_is_seen_but_not_shown() -> None:
         ({"checks": []}, "apiVersion", "obsera/v1"),
         (document(wrong=1), "wrong", "no such field"),
         ({"apiVersion": "obsera/v1"}, "checks", "list"),
-        (document(*[{}] * 2_001), "checks", "2000"),
+        (document(*[{}] * 5_001), "checks", "5000"),
         (document(managedBy="No Label"), "managedBy", "lower-case"),
         (document("x"), "checks[0]", "mapping"),
         (document(entry(), entry()), "checks[1].key", "checks[0]"),

@@ -45,7 +45,7 @@ def import_checks(*, source: str, raw: bytes, is_dry_run: bool) -> Import:
             _("It is here already; it stays as it is.") if check["key"] in known else _refusal(check, regions)
         )
         if reason is None and len(new) >= MAX_CHECKS:
-            reason = _("More than 2000 checks at once; import the rest afterwards.")
+            reason = _("More than %(count)s checks at once; import the rest afterwards.") % {"count": MAX_CHECKS}
         reason = reason or allowance.refusal(check) or None
         if reason is None:
             fitted, change = allowance.take(check)
