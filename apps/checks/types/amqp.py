@@ -27,6 +27,7 @@ GREETING = b"AMQP\x00\x00\x09\x01"
 MAX_FRAME = 262_144
 MAX_FRAMES = 100
 FRAME_END = 0xCE
+LONGEST_NAME = 255  # bytes
 METHOD_FRAME, HEARTBEAT_FRAME = 1, 8
 START, START_OK, TUNE, TUNE_OK = (10, 10), (10, 11), (10, 30), (10, 31)
 OPEN, OPEN_OK, CLOSE = (10, 40), (10, 41), (10, 50)
@@ -78,6 +79,9 @@ class AmqpConfig(ServiceConfig):
         errors = super().problems()
         if not self.username:
             errors["username"] = _("AMQP wants a user.")
+        for name in ("vhost", "queue"):
+            if len(getattr(self, name).encode()) > LONGEST_NAME:
+                errors[name] = _("At most 255 bytes fit, and letters beyond ASCII take several.")
         if not self.queue and not errors and (self.max_messages >= 0 or self.min_consumers):
             errors["queue"] = _("Say which queue has these limits.")
         return errors
@@ -219,7 +223,7 @@ def _frame(channel: int, method: tuple[int, int], arguments: bytes) -> bytes:
 
 
 def _short(text: str) -> bytes:
-    data = text.encode()[:255]
+    data = text.encode()
     return bytes([len(data)]) + data
 
 

@@ -136,3 +136,12 @@ def test_settings_that_cannot_work_are_refused(given: dict[str, object], wrong: 
         parse_config(AmqpConfig, {"host": "mq.example.com", **given})
 
     assert set(refused.value.errors) == {wrong}
+
+
+@pytest.mark.parametrize("name", ["vhost", "queue"])
+def test_name_that_a_frame_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(AmqpConfig, {"host": "mq.example.com", "username": "a", name: "ü" * 128})
+
+    assert list(caught.value.errors) == [name]
+    assert parse_config(AmqpConfig, {"host": "mq.example.com", "username": "a", name: "ü" * 127 + "u"})

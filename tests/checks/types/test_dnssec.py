@@ -1,12 +1,15 @@
 """What a hostile zone may make us do: nothing endless, and nothing believed that it says of itself."""
 
+import asyncio
 import random
 
+import dns.dnssec
 import dns.message
 import dns.name
 import dns.rdatatype
 import dns.rrset
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from apps.checks.types.base import ProbeFailure
 from apps.checks.types.dns_trail import MAX_HOPS, follow
@@ -243,3 +246,33 @@ def test_aliases_that_lead_in_circles_or_nowhere_end() -> None:
 
     assert (follow(circle).records, len(follow(circle).aliases)) == (None, MAX_HOPS)
     assert follow(growing).records is None
+
+
+async def test_long_answer_lets_others_have_their_turn() -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    key = dns.dnssec.make_dnskey(private.public_key(), "ECDSAP256SHA256", flags=257)
+    anchors = {dns.name.root: [dns.dnssec.make_ds(dns.name.root, key, "SHA256")]}
+
+    def signed(rrset: dns.rrset.RRset) -> list[dns.rrset.RRset]:
+        signature = dns.dnssec.sign(rrset, private, dns.name.root, key, lifetime=3_600, verify=True)
+        return [rrset, dns.rrset.from_rdata(rrset.name, rrset.ttl, signature)]
+
+    keys = dns.message.make_response(dns.message.make_query(".", "DNSKEY"))
+    keys.answer = signed(dns.rrset.from_rdata(dns.name.root, 60, key))
+    answer = dns.message.make_response(dns.message.make_query("n0.test.", "A"))
+    for number in range(10):
+        answer.answer += signed(dns.rrset.from_text(f"n{number}.test.", 60, "IN", "CNAME", f"n{number + 1}.test."))
+    answer.answer += signed(dns.rrset.from_text("n10.test.", 60, "IN", "A", "192.0.2.1"))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    await ChainOfTrust(_Zone(keys).ask, anchors).judge(answer)
+    beside.cancel()
+
+    assert turns >= 10
