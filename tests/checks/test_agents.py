@@ -6,7 +6,8 @@ import pytest
 
 from apps.checks.domain import agents
 from apps.checks.domain.agent_wire import AgentToken, public_key_of
-from apps.checks.domain.checks import pause_check
+from apps.checks.domain.checks import Timing, create_check, pause_check, update_check
+from apps.checks.domain.region_holds import NotOnAgents
 from apps.checks.domain.regions import (
     known_places,
     lose_sight_of_silent_regions,
@@ -19,6 +20,7 @@ from apps.checks.domain.regions import (
 from apps.checks.domain.turns import regions_with_overdue_turns
 from apps.checks.enums import AgentState, State
 from apps.checks.models import MAIN_REGION, Agent, Check, CheckState, Flip, Region, Turn
+from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
 from apps.core.refusals import Refusal
 from apps.core.tenancy import tenant_scope
@@ -193,6 +195,26 @@ def test_what_depended_on_a_deleted_agent_is_judged_by_the_others(in_acme: Tenan
     agents.delete_agent(agent)
 
     assert CheckState.objects.get(watched=check).state == State.UP
+
+
+def test_journeys_are_not_moved_onto_agents(in_acme: Tenant) -> None:
+    agent, _token = agents.create_agent(name="Office")
+    kind = CHECK_TYPES.get("browser")
+    sentence = "Agents do not run checks of the kind “Browser journey”: choose other regions than “Office”."
+    on_agent = Timing(interval_seconds=300, timeout_seconds=30, regions=(MAIN_REGION, agent.region_id))
+    journey = create_check(name="Shop", kind="browser", config=kind.sample())
+
+    with pytest.raises(NotOnAgents) as made:
+        create_check(name="Other", kind="browser", config=kind.sample(), timing=on_agent)
+    with pytest.raises(NotOnAgents) as moved:
+        update_check(journey, name="Shop", config=kind.sample(), timing=on_agent, tags=[])
+
+    assert (str(made.value), str(moved.value), made.value.field) == (sentence, sentence, "regions")
+    # Where it is already, it may be edited.
+    Check.objects.filter(id=journey.id).update(regions=[MAIN_REGION, agent.region_id])
+    journey.refresh_from_db()
+    update_check(journey, name="Shop EU", config=kind.sample(), timing=on_agent, tags=[])
+    assert Check.objects.get(id=journey.id).name == "Shop EU"
 
 
 # --- regions ----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from apps.checks.domain.settings import keep_config, type_of
 from apps.checks.domain.unprobed import parted
 from apps.checks.enums import State
 from apps.checks.models import MAIN_REGION, Check, CheckState, Turn
+from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
 from apps.core.kinds import Config
 from apps.core.postgres.deleting import delete_whole
@@ -79,12 +80,12 @@ def create_check(
 def create_checks(wanted: Sequence[Wanted]) -> list[Check]:
     """Watch these, in their order; the first turns begin now, those of many one after the other.
 
-    Raises `BeyondLimit` where the tenant's plan has no room for them, or not for such settings, `RegionGone`, and
-    `AddressTaken` or `GroupCycle` by their kinds; then none is made.
+    Raises `BeyondLimit` where the tenant's plan has no room for them, or not for such settings, `RegionGone` and
+    `NotOnAgents`, and `AddressTaken` or `GroupCycle` by their kinds; then none is made.
     """
     regions = standing_regions(_regions_of(wanted))  # first: who waits for it must hold nothing else
     for given in wanted:
-        regions.of(given.timing.regions)
+        regions.refuse_agents(CHECK_TYPES.get(given.kind), regions.of(given.timing.regions))
     for given in wanted:
         require_fit(given.kind, given.timing)
     require_room_for(given.kind for given in wanted)
@@ -133,8 +134,8 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     """Give checks these settings, and return those that were still there.
 
     Probers see the new version at its next turn, which a shorter interval brings closer. Groups that know a check by its
-    name learn the new one. Raises `BeyondLimit` for what the tenant's plan does not allow, and `RegionGone`; an interval
-    that stays as it was is raised to the plan's shortest.
+    name learn the new one. Raises `BeyondLimit` for what the tenant's plan does not allow, `RegionGone` and `NotOnAgents`;
+    an interval that stays as it was is raised to the plan's shortest.
     """
     regions = standing_regions(_regions_of(given for _check, given in edits))
     standing = [(check, _as_standing(check, given.timing, regions), given) for check, given in edits]
@@ -181,6 +182,7 @@ def _without(state: State, checks: Sequence[Check]) -> list[Check]:
 
 def _as_standing(check: Check, timing: Timing, regions: StandingRegions) -> Timing:
     left = regions.of(timing.regions, kept=check.regions)
+    regions.refuse_agents(type_of(check), left, kept=check.regions)
     return replace(timing, regions=left, confirmations=min(timing.confirmations, len(left)))
 
 

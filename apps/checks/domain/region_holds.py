@@ -8,7 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.checks.domain.regions import Place, known_places
+from apps.checks.domain.switches import runs_on_agents
 from apps.checks.models import MAIN_REGION, Check, Region
+from apps.checks.types.base import CheckType
 from apps.core.postgres.memory import read_once
 from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
@@ -16,6 +18,12 @@ from apps.core.tenancy import current_tenant_id
 
 class RegionGone(Refusal):
     """A chosen region went with its agent; the text names it."""
+
+    field = "regions"
+
+
+class NotOnAgents(Refusal):
+    """A check would only ever be told that it cannot be run there."""
 
     field = "regions"
 
@@ -49,6 +57,7 @@ class StandingRegions:
 
     ids: Collection[int]
     asked: dict[int, Place]
+    agents: Collection[int] = ()
 
     def of(self, chosen: Collection[int], *, kept: Collection[int] = ()) -> tuple[int, ...]:
         """Return the chosen ones that are there; raise `RegionGone` unless those that are not were merely ``kept``.
@@ -60,6 +69,14 @@ class StandingRegions:
         if gone:
             raise RegionGone(self._refusal(gone))
         return left
+
+    def refuse_agents(self, kind: CheckType, chosen: Collection[int], *, kept: Collection[int] = ()) -> None:
+        """Raise `NotOnAgents` where a kind that agents do not run is to be moved onto one."""
+        wrong = [region_id for region_id in chosen if region_id in self.agents and region_id not in kept]
+        if wrong and not runs_on_agents(kind):
+            names = ", ".join(f"“{self.asked[region_id]}”" for region_id in wrong if region_id in self.asked)
+            text = _("Agents do not run checks of the kind “%(kind)s”: choose other regions than %(names)s.")
+            raise NotOnAgents(text % {"kind": kind.label, "names": names})
 
     def _refusal(self, gone: Collection[int]) -> str:
         names = ", ".join(f"“{self.asked[region_id]}”" for region_id in gone if region_id in self.asked)
@@ -80,8 +97,9 @@ def standing_regions(region_ids: Iterable[int]) -> StandingRegions:
         return StandingRegions({MAIN_REGION}, {})
     asked = known_places(wanted)  # before we wait: afterwards nobody knows their names
     hold_regions()
-    there = set(Region.objects.filter(id__in=wanted).values_list("id", flat=True))
-    return StandingRegions(there | {MAIN_REGION}, asked)
+    there = dict(Region.objects.filter(id__in=wanted).values_list("id", "is_private"))
+    agents = {region_id for region_id, is_private in there.items() if is_private}
+    return StandingRegions({*there, MAIN_REGION}, asked, agents)
 
 
 def follow_deleted_regions(checks: Collection[Check]) -> None:

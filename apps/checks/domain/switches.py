@@ -14,3 +14,8 @@ def switch_of(kind: CheckType) -> str:
 
 def kinds_switched_off() -> frozenset[str]:
     return frozenset(kind.kind for kind in CHECK_TYPES if switch_of(kind))
+
+
+def runs_on_agents(kind: CheckType) -> bool:
+    """Tell whether agents run the kind: what needs more than a Python of its own, they do not."""
+    return not getattr(kind, "switch", "")
