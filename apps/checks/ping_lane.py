@@ -6,7 +6,9 @@ is handed over with its bytes, and `consumers.PingDoor` knows pings, too: so the
 """
 
 import asyncio
+import re
 from collections.abc import MutableSet
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -19,6 +21,10 @@ from apps.checks.domain.ping_reception import Reception
 PREFIXES = tuple(dialect.prefix.encode() for dialect in DIALECTS)
 LONGEST_METHOD = 8
 WITH_BODY = frozenset({"POST", "PUT"})
+# A job's requests differ from each other in no more than the first line, and a thousand jobs' requests hardly more. So the
+# fields behind a line as simple as this are parsed once.
+PLAIN_LINE = re.compile(rb"(GET|HEAD) (/[\w./~-]*)(?:\?([\w.~%+:=&-]*))? HTTP/1\.1\r\n")
+LONGEST_KNOWN = 512
 
 
 class Proxies(Protocol):
@@ -122,16 +128,112 @@ class PingLane(asyncio.Protocol):
         protocol.data_received(data)
 
 
-class Request:
-    """A request as the parser sees it."""
+@dataclass(slots=True)
+class Fields:
+    """What of a request's header fields a ping is made of."""
 
-    __slots__ = ("agent", "authorization", "begins", "body", "ends", "forwarded", "method", "stays", "url")
+    agent: str
+    bearer: str
+    forwarded: list[bytes]
+    stays: bool
+
+
+@dataclass(slots=True)
+class Request:
+    """One whole plain request."""
+
     method: str
+    path: str
+    query: str
+    fields: Fields
+    body: bytes = b""
+
+    @property
+    def stays(self) -> bool:
+        return self.fields.stays
+
+    def asked(self, peer: str | None, proxies: Proxies | None) -> Asked:
+        """Return what a dialect reads."""
+        fields = self.fields
+        return Asked(
+            method=self.method,
+            path=self.path,
+            query=self.query,
+            source_ip=self._source(peer, proxies) if fields.forwarded and proxies is not None else peer,
+            agent=fields.agent,
+            bearer=fields.bearer,
+            body=self.body,
+        )
+
+    def _source(self, peer: str | None, proxies: Proxies) -> str | None:
+        if peer not in proxies:
+            return peer
+        host, _port = proxies.get_trusted_client_address(b", ".join(self.fields.forwarded).decode("latin-1"))
+        return ip_of(host) if host else peer
+
+
+def look_at(data: bytes) -> tuple[Dialect, Request] | None:
+    """Return whose ping these bytes are; None where they are anything but one whole plain ping."""
+    if not data.startswith(PREFIXES, data.find(b" ", 0, LONGEST_METHOD) + 1):
+        return None
+    request = met_before(data) or parsed(data)
+    dialect = dialect_of(request.path) if request else None
+    return (dialect, request) if dialect and request else None
+
+
+def met_before(data: bytes) -> Request | None:
+    """Return the request of a sender whose header fields we know; None where it is not as simple as that."""
+    line = PLAIN_LINE.match(data)
+    rest = data[line.end() :] if line else b""
+    if line is None or len(rest) > LONGEST_KNOWN or not rest.endswith(b"\r\n\r\n") or b"authorization" in rest.lower():
+        return None  # memory keeps no secrets
+    fields = _known_fields(rest)
+    if fields is None:
+        return None
+    method, path, query = line.groups(b"")
+    return Request(method.decode("ascii"), path.decode("ascii"), query.decode("ascii"), fields)
+
+
+@lru_cache(maxsize=1_000)
+def _known_fields(rest: bytes) -> Fields | None:
+    """Parse what follows a first line; None where that is anything but the fields of one request without a body."""
+    request = parsed(b"GET / HTTP/1.1\r\n" + rest)
+    return request.fields if request else None
+
+
+def parsed(data: bytes) -> Request | None:
+    """Let the parser see a request; None where it is not one, or more than one."""
+    seen = _Seen()
+    parser = httptools.HttpRequestParser(seen)
+    try:
+        parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    path, _mark, query = seen.url.partition(b"?")
+    version = parser.get_http_version()
+    # One that has begun behind it, be it with a single byte, must not be lost.
+    if (seen.begins, seen.ends) != (1, 1) or not version.startswith("1.") or b"%" in path or not path.isascii():
+        return None
+    method = parser.get_method().decode("ascii")
+    return Request(
+        method=method,
+        path=path.decode("ascii"),
+        query=query.decode("latin-1"),
+        # HTTP/1.0 clients that want to stay say so in a way of their own.
+        fields=seen.fields(may_stay=version == "1.1"),
+        body=seen.body if method in WITH_BODY else b"",
+    )
+
+
+class _Seen:
+    """A request as the parser calls it out."""
+
+    __slots__ = ("_agent", "_authorization", "_forwarded", "_stays", "begins", "body", "ends", "url")
 
     def __init__(self) -> None:
-        self.stays = True
-        self.url = self.body = self.agent = self.authorization = b""
-        self.forwarded: list[bytes] = []
+        self._stays = True
+        self.url = self.body = self._agent = self._authorization = b""
+        self._forwarded: list[bytes] = []
         self.begins = self.ends = 0
 
     def on_message_begin(self) -> None:
@@ -143,13 +245,13 @@ class Request:
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name == b"user-agent":
-            self.agent = value
+            self._agent = value
         elif name == b"authorization":
-            self.authorization = value
+            self._authorization = value
         elif name == b"x-forwarded-for":
-            self.forwarded.append(value)
+            self._forwarded.append(value)
         elif name == b"connection" and b"close" in value.lower():
-            self.stays = False
+            self._stays = False
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -157,46 +259,14 @@ class Request:
     def on_message_complete(self) -> None:
         self.ends += 1
 
-    def asked(self, peer: str | None, proxies: Proxies | None) -> Asked:
-        """Return what a dialect reads."""
-        path, _mark, query = self.url.partition(b"?")
-        scheme, _space, bearer = self.authorization.partition(b" ")
-        return Asked(
-            method=self.method,
-            path=path.decode("ascii"),
-            query=query.decode("latin-1"),
-            source_ip=self._source(peer, proxies) if self.forwarded and proxies is not None else peer,
-            agent=self.agent.decode("latin-1").replace("\x00", ""),
+    def fields(self, *, may_stay: bool) -> Fields:
+        scheme, _space, bearer = self._authorization.partition(b" ")
+        return Fields(
+            agent=self._agent.decode("latin-1").replace("\x00", ""),
             bearer=bearer.strip().decode("latin-1") if scheme.lower() == b"bearer" else "",
-            body=self.body if self.method in WITH_BODY else b"",
+            forwarded=self._forwarded,
+            stays=self._stays and may_stay,
         )
-
-    def _source(self, peer: str | None, proxies: Proxies) -> str | None:
-        if peer not in proxies:
-            return peer
-        host, _port = proxies.get_trusted_client_address(b", ".join(self.forwarded).decode("latin-1"))
-        return ip_of(host) if host else peer
-
-
-def look_at(data: bytes) -> tuple[Dialect, Request] | None:
-    """Return whose ping these bytes are; None where they are anything but one whole plain ping."""
-    if not data.startswith(PREFIXES, data.find(b" ", 0, LONGEST_METHOD) + 1):
-        return None
-    request = Request()
-    parser = httptools.HttpRequestParser(request)
-    try:
-        parser.feed_data(data)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-        return None
-    path, version = request.url.partition(b"?")[0], parser.get_http_version()
-    # One that has begun behind it, be it with a single byte, must not be lost.
-    if (request.begins, request.ends) != (1, 1) or not version.startswith("1.") or b"%" in path or not path.isascii():
-        return None
-    request.method = parser.get_method().decode("ascii")
-    # HTTP/1.0 clients that want to stay say so in a way of their own.
-    request.stays = request.stays and version == "1.1"
-    dialect = dialect_of(path.decode("ascii"))
-    return (dialect, request) if dialect else None
 
 
 @lru_cache(maxsize=256)

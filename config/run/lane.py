@@ -30,10 +30,15 @@ class Behind:
             uvicorns, config=config, server_state=server_state, app_state=app_state
         )
         self._state = server_state
+        self._fields: list[tuple[bytes, bytes]] | None = None
+        self._date = b""
 
     def date(self) -> bytes:
-        """Return the fields that uvicorn puts into every answer; it renews them each second."""
-        return b"".join([b"%b: %b\r\n" % field for field in self._state.default_headers])
+        """Return the fields that uvicorn puts into every answer; it renews the list each second."""
+        if self._fields is not self._state.default_headers:
+            self._fields = self._state.default_headers
+            self._date = b"".join([b"%b: %b\r\n" % field for field in self._fields])
+        return self._date
 
 
 def pings_first(door: PingDoor) -> Any:

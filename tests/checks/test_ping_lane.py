@@ -12,7 +12,7 @@ import uvicorn
 from apps.checks.consumers import PingDoor
 from apps.checks.domain.ping_dialects import ip_of
 from apps.checks.models import Check, Ping
-from apps.checks.ping_lane import look_at
+from apps.checks.ping_lane import look_at, met_before, parsed
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from config.run.lane import pings_first
@@ -178,6 +178,44 @@ def test_server_that_stops_answers_first(server: uvicorn.Server, check: Check) -
 )
 def test_what_is_no_whole_plain_ping_is_not_the_lanes(data: bytes) -> None:
     assert look_at(data) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /ping/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"HEAD /ping/x/start?rid=1&a=%20 HTTP/1.1\r\nHost: a\r\nUser-Agent: curl/8 \xe9\r\nConnection: Close\r\n\r\n",
+        b"GET /api/push/x?status=up&msg=all+well HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\nx-forwarded-for: 5.6.7.8\r\n\r\n",
+        b"GET /ping/x? HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\r\nContent-Length: 4\r\n\r\n\r\n\r\n",
+    ],
+)
+def test_request_with_known_fields_reads_as_the_parser_reads_it(data: bytes) -> None:
+    first, again = met_before(data), met_before(data)
+
+    assert first == again == parsed(data) is not None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /ping/x HTTP/1.0\r\nHost: a\r\n\r\n",
+        b"GET /ping/x#y HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /ping/%41 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /ping/x?a=\xc3\xbc HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET  /ping/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\nHost: a\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\r\nHost: a\r\n\r\nG",
+        b"GET /ping/x HTTP/1.1\r\nHost: a\r\n\r\nGET /ping/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\r\nHost a\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\r\nX: " + b"x" * 512 + b"\r\n\r\n",
+        b"GET /ping/x HTTP/1.1\r\nAUTHORIZATION: Basic c2VjcmV0\r\n\r\n",
+        b"POST /ping/x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+def test_all_else_is_left_to_the_parser(data: bytes) -> None:
+    assert met_before(data) is None
 
 
 def test_address_of_a_sender() -> None:

@@ -20,7 +20,7 @@ HELD = frozenset({State.MAINTENANCE})
 VERDICTS = {Signal.SUCCESS: State.UP, Signal.FAIL: State.DOWN}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed all the same: a frozen one costs three times as much to make
 class Beat:
     """What is known of a heartbeat. ``last_ping_at`` is the last success or failure."""
 
@@ -31,7 +31,7 @@ class Beat:
     last_duration: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Report:
     """One ping as it came in. ``subject`` is a mail's, and None for what is no mail."""
 
@@ -44,7 +44,7 @@ class Report:
     subject: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Heard:
     """A heartbeat after a ping: what the ping counted as, and how long the run took that it ended."""
 

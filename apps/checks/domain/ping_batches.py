@@ -17,9 +17,9 @@ from apps.live.domain.publish import publish_many
 
 logger = logging.getLogger(__name__)
 
-# A transaction costs the same for one ping as for many: while many come, more of them wait for each other.
-QUIET_SECONDS, BUSY_SECONDS = 0.01, 0.05
-BUSY_FROM = 8
+# A transaction costs as much as some fifty pings in it: while several come, they wait for more.
+QUIET_SECONDS, BUSY_SECONDS = 0.01, 0.1
+BUSY_FROM = 4
 # Viewers are told this often at most; the browser fetches once a second anyhow.
 TELL_SECONDS = 0.25
 # How often the connection is looked at: is it too old, has it died? One that dies meanwhile costs a second try.

@@ -299,9 +299,13 @@ def _row(found: _Found, ping: NewPing, heard: Heard) -> tuple[Any, ...]:
 
 
 def _keep(rows: list[tuple[Any, ...]]) -> None:
-    """Insert the pings and move the heartbeats: bound on the server, in binary, inside the open transaction."""
+    """Insert the pings and move the heartbeats: bound on the server, in binary, inside the open transaction.
+
+    Most pings bring neither run nor text: where no row has a value, `unnest` fills the column with NULL by itself.
+    """
+    columns = [None if column.count(None) == len(rows) else list(column) for column in zip(*rows, strict=True)]
     with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
-        cursor.execute(KEEP, [list(column) for column in zip(*rows, strict=True)], prepare=False)
+        cursor.execute(KEEP, columns, prepare=False)
 
 
 def _record(changes: list[tuple[UUID, Change]]) -> None:

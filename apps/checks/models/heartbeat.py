@@ -66,11 +66,17 @@ class PingKey(TenantModel):
 
 
 class Ping(models.Model):
-    """One report of a job. The newest are kept, and of these the newest texts."""
+    """One report of a job. The newest are kept, and of these the newest texts.
+
+    The database knows no foreign keys of it, which it would ask at every ping. Who adds one holds the heartbeat's lock, and
+    a trigger deletes pings with their heartbeat.
+    """
 
     pk = models.CompositePrimaryKey("watched_id", "number")
-    watched = TenantForeignKey(Check, on_delete=models.CASCADE, db_column="check_id", related_name="+", db_index=False)
-    tenant = TenantKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    watched = TenantForeignKey(
+        Check, models.DO_NOTHING, db_column="check_id", db_constraint=False, db_index=False, related_name="+"
+    )
+    tenant = TenantKey("tenants.Tenant", models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     number = models.BigIntegerField(help_text=_("Counts from one within the check."))
     at = models.DateTimeField()
     signal = models.CharField(max_length=7, choices=Signal.choices)
