@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from apps.checks.types.base import Outcome
 from apps.core.kinds import MASK, Config, dump_config, is_secret_setting
 
+T = TypeVar("T")
 # PostgreSQL's JSON takes neither, and one result that it refuses would cost all those that are stored with it.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # What these headers say is no secret, and hiding it would take "text/html" out of every result.
@@ -62,6 +63,13 @@ def hide_secrets(outcome: Outcome, secrets: Iterable[str]) -> None:
     known = [secret for secret in secrets if len(secret) >= SHORTEST]
     if known:
         _rewrite(outcome, lambda text: without_secrets(text, known))
+
+
+def without_any(value: T, secrets: Iterable[str]) -> T:
+    """Return a value as JSON has them without secrets in any of its texts."""
+    known = list(secrets)
+    hidden: T = _changed(value, lambda text: without_secrets(text, known)) if known else value
+    return hidden
 
 
 def make_presentable(outcome: Outcome, config: Config) -> None:

@@ -128,6 +128,24 @@ async def test_approving_what_was_observed_ends_the_drift(web: Web, page: Changi
     assert outcome.verdict == Verdict.SUCCESS
 
 
+async def test_secret_that_the_server_repeats_is_hidden_and_no_drift(web: Web, page: Changing) -> None:
+    page.page = answer(200, b"{}", X_Said="swordfish-and-more", X_Plain="yes")
+    settings: dict[str, Any] = {
+        "url": web.url(),
+        "headers": {"X-Key": "swordfish-and-more"},
+        "watched_headers": ["X-Said", "X-Plain"],
+    }
+
+    baseline = await observed(**settings)
+    again = await look(baseline=baseline, **settings)
+    page.page = answer(200, b"{}", X_Said="swordfish-and-more", X_Plain="no")
+    changed = await look(baseline=baseline, **settings)
+
+    assert baseline["headers"] == {"x-said": "••••", "x-plain": "yes"}
+    assert again.verdict == Verdict.SUCCESS
+    assert changed.details["changes"] == ["x-plain: yes → no"]
+
+
 async def test_part_of_the_body(web: Web, page: Changing) -> None:
     watched = {"watches_body": True, "body_pattern": r"version (\d+)"}
     page.page = answer(200, b"now 12:00, version 7")
