@@ -80,6 +80,9 @@ SELECT coalesce(sum(extra), 0) FROM (
     ) AS turns
 ) AS counted
 """
+# The check of the agent's own silence is rightly down after a longer one.
+OUTAGES = f"SELECT count(*) FILTER (WHERE {HTTP}), count(*) FILTER (WHERE NOT {HTTP}) FROM incidents_outage"
+DOWN_FLIPS = f"SELECT count(*) FROM checks_flip WHERE after = 'down' AND {HTTP}"
 ON_TIME = f"""
 SELECT count(*), count(*) FILTER (WHERE verdict = 0), percentile_cont(0.99) WITHIN GROUP (
     ORDER BY extract(epoch FROM started_at - due_at) * 1000)
@@ -216,9 +219,11 @@ def _back(agent: Agent) -> None:
 def _prove_judging(product: Product, target: FlipTarget, seen: Seen, interval: int) -> None:
     """Count outages so far, which are all for the past; then see that a present one is still noticed."""
     with product.database() as database:
-        past = int((database.execute("SELECT count(*) FROM incidents_outage").fetchone() or (0,))[0])
-        flips = int((database.execute("SELECT count(*) FROM checks_flip WHERE after = 'down'").fetchone() or (0,))[0])
-    print(f"\noutages opened for what was over: {past}, flips to down: {flips}")
+        past, silences = database.execute(OUTAGES).fetchone() or (0, 0)
+        flips = int((database.execute(DOWN_FLIPS).fetchone() or (0,))[0])
+    print(
+        f"\noutages opened for what was over: {past}, flips to down: {flips}; for the agent's own silence: {silences}"
+    )
     if past or flips:
         seen.problems.append(f"outages for the past: {past}, flips to down: {flips}")
     for number in range(10):
@@ -227,7 +232,7 @@ def _prove_judging(product: Product, target: FlipTarget, seen: Seen, interval: i
     while opened < 10 and time.monotonic() < deadline:
         time.sleep(0.5)
         with product.database() as database:
-            opened = int((database.execute("SELECT count(*) FROM incidents_outage").fetchone() or (0,))[0]) - past
+            opened = int((database.execute(OUTAGES).fetchone() or (0,))[0]) - past
     print(f"outages opened for 10 targets that are broken now: {opened}")
     if opened != 10:
         seen.problems.append(f"outages opened for 10 broken targets: {opened}")
