@@ -140,6 +140,22 @@ def test_the_topmost_that_is_down_is_to_blame(in_acme: Tenant) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("routers", [2, 5])
+def test_blame_takes_three_questions_however_many_are_down(
+    in_acme: Tenant, routers: int, django_assert_num_queries: Any
+) -> None:
+    for number in range(routers):
+        server = make_check(f"Server {number}", state=State.DOWN)
+        set_parents(server, [make_check(f"Router {number}", state=State.DOWN)])
+    checks = list(Check.objects.select_related("checkstate"))
+
+    with django_assert_num_queries(3):
+        blamed = blamed_for(checks)
+
+    assert len(blamed) == routers
+
+
+@pytest.mark.django_db
 def test_strangers_check_is_no_parent(acme: Tenant, globex: Tenant) -> None:
     with tenant_scope(globex.id):
         theirs = make_check("Theirs")

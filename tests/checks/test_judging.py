@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.checks.domain.checks import Timing, update_check
+from apps.checks.domain.checks import Timing, check_now, update_check
 from apps.checks.domain.regions import lose_sight_of_silent_regions, mark_sick, mark_well
 from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of
+from apps.checks.domain.turns import claim_turns
 from apps.checks.domain.verdicts import RegionView, judge_regions
 from apps.checks.enums import State, Verdict
-from apps.checks.models import MAIN_REGION, Check, CheckState, Flip, Region, Turn
+from apps.checks.models import MAIN_REGION, Check, CheckState, Flip, Region, Result, Turn
 from apps.core import clock
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check, make_result
@@ -209,6 +210,31 @@ class TestSilence:
 
         assert flips() == []
         assert [see(check, FAILED, region_id=3), see(check, GOOD, region_id=3)] == ["down", "up"]
+
+
+def test_probe_of_the_old_settings_judges_nothing(in_acme: Tenant) -> None:
+    check = make_check(state=State.UP)
+    [turn] = claim_turns(1)
+    seen = make_result(check, FAILED)
+
+    update_check(check, name=check.name, config=config_of(check), timing=Timing(retries=0), tags=[])
+    store_results([seen])
+
+    assert (turn.due_at, Result.objects.count(), flips()) == (seen.due_at, 1, [])
+    [again] = claim_turns(1)
+    assert (again.version, again.due_at > turn.due_at) == (turn.version + 1, True)
+    assert see(check, FAILED) == "down"
+
+
+def test_check_now_leaves_a_turn_alone_that_a_prober_holds_ahead_of_its_time(in_acme: Tenant) -> None:
+    due_at = clock.now() + timedelta(seconds=1)
+    check = make_check(state=State.UP, due_at=due_at)
+    [held] = claim_turns(1)
+
+    check_now(check)
+
+    assert Turn.objects.get(watched=check).due_at == held.due_at == due_at
+    assert see(check, FAILED) == "down"
 
 
 class TestMoments:

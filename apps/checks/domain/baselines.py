@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.checks import check_now
-from apps.checks.domain.pacing import hold_turns
+from apps.checks.domain.pacing import hold_turns, pass_by_probes
 from apps.checks.domain.settings import config_of, keep_config, type_of
 from apps.checks.enums import Verdict
 from apps.checks.models import Check, Result
@@ -95,5 +95,6 @@ def approve_baseline(check: Check, *, mark: str = "") -> Check:
     locked.version += 1
     locked.updated_at = clock.now()
     locked.save(update_fields=["config", "secrets", "target", "version", "updated_at"])
+    pass_by_probes([locked], now=locked.updated_at)
     check_now(locked)
     return locked

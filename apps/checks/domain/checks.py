@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from apps.checks.domain.allowance import allowed_interval, require_fit, require_resumable, require_room_for
 from apps.checks.domain.asking_pace import spend_by_hand
@@ -14,7 +14,15 @@ from apps.checks.domain.flips import flip, lock_states, now_as, record_flips
 from apps.checks.domain.grouping import follow_names
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.learning import keep_goals
-from apps.checks.domain.pacing import BATCH, bring_forward, follow_regions, hold_turns, start_turns, stop_turns
+from apps.checks.domain.pacing import (
+    BATCH,
+    bring_forward,
+    follow_regions,
+    hold_turns,
+    pass_by_probes,
+    start_turns,
+    stop_turns,
+)
 from apps.checks.domain.region_holds import StandingRegions, follow_deleted_regions, standing_regions
 from apps.checks.domain.settings import keep_config, type_of
 from apps.checks.domain.unprobed import parted
@@ -133,9 +141,10 @@ def update_check(
 def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     """Give checks these settings, and return those that were still there.
 
-    Probers see the new version at its next turn, which a shorter interval brings closer. Groups that know a check by its
-    name learn the new one. Raises `BeyondLimit` for what the tenant's plan does not allow, `RegionGone` and `NotOnAgents`;
-    an interval that stays as it was is raised to the plan's shortest.
+    Probers see the new version at its next turn, which a shorter interval brings closer; what they see of the old one
+    judges nothing any more. Groups that know a check by its name learn the new one. Raises `BeyondLimit` for what the
+    tenant's plan does not allow, `RegionGone` and `NotOnAgents`; an interval that stays as it was is raised to the plan's
+    shortest.
     """
     regions = standing_regions(_regions_of(given for _check, given in edits))
     standing = [(check, _as_standing(check, given.timing, regions), given) for check, given in edits]
@@ -166,6 +175,7 @@ def _follow_settings(checks: Sequence[Check]) -> None:
     for source, theirs in unprobed:
         source.settings_changed(theirs)
     now = clock.now()
+    pass_by_probes(probed, now=now)
     running = _without(State.PAUSED, probed)
     if running:
         follow_regions(running, at=now)
@@ -269,7 +279,7 @@ def check_by_hand(check: Check) -> None:
 
 def _to_come(check: Check, now: datetime) -> QuerySet[Turn]:
     """Return the check's turns that nobody holds and that lie ahead."""
-    turns: QuerySet[Turn] = Turn.objects.filter(watched=check, claimable_at__gt=now, due_at__gt=now)
+    turns: QuerySet[Turn] = Turn.objects.filter(watched=check, claimable_at=F("due_at"), due_at__gt=now)
     return turns
 
 

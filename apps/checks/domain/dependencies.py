@@ -194,13 +194,10 @@ def blamed_for(checks: Iterable[Check]) -> dict[UUID, Blamed]:
     rows = Check.objects.filter(id__in=ids, checkstate__state__in=BLAMED).order_by("name", "id")
     guilty = {row[0]: Blamed(*row) for row in rows.values_list("id", "name", "checkstate__state")}
     # The topmost explains most: one that is itself explained by another is no answer.
-    tops = (
-        {one for one in guilty if not set(ancestors_of([one]).get(one, ())) & set(guilty)}
-        if len(guilty) > 1
-        else set(guilty)
-    )
+    explained = ancestors_of(guilty) if len(guilty) > 1 else {}
+    tops = [one for one in guilty if guilty.keys().isdisjoint(explained.get(one, ()))]
     return {
         check_id: guilty[found]
         for check_id, parents in above.items()
-        if (found := next((one for one in guilty if one in parents and one in tops), None))
+        if (found := next((one for one in tops if one in parents), None))
     }
