@@ -232,12 +232,14 @@ class CheckForm(KindForm[Config]):
         return [group for group in groups if group.fields]
 
     def _sections(self, settings: list[forms.BoundField], *, is_folded: bool) -> list[FieldGroup]:
-        """Return optional settings under the titles that their kind gives them, in the order of their first."""
+        """Return optional settings under the titles that their kind gives them, in the order of their first; only that one
+        is ever open from the start."""
         sections: dict[str, list[forms.BoundField]] = {}
         for field in settings:
             title = str(getattr(field.field, "section", "") or _("Request and expectations"))
             sections.setdefault(title, []).append(field)
-        return [FieldGroup(title, fields, is_folded=is_folded) for title, fields in sections.items()]
+        groups = enumerate(sections.items())
+        return [FieldGroup(title, fields, is_folded=is_folded or place > 0) for place, (title, fields) in groups]
 
     def _shown(self, *names: str) -> list[forms.BoundField]:
         return [self[name] for name in names if name in self.fields]

@@ -39,6 +39,8 @@ class KindForm(forms.Form, Generic[C]):
                 field.required = field.required and not is_secret
             if isinstance(field, FilledField):
                 field.is_left_out = self._is_left_out(PREFIX + name, field)
+            if condition := getattr(field, "shown_when", ""):
+                field.shown_when = self.add_prefix(PREFIX + condition)  # type: ignore[attr-defined]
             self.fields[PREFIX + name] = field
 
     def _is_left_out(self, name: str, field: forms.Field) -> bool:

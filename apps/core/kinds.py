@@ -53,6 +53,7 @@ class Setting:
     is_required: bool = False
     placeholder: str = ""
     section: Text = ""  # under which title a form shows it; empty for the usual one
+    shown_when: str = ""  # a form shows it only then: another setting's name, "=", its values separated by spaces
     check: Callable[[Any], None] | None = None  # raises ValidationError
 
 
@@ -141,11 +142,12 @@ def _form_field(entry: Field[Any], python_type: Any) -> forms.Field:
 
 
 def config_form_fields(config: type[Config]) -> dict[str, forms.Field]:
-    """Return one Django form field per setting, in the order of declaration; each knows its ``section``."""
+    """Return one Django form field per setting, in order; each knows its ``section`` and when it is to be ``shown_when``."""
     hints = get_type_hints(config)
     made = {entry.name: _form_field(entry, hints[entry.name]) for entry in fields(config)}
     for entry in fields(config):
         made[entry.name].section = _setting_of(entry).section  # type: ignore[attr-defined]
+        made[entry.name].shown_when = _setting_of(entry).shown_when  # type: ignore[attr-defined]
     return made
 
 

@@ -106,6 +106,26 @@ def test_period_is_told_in_units(seconds: int, words: str) -> None:
     assert HeartbeatCheck().target(HeartbeatConfig(period_seconds=seconds)) == words
 
 
+def test_form_asks_for_what_the_schedule_needs_and_folds_the_rest(scope: Tenant, owner: User) -> None:
+    client = Client()
+    client.force_login(owner)
+
+    form = client.get(reverse("checks:create", args=[scope.slug]), {"kind": "heartbeat"}).context["form"]
+
+    conditions = {name: getattr(field, "shown_when", "") for name, field in form.fields.items()}
+    assert {name: when for name, when in conditions.items() if when} == {
+        "config-period_seconds": "config-schedule=simple",
+        "config-cron": "config-schedule=cron",
+        "config-on_calendar": "config-schedule=oncalendar",
+        "config-time_zone": "config-schedule=cron oncalendar",
+    }
+    assert [(group.title, group.is_folded) for group in form.groups] == [
+        ("What to watch", False),
+        ("When reports are expected", False),
+        ("How reports are read", True),
+    ]
+
+
 def test_text_of_a_ping_is_shown_as_text(check: Check, scope: Tenant, owner: User) -> None:
     PingStore().store([ping(token_of(check), body=b"<script>alert(1)</script>")])
 

@@ -58,6 +58,15 @@ def test_every_setting_has_a_label_and_a_form_field(entry: Any) -> None:
 
 
 @pytest.mark.parametrize("entry", CONFIGURED)
+def test_setting_that_is_not_always_shown_waits_for_values_that_can_be_chosen(entry: Any) -> None:
+    made: dict[str, Any] = config_form_fields(entry.Config)
+    conditions = [field.shown_when.split("=") for field in made.values() if field.shown_when]
+
+    for name, values in conditions:
+        assert set(values.split(" ")) <= {value for value, _label in made[name].choices}
+
+
+@pytest.mark.parametrize("entry", CONFIGURED)
 def test_sample_is_valid_and_survives_being_stored(entry: Any) -> None:
     given = sample_of(entry)
 

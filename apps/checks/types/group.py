@@ -33,6 +33,7 @@ class GroupConfig(BaseConfig):
     rule: str = setting(Rule.WORST.value, label=_("State"), choices=tuple(Rule.choices))
     quorum: int = setting(
         1,
+        shown_when="rule=quorum",
         label=_("Enough are"),
         help=_("Only for “Up while enough of them are”: so many must be up or degraded."),
         low=1,

@@ -71,17 +71,23 @@ def _check_address(address: str) -> None:
         )
 
 
+SCHEDULE, REPORTS = _("When reports are expected"), _("How reports are read")
+
+
 def _keywords(label: Text) -> Any:
-    return setting("", label=label, help=_("Words separated by commas; upper and lower case matter."), max_length=200)
+    help_text = _("Words separated by commas; upper and lower case matter.")
+    return setting("", section=REPORTS, label=label, help=help_text, max_length=200)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeartbeatConfig(BaseConfig):
     """When a job is expected to report, and how its reports are read."""
 
-    schedule: str = setting(Rhythm.SIMPLE.value, label=_("Schedule"), choices=tuple(Rhythm.choices))
+    schedule: str = setting(Rhythm.SIMPLE.value, section=SCHEDULE, label=_("Schedule"), choices=tuple(Rhythm.choices))
     period_seconds: int = setting(
         86_400,
+        section=SCHEDULE,
+        shown_when="schedule=simple",
         label=_("Expected every"),
         help=_("Seconds between two reports, at most; from a minute up to a year."),
         low=60,
@@ -89,6 +95,8 @@ class HeartbeatConfig(BaseConfig):
     )
     cron: str = setting(
         "",
+        section=SCHEDULE,
+        shown_when="schedule=cron",
         label=_("Cron expression"),
         help=_("Five fields, as in a crontab: 0 3 * * *."),
         placeholder="0 3 * * *",
@@ -97,6 +105,8 @@ class HeartbeatConfig(BaseConfig):
     )
     on_calendar: str = setting(
         "",
+        section=SCHEDULE,
+        shown_when="schedule=oncalendar",
         label=_("OnCalendar expressions"),
         help=_("As in a systemd timer, one a line: Mon..Fri 03:00."),
         widget=Widget.AREA,
@@ -106,6 +116,8 @@ class HeartbeatConfig(BaseConfig):
     )
     time_zone: str = setting(
         "UTC",
+        section=SCHEDULE,
+        shown_when="schedule=cron oncalendar",
         label=_("Time zone"),
         help=_("The clock that the schedule goes by, such as Europe/Berlin."),
         max_length=60,
@@ -113,6 +125,7 @@ class HeartbeatConfig(BaseConfig):
     )
     grace_seconds: int = setting(
         3_600,
+        section=SCHEDULE,
         label=_("Grace"),
         help=_("Seconds a report may be late, and a started job may take, before it counts as down."),
         low=60,
@@ -120,11 +133,13 @@ class HeartbeatConfig(BaseConfig):
     )
     filters_body: bool = setting(
         False,
+        section=REPORTS,
         label=_("Judge reports by their text"),
         help=_("Look for the keywords below in what is sent; a text with none of them is kept and changes nothing."),
     )
     filters_subject: bool = setting(
         False,
+        section=REPORTS,
         label=_("Judge e-mails by their subject"),
         help=_("Look for the keywords below in a mail's subject; otherwise any mail is a success."),
     )
@@ -133,17 +148,20 @@ class HeartbeatConfig(BaseConfig):
     start_keywords: str = _keywords(_("Start keywords"))
     manual_resume: bool = setting(
         False,
+        section=REPORTS,
         label=_("Stay paused until resumed by hand"),
         help=_("Otherwise a report ends the pause."),
     )
     only_post: bool = setting(
         False,
+        section=REPORTS,
         label=_("Only POST reports"),
         help=_("Success by GET or HEAD is kept and changes nothing, so that a link preview is no success."),
     )
 
     address: str = setting(
         "",
+        section=REPORTS,
         label=_("Address it had elsewhere"),
         help=_(
             "For a job that moved in: the end of its ping or push URL. It then reports here by a new host name alone."
