@@ -18,6 +18,7 @@ from apps.checks.types.cookies import CookieJar
 from apps.checks.types.effort import Effort
 from apps.checks.types.hiding import without_secrets
 from apps.checks.types.http_fields import certificate_errors, check_proxy, parse_proxy
+from apps.checks.types.http_settings import CONNECTION
 from apps.checks.types.http_visit import Redirecting, Visit, outcome_of, visit
 from apps.checks.types.messages import Message
 from apps.checks.types.status_set import parse_status_set
@@ -74,14 +75,18 @@ class MultistepConfig(BaseConfig):
         max_length=16_000,
         check=_check_secrets,
     )
-    follow_redirects: bool = setting(True, label=_("Follow redirects"), help=_("At most ten in each step."))
+    follow_redirects: bool = setting(
+        True, section=CONNECTION, label=_("Follow redirects"), help=_("At most ten in each step.")
+    )
     verify_tls: bool = setting(
         True,
+        section=CONNECTION,
         label=_("Verify the certificate"),
         help=_("Fail when the certificate is expired, unknown or for another name."),
     )
     client_certificate: str = setting(
         "",
+        section=CONNECTION,
         label=_("Client certificate"),
         help=_(
             "PEM, for mutual TLS. It is shown to the hosts that the steps name, not to those that they redirect to."
@@ -91,6 +96,7 @@ class MultistepConfig(BaseConfig):
     )
     client_key: str = setting(
         "",
+        section=CONNECTION,
         label=_("Client key"),
         help=_("PEM, without a password. It is stored encrypted."),
         is_secret=True,
@@ -99,13 +105,16 @@ class MultistepConfig(BaseConfig):
     )
     proxy: str = setting(
         "",
+        section=CONNECTION,
         label=_("Proxy"),
         help=_("http://host:port or socks5://host:port. It then looks up and reaches the targets, not this prober."),
         max_length=300,
         check=check_proxy,
     )
-    proxy_username: str = setting("", label=_("Proxy's user name"), max_length=200)
-    proxy_password: str = setting("", label=_("Proxy's password"), is_secret=True, widget=Widget.SECRET, max_length=200)
+    proxy_username: str = setting("", section=CONNECTION, label=_("Proxy's user name"), max_length=200)
+    proxy_password: str = setting(
+        "", section=CONNECTION, label=_("Proxy's password"), is_secret=True, widget=Widget.SECRET, max_length=200
+    )
 
     def clean(self) -> None:
         if errors := certificate_errors(self.client_certificate, self.client_key):
