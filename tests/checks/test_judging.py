@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.checks.domain.checks import Timing, check_now, update_check
+from apps.checks.domain.prober_work import DatabaseWork
 from apps.checks.domain.regions import lose_sight_of_silent_regions, mark_sick, mark_well
 from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of
@@ -164,6 +165,20 @@ def test_region_that_was_sick_is_heard_as_soon_as_it_is_well(in_acme: Tenant) ->
 
     assert flips() == [("up", "unknown"), ("unknown", "up")]
     assert Flip.objects.latest("sequence").at >= before  # while it was sick nobody knew
+
+
+def test_region_is_heard_again_though_its_last_sign_looks_old(in_acme: Tenant) -> None:
+    """The clock was set ahead while the region was sick."""
+    work, check = DatabaseWork(MAIN_REGION), make_check(state=State.UP)
+    work.say_sick(["a: timeout"])
+    assert [see(check, UNMEASURED), see(check, GOOD)] == ["unknown", "unknown"]
+    long_ago = clock.now() - timedelta(hours=1)
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=long_ago)
+    Turn.objects.filter(watched=check).update(last_result_at=long_ago)
+
+    work.say_well()
+
+    assert CheckState.objects.get(watched=check).state == State.UP
 
 
 def test_paused_check_stays_so_when_its_region_is_well_again(in_acme: Tenant) -> None:

@@ -124,11 +124,11 @@ def hear_of(
 ) -> None:
     """Note an agent's sign of life: its heartbeat, whether its network is well, and what it says of itself."""
     with transaction.atomic():
+        mark_agent_seen(agent.region)  # first: what nobody looked at is no word that counts again
         if failed_controls:
             mark_sick(agent.region_id, failed_controls)
         else:
             mark_well(agent.region_id)
-        mark_agent_seen(agent.region)
         straighten_turns(agent.region_id)  # no process of ours watches the database's clock for an agent
         said = {"buffered": buffered, "version": version[:VERSION_LENGTH]}
         if any(getattr(agent, name) != value for name, value in said.items()):

@@ -123,8 +123,8 @@ class DatabaseWork:
 
     def say_well(self) -> None:
         with _reached():
+            self._mark_seen()  # first: only who is seen is heard again
             mark_well(self.region_id)
-            self._mark_seen()
 
     def say_sick(self, failed_controls: Sequence[str]) -> None:
         with _reached():
