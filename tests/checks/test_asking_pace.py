@@ -29,7 +29,8 @@ def waiting_check() -> Check:
 
 
 def postpone() -> None:
-    Turn.objects.update(due_at=clock.now() + LATER, claimable_at=clock.now() + LATER)
+    later = clock.now() + LATER
+    Turn.objects.update(due_at=later, claimable_at=later)
 
 
 @pytest.mark.django_db
