@@ -114,7 +114,9 @@ def test_claim_uses_the_index(in_acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         prefer_keys(cursor, "SET LOCAL enable_sort = off")  # of some rows an order by hand costs nothing
-        cursor.execute(f"EXPLAIN {CLAIM}", {"region": 1, "head_start": "1.6 s", "limit": 9, "lease": "8 s", "failing": 0})
+        cursor.execute(
+            f"EXPLAIN {CLAIM}", {"region": 1, "head_start": "1.6 s", "limit": 9, "lease": "8 s", "failing": 0}
+        )
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
     assert "checks_turn_due" in plan
