@@ -295,9 +295,9 @@ def test_rounds_of_many_outages_ask_as_much_as_one(in_acme: Tenant, count: int) 
 
     assert sorted(messages()) == [(f"Check {number} is down", "Slack") for number in range(count)]
     assert Mismatch.objects.count() == count
-    # Seven reads (the lock, outages, rules, channels, alerts, silences, dependencies), then mismatches, alerts, steps,
-    # channels, deliveries, and the timeline.
-    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 13
+    # Eight reads (the locks of checks and outages, outages, rules, channels, alerts, silences, dependencies), then
+    # mismatches, alerts, steps, channels, deliveries, and the timeline.
+    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 14
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -317,7 +317,7 @@ def test_ends_of_many_outages_ask_as_much_as_one(in_acme: Tenant, count: int) ->
 
     assert sorted(messages())[1::2] == [(f"Check {number} recovered", "Slack") for number in range(count)]
     # As above without dependencies and mismatches, but with who was told (twice) and whether others depend on them.
-    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 14
+    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 15
 
 
 def test_outages_looked_at_together_are_told_each_as_it_is(in_acme: Tenant) -> None:

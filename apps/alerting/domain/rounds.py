@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.alerting.domain import facts
 from apps.alerting.domain.pipeline import run_pipeline
@@ -65,12 +65,21 @@ def _overlooked(outage: Outage, rules: Sequence[RuleFacts], alerts: Sequence[Ale
     return Look(outage, Severity(outage.severity), unseen, []) if unseen else None
 
 
+# Rival: somebody deleting checks, who locks them before their outages; what we write refers to both.
+KEEP_CHECKS = """
+SELECT FROM checks_check AS watched
+WHERE id IN (SELECT check_id FROM incidents_outage WHERE id = ANY(%s)) ORDER BY id FOR KEY SHARE OF watched
+"""
+
+
 def _lock_outages(outage_ids: Collection[UUID]) -> list[Outage]:
     """Make rivals (other handlers, the sweep) take turns; the weak lock lets them write rows that refer to it meanwhile.
 
     Locked by themselves first: PostgreSQL drops a joined row whose partner changed while it waited for the lock. In the order
     of their ids, so that rivals with several wait instead of dying.
     """
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP_CHECKS, [list(outage_ids)])
     locked = Outage.objects.filter(id__in=outage_ids).select_for_update(no_key=True).order_by("id")
     ids = list(locked.values_list("id", flat=True))
     found = Outage.objects.filter(id__in=ids).select_related("watched__checkstate", "last_flip", "tenant")

@@ -295,8 +295,7 @@ def delete_check(check: Check) -> None:
 def delete_checks(checks: Iterable[Check]) -> None:
     """Forget checks as `delete_check` does."""
     check_ids = [check.id for check in checks]
-    gone = Check.objects.filter(id__in=check_ids)
+    # Rivals: probers and reports lock turns, states, then what they add flips to; handlers lock checks, then outages.
     hold_turns(check_ids)
-    # Rivals: handlers that account for flips hold the check meanwhile; what they add to an outage must be there or not at all.
-    list(gone.select_for_update().order_by("id").values_list("id"))
-    delete_whole(gone)
+    lock_states(check_ids)
+    delete_whole(Check.objects.filter(id__in=check_ids))
