@@ -15,8 +15,8 @@ for _database in DATABASES.values():
     _database["NAME"] = f"{_database['NAME']}_{_worker}"  # never the database that the address names
     _database["CONN_MAX_AGE"] = 0
 # A Redis database of its own, too: processes would hear each other's live messages (Redis has sixteen; no. 0 stays free).
-if _worker.startswith("gw"):
-    REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{int(_worker[2:]) % 15 + 1}"
+if _worker.startswith("gw"):  # "gw3", or "gw3_old" for a database more
+    REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{int(_worker[2:].partition('_')[0]) % 15 + 1}"
 CELERY_BROKER_URL = CACHES["default"]["LOCATION"] = REDIS_URL
 CACHES["default"]["KEY_PREFIX"] = f"obsera-test-{_worker}"
 API_RATE_PER_KEY = API_RATE_PER_ADDRESS = 10_000_000  # tests of the limits set their own
