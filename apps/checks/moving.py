@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from apps.checks.domain.applying import Plan, apply_document, export_checks
+from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.configuration import DocumentErrors
+from apps.checks.domain.document_plan import Plan
 from apps.checks.domain.document_steps import Action
 from apps.checks.domain.importing import MAX_BYTES as MAX_EXPORT_BYTES
 from apps.checks.domain.importing import import_checks

@@ -1,9 +1,7 @@
 """Making the tenant's checks what a document wants: first a plan, then all of it or nothing."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from itertools import chain
+from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +25,7 @@ from apps.checks.domain.dependencies import set_parents_of
 from apps.checks.domain.document_keys import with_keys
 from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_intervals
 from apps.checks.domain.document_members import Roll, roll_of, settled_members, written_members
+from apps.checks.domain.document_plan import Plan, Step
 from apps.checks.domain.document_steps import Action, Change, SectionStep, sections
 from apps.checks.domain.region_holds import hold_regions
 from apps.checks.domain.regions import region_codes, selectable_regions
@@ -34,53 +33,10 @@ from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MANAGED_BY
 from apps.checks.enums import State
 from apps.checks.models import Agent, Check, Dependency
-from apps.checks.types.registry import CHECK_TYPES
-from apps.core.kinds import Config, Text, is_secret_setting
+from apps.core.kinds import Config, is_secret_setting
 from apps.core.tenancy import current_tenant_id
 
 HIDDEN = "••••"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What becomes of one check, and why. ``entry`` and ``config`` are missing where it goes, ``standing`` where it comes."""
-
-    action: Action
-    key: str
-    name: str
-    kind: str
-    entry: Entry | None = None
-    config: Config | None = None
-    standing: Standing | None = None
-    changes: tuple[Change, ...] = ()
-
-    @property
-    def kind_label(self) -> Text:
-        return CHECK_TYPES.get(self.kind).label
-
-    @property
-    def target(self) -> str:
-        """Return what people see of the address, never a secret."""
-        config = self.config or (self.standing and self.standing.config)
-        return CHECK_TYPES.get(self.kind).target(config) if config else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Every step, in the document's order, what goes at the end; those of the other sections by the section's name."""
-
-    checks: tuple[Step, ...]
-    others: Mapping[str, list[SectionStep]] = field(default_factory=dict)
-
-    @property
-    def steps(self) -> tuple[Step | SectionStep, ...]:
-        return (*self.checks, *chain.from_iterable(self.others.values()))
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Return how many things each action meets, zeros included."""
-        found = Counter(step.action for step in self.steps)
-        return {action.value: found[action] for action in Action}
 
 
 # --- Deciding ----------------------------------------------------------------------------------------------------

@@ -1,9 +1,7 @@
 """Holding a configuration document, or another product's export, against the tenant's plan before anything changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -19,10 +17,8 @@ from apps.checks.domain.allowance import (
 )
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.configuration import DocumentErrors
+from apps.checks.domain.document_plan import Step
 from apps.checks.types.registry import CHECK_TYPES
-
-if TYPE_CHECKING:
-    from apps.checks.domain.applying import Step
 
 
 def with_usual_intervals(document: Any) -> Any:

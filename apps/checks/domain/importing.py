@@ -8,9 +8,10 @@ from django.db import transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.domain.applying import Plan, apply_document, regions_by_code, standing_checks
+from apps.checks.domain.applying import apply_document, regions_by_code, standing_checks
 from apps.checks.domain.configuration import API_VERSION, MAX_CHECKS, DocumentErrors, read_entries, settle_config
 from apps.checks.domain.document_limits import Allowance
+from apps.checks.domain.document_plan import Plan
 from apps.checks.domain.region_holds import hold_regions
 from apps.checks.importers.base import Loss
 from apps.checks.importers.registry import IMPORTERS
