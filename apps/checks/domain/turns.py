@@ -100,11 +100,13 @@ def _lease(turns: Iterable[ClaimedTurn], lease: timedelta) -> None:
         cursor.execute(EXTEND, [str(lease), *keys])
 
 
+# By the clock and not by `now()`: a transaction that hurries a turn twice gives it two moments, so two results.
 HURRY = """
-UPDATE checks_turn AS turn SET due_at = now(), claimable_at = now()
-FROM unnest(%s::uuid[], %s::int2[]) AS noticed (check_id, region_id)
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
+UPDATE checks_turn AS turn SET due_at = moment.at, claimable_at = moment.at
+FROM moment, unnest(%s::uuid[], %s::int2[]) AS noticed (check_id, region_id)
 WHERE turn.check_id = noticed.check_id AND turn.region_id <> noticed.region_id
-  AND turn.claimable_at = turn.due_at AND turn.due_at > now()
+  AND turn.claimable_at = turn.due_at AND turn.due_at > moment.at
 """
 
 
