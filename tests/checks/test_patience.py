@@ -63,14 +63,15 @@ def test_brief_outages_ask_for_more_patience() -> None:
         for brief in (0, 1, 4, 99)
     ]
 
-    assert retries == [1, 2, 5, 10]
+    assert retries == [1, 3, 9, 10]
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_simulated_years_keep_the_promise(story: Story) -> None:
     told = play(story, quarters=8, seed=2)
 
-    assert told.a_period <= (1 if story.seconds is None else 4)  # before bursts were heeded: 90 of one a day
+    assert told.a_period <= (1 if story.seconds is None else 2)  # before bursts were heeded: 90 of one a day
+    assert told.second_year <= 1
 
 
 def test_few_results_say_little() -> None:
@@ -159,14 +160,14 @@ class TestLearning:
 
         assert learn_patience() == 1
 
-        assert Check.objects.get().retries == 3
+        assert Check.objects.get().retries == 5
 
     def test_outages_of_long_ago_are_no_more_heeded(self, in_acme: Tenant) -> None:
         check = make_check(state=State.UP, retries=1, false_page_period="week")
         Turn.objects.update(measured=4_000)
         CheckState.objects.update(since_at=clock.now() - timedelta(days=90))
         for at, verdict in ((0, Verdict.FAILURE), (5, Verdict.FAILURE), (65, Verdict.SUCCESS)):
-            started_at = clock.now() - timedelta(days=29) + timedelta(seconds=at)
+            started_at = clock.now() - timedelta(days=57) + timedelta(seconds=at)
             store_results([make_result(check, verdict, started_at=started_at)])
 
         assert learn_patience() == 0

@@ -6,7 +6,7 @@ Asking for at most one gives m = ln N / -ln p. That is Wald's sequential test fo
 error rate 1/N, for the case that a success settles it (A. Wald, Sequential Analysis, 1947, chapter 3).
 
 Failures that come in bursts break that rule: the second is then likelier than the first. So what follows is watched, too:
-each page that was over by itself with the next look or two asks for one more failure for a while. `bench/false_pages.py`
+each page that was over by itself with the next look or two asks for more failures for a while. `bench/false_pages.py`
 counts what comes of it.
 """
 
@@ -19,8 +19,10 @@ from apps.checks.enums import FalsePagePeriod
 MIN_RETRIES, MAX_RETRIES = 1, 10
 # So many results are remembered of each region: what was learned of another target, or in better days, soon counts no more.
 MEMORY = 5_000
-# Pages that were over by themselves are heeded for so many periods: in each of them one may come.
-HEEDED_PERIODS = 4
+# Pages that were over by themselves are heeded for so many periods, each by so many retries. Both are tried out by the bench:
+# half as many periods, or one retry each, let bursts break the promise in the second year, too.
+HEEDED_PERIODS = 8
+RETRIES_FOR_A_BRIEF_OUTAGE = 2
 # What is assumed of a check without history: one failure in a hundred by chance, worth fifty results.
 PRIOR_FAILURES = 0.5
 PRIOR_RESULTS = 50.0
@@ -50,7 +52,7 @@ def retries_needed(
     """
     results = PERIODS[period].total_seconds() / interval_seconds * max(1, regions)
     runs = log(max(results, 2)) / -log(min(max(ratio, 1e-9), 0.99))
-    return min(max(ceil(runs) - 1, MIN_RETRIES) + brief_outages, MAX_RETRIES)
+    return min(max(ceil(runs) - 1, MIN_RETRIES) + RETRIES_FOR_A_BRIEF_OUTAGE * brief_outages, MAX_RETRIES)
 
 
 def confidence(failures: int, *, false_failure_ratio: float | None, interval_seconds: int) -> float:
