@@ -12,7 +12,6 @@ from apps.checks.types.http_fields import (
     check_headers_field,
     check_method,
     check_optional_url,
-    check_proxy,
     check_url_field,
     each,
 )
@@ -20,12 +19,20 @@ from apps.checks.types.json_schemas import check_schema
 from apps.checks.types.patterns import check_pattern
 from apps.checks.types.rule_lines import parse_header_rule, parse_json_rule
 from apps.checks.types.status_set import check_status_set
+from apps.checks.types.way_out import (
+    CONNECTION,
+    client_certificate_setting,
+    client_key_setting,
+    proxy_password_setting,
+    proxy_setting,
+    proxy_username_setting,
+)
 from apps.core.http.curl import MEBIBYTE, HttpVersion
 from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Widget, setting
 
 REQUEST, SIGN_IN = _("Request"), _("Sign-in and cookies")
-ANSWER, CONNECTION = _("What the answer must be"), _("Redirects and connection")
+ANSWER = _("What the answer must be")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,32 +271,10 @@ class HttpSettings(BaseConfig):
         help=_("HTTP/2 and HTTP/3 fail where the server does not speak them."),
         choices=HTTP_VERSIONS,
     )
-    client_certificate: str = setting(
-        "",
-        section=CONNECTION,
-        label=_("Client certificate"),
-        help=_("PEM, for mutual TLS."),
-        widget=Widget.CODE,
-        max_length=32_000,
+    client_certificate: str = client_certificate_setting(_("PEM, for mutual TLS."))
+    client_key: str = client_key_setting()
+    proxy: str = proxy_setting(
+        _("http://host:port or socks5://host:port. It then looks up and reaches the target, not this prober.")
     )
-    client_key: str = setting(
-        "",
-        section=CONNECTION,
-        label=_("Client key"),
-        help=_("PEM, without a password. It is stored encrypted."),
-        is_secret=True,
-        widget=Widget.CODE,
-        max_length=16_000,
-    )
-    proxy: str = setting(
-        "",
-        section=CONNECTION,
-        label=_("Proxy"),
-        help=_("http://host:port or socks5://host:port. It then looks up and reaches the target, not this prober."),
-        max_length=300,
-        check=check_proxy,
-    )
-    proxy_username: str = setting("", section=CONNECTION, label=_("Proxy's user name"), max_length=200)
-    proxy_password: str = setting(
-        "", section=CONNECTION, label=_("Proxy's password"), is_secret=True, widget=Widget.SECRET, max_length=200
-    )
+    proxy_username: str = proxy_username_setting()
+    proxy_password: str = proxy_password_setting()

@@ -17,8 +17,7 @@ from apps.checks.types.base import NO_VALUES, Exchange, Fact, Group, Outcome, Pr
 from apps.checks.types.cookies import CookieJar
 from apps.checks.types.effort import Effort
 from apps.checks.types.hiding import without_secrets
-from apps.checks.types.http_fields import certificate_errors, check_proxy, parse_proxy
-from apps.checks.types.http_settings import CONNECTION
+from apps.checks.types.http_fields import certificate_errors, parse_proxy
 from apps.checks.types.http_visit import Redirecting, Visit, outcome_of, visit
 from apps.checks.types.messages import Message
 from apps.checks.types.status_set import parse_status_set
@@ -32,6 +31,14 @@ from apps.checks.types.steps import (
     filled_body,
     filled_url,
     parse_steps,
+)
+from apps.checks.types.way_out import (
+    CONNECTION,
+    client_certificate_setting,
+    client_key_setting,
+    proxy_password_setting,
+    proxy_setting,
+    proxy_username_setting,
 )
 from apps.core.http.curl import Extras, OutboundRequest
 from apps.core.http.headers import BadHeader, header_lines
@@ -84,37 +91,15 @@ class MultistepConfig(BaseConfig):
         label=_("Verify the certificate"),
         help=_("Fail when the certificate is expired, unknown or for another name."),
     )
-    client_certificate: str = setting(
-        "",
-        section=CONNECTION,
-        label=_("Client certificate"),
-        help=_(
-            "PEM, for mutual TLS. It is shown to the hosts that the steps name, not to those that they redirect to."
-        ),
-        widget=Widget.CODE,
-        max_length=32_000,
+    client_certificate: str = client_certificate_setting(
+        _("PEM, for mutual TLS. It is shown to the hosts that the steps name, not to those that they redirect to.")
     )
-    client_key: str = setting(
-        "",
-        section=CONNECTION,
-        label=_("Client key"),
-        help=_("PEM, without a password. It is stored encrypted."),
-        is_secret=True,
-        widget=Widget.CODE,
-        max_length=16_000,
+    client_key: str = client_key_setting()
+    proxy: str = proxy_setting(
+        _("http://host:port or socks5://host:port. It then looks up and reaches the targets, not this prober.")
     )
-    proxy: str = setting(
-        "",
-        section=CONNECTION,
-        label=_("Proxy"),
-        help=_("http://host:port or socks5://host:port. It then looks up and reaches the targets, not this prober."),
-        max_length=300,
-        check=check_proxy,
-    )
-    proxy_username: str = setting("", section=CONNECTION, label=_("Proxy's user name"), max_length=200)
-    proxy_password: str = setting(
-        "", section=CONNECTION, label=_("Proxy's password"), is_secret=True, widget=Widget.SECRET, max_length=200
-    )
+    proxy_username: str = proxy_username_setting()
+    proxy_password: str = proxy_password_setting()
 
     def clean(self) -> None:
         if errors := certificate_errors(self.client_certificate, self.client_key):
