@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 
 def at_once(work: Callable[[], object], *, workers: int) -> None:
@@ -41,3 +42,29 @@ def until_somebody_waits(*, at_most_seconds: float = 30) -> None:
                 return
         time.sleep(0.02)
     raise AssertionError("nobody waits")
+
+
+@contextmanager
+def meanwhile(
+    scope: AbstractContextManager[object], first: Callable[[], object], then: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Run ``first`` and ``then`` in one transaction of another thread, inside the scope; it goes on to ``then`` and its end
+    only when the block waits for it. Raises what they raised."""
+    is_done = threading.Event()
+
+    def work() -> None:
+        try:
+            with scope, transaction.atomic():
+                first()
+                is_done.set()
+                until_somebody_waits()
+                then()
+        finally:
+            is_done.set()
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        assert is_done.wait(30)
+        yield
+        working.result(timeout=60)

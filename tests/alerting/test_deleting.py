@@ -1,10 +1,8 @@
 """Checks deleted while an outage of theirs is being judged: two real transactions."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
-from django.db import connections, transaction
 
 from apps.alerting.domain.rounds import consider_outages
 from apps.alerting.enums import Trigger
@@ -17,34 +15,20 @@ from apps.tenants.models import Tenant
 from tests.factories.alerting import make_channel, make_rule
 from tests.factories.checks import make_check
 from tests.factories.incidents import make_outage
-from tests.rivals import until_somebody_waits
+from tests.rivals import meanwhile
 
 
 @pytest.mark.django_db(transaction=True)
 def test_whoever_deletes_a_check_waits_for_the_round_that_writes_its_alert(acme: Tenant) -> None:
-    judged = threading.Event()
     with tenant_scope(acme.id):
         make_channel(is_default=True)
         make_rule()
         check = make_check("Shop", state=State.DOWN)
         outage = make_outage(check)
 
-    def judge() -> None:
-        try:
-            with tenant_scope(acme.id), transaction.atomic():
-                consider_outages([outage.id], Trigger.OPENED)
-                judged.set()
-                until_somebody_waits()
-        finally:
-            judged.set()
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(judge)
-        assert judged.wait(30)
-        with tenant_scope(acme.id):
-            delete_check(check)
-        done.result(timeout=60)
+    judge = partial(consider_outages, [outage.id], Trigger.OPENED)
+    with meanwhile(tenant_scope(acme.id), judge), tenant_scope(acme.id):
+        delete_check(check)
 
     with tenant_scope(acme.id):
         assert not Outage.objects.exists()

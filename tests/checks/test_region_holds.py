@@ -1,13 +1,11 @@
 """Agents deleted while somebody saves a check onto them: two real transactions, at every door."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
-from django.db import connections, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -28,7 +26,7 @@ from apps.tenants.models import Tenant
 from tests.factories.api import make_api
 from tests.factories.checks import make_check
 from tests.factories.plans import give_plan
-from tests.rivals import until_somebody_waits
+from tests.rivals import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,23 +54,9 @@ def agent(acme: Tenant) -> Agent:
 @contextmanager
 def deleted_meanwhile(tenant: Tenant, agent: Agent) -> Iterator[None]:
     """Delete the agent in a transaction that ends only when the block waits for it."""
-    is_deleted = threading.Event()
 
-    def delete() -> None:
-        try:
-            with tenant_scope(tenant.id), transaction.atomic():
-                agents.delete_agent(agent)
-                is_deleted.set()
-                until_somebody_waits()
-        finally:
-            is_deleted.set()
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(delete)
-        assert is_deleted.wait(30)
+    with meanwhile(tenant_scope(tenant.id), partial(agents.delete_agent, agent)):
         yield
-        done.result(timeout=60)
 
 
 def left(tenant: Tenant) -> list[tuple[str, list[int], list[int]]]:
@@ -193,25 +177,16 @@ def test_a_check_deleted_at_the_same_moment_is_gone(acme: Tenant, agent: Agent) 
 
 
 def test_deletion_waits_for_who_saves_and_then_refuses(acme: Tenant, agent: Agent) -> None:
-    is_saved = threading.Event()
-
     def save() -> None:
-        try:
-            with tenant_scope(acme.id), transaction.atomic():
-                timing = Timing(regions=(agent.region_id,))
-                create_check(name="Shop", kind="http", config=HttpConfig(url=URL), timing=timing)
-                is_saved.set()
-                until_somebody_waits()
-        finally:
-            is_saved.set()
-            connections.close_all()
+        timing = Timing(regions=(agent.region_id,))
+        create_check(name="Shop", kind="http", config=HttpConfig(url=URL), timing=timing)
 
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(save)
-        assert is_saved.wait(30)
-        with tenant_scope(acme.id), pytest.raises(agents.StillNeeded) as refused:
-            agents.delete_agent(agent)
-        done.result(timeout=60)
+    with (
+        meanwhile(tenant_scope(acme.id), save),
+        tenant_scope(acme.id),
+        pytest.raises(agents.StillNeeded) as refused,
+    ):
+        agents.delete_agent(agent)
 
     assert str(refused.value) == "“Shop” is checked from this agent alone. Choose another region for it first."
     with tenant_scope(acme.id):

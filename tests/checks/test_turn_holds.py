@@ -1,12 +1,9 @@
 """People who change checks while a prober stores results of theirs: one waits for the other, and neither is thrown out."""
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from django.db import connections, transaction
 
 from apps.checks.domain.checks import Timing, delete_check, pause_check, update_check
 from apps.checks.domain.results import store_results
@@ -16,7 +13,7 @@ from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check, make_result
-from tests.rivals import until_somebody_waits
+from tests.rivals import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,24 +21,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @contextmanager
 def storing_meanwhile(check: Check) -> Iterator[None]:
     """Store a failure that takes the check down; its flip is written only when the block waits for its turn."""
-    has_turn, result = threading.Event(), make_result(check, Verdict.FAILURE)
+    result = make_result(check, Verdict.FAILURE)
 
-    def store() -> None:
-        try:
-            with system_scope("a prober's batch holds results of many tenants"), transaction.atomic():
-                Turn.unscoped.filter(watched=check).update(last_ms=1)
-                has_turn.set()
-                until_somebody_waits()
-                store_results([result])
-        finally:
-            has_turn.set()
-            connections.close_all()
+    def take_turn() -> None:
+        Turn.unscoped.filter(watched=check).update(last_ms=1)
 
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(store)
-        assert has_turn.wait(30)
+    with meanwhile(system_scope("as a prober's batch"), take_turn, then=lambda: store_results([result])):
         yield
-        done.result(timeout=60)
 
 
 def rename(check: Check) -> None:

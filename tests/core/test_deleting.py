@@ -1,7 +1,9 @@
 """Deleting rows while others add to what goes with them."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,30 +28,38 @@ from tests.rivals import until_somebody_waits
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def add_flip(tenant: Tenant, check: Check) -> None:
-    try:
-        with tenant_scope(tenant.id):
-            Flip.objects.create(watched=check, at=clock.now(), before="up", after="down")
-    finally:
-        connections.close_all()
-
-
-def test_what_a_rival_adds_between_look_and_deletion_is_refused(acme: Tenant) -> None:
+def refuses(tenant: Tenant, check: Check, *, at: str, rival: Callable[[], object]) -> None:
+    """Delete the check; when a statement begins like this one, a rival commits what it must not."""
     rivals: list[Future[None]] = []
-    with tenant_scope(acme.id):
-        check = make_check()
+
+    def commit() -> None:
+        try:
+            with tenant_scope(tenant.id):
+                rival()
+        finally:
+            connections.close_all()
 
     def with_a_rival(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        if sql.startswith('DELETE FROM "checks_check"') and not rivals:  # its flips have been deleted by now
-            rivals.append(pool.submit(add_flip, acme, check))
+        if sql.startswith(at) and not rivals:
+            rivals.append(pool.submit(commit))
             until_somebody_waits()
         return execute(sql, params, many, context)
 
     with ThreadPoolExecutor(1) as pool:
-        with tenant_scope(acme.id), connection.execute_wrapper(with_a_rival):
+        with tenant_scope(tenant.id), connection.execute_wrapper(with_a_rival):
             delete_whole(Check.objects.filter(id=check.id))
         with pytest.raises(IntegrityError):
             rivals[0].result()
+
+
+def test_what_a_rival_adds_between_look_and_deletion_is_refused(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check()
+
+    def add_flip() -> None:
+        Flip.objects.create(watched=check, at=clock.now(), before="up", after="down")
+
+    refuses(acme, check, at='DELETE FROM "checks_check"', rival=add_flip)  # its flips have been deleted by then
 
     with tenant_scope(acme.id):
         assert (Check.objects.count(), Flip.objects.count()) == (0, 0)
@@ -60,27 +70,10 @@ def test_what_hangs_on_something_below_is_refused_too(acme: Tenant) -> None:
     with tenant_scope(acme.id):
         check = make_check(state=State.DOWN)
         outage = make_outage(check)
-        OutageEntry.objects.create(outage=outage, kind=EntryKind.NOTE)
-    rivals: list[Future[None]] = []
+        add_entry = partial(OutageEntry.objects.create, outage=outage, kind=EntryKind.NOTE)
+        add_entry()
 
-    def add_entry() -> None:
-        try:
-            with tenant_scope(acme.id):
-                OutageEntry.objects.create(outage=outage, kind=EntryKind.NOTE)
-        finally:
-            connections.close_all()
-
-    def with_a_rival(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        if sql.startswith('DELETE FROM "incidents_outage"') and not rivals:
-            rivals.append(pool.submit(add_entry))
-            until_somebody_waits()
-        return execute(sql, params, many, context)
-
-    with ThreadPoolExecutor(1) as pool:
-        with tenant_scope(acme.id), connection.execute_wrapper(with_a_rival):
-            delete_whole(Check.objects.filter(id=check.id))
-        with pytest.raises(IntegrityError):
-            rivals[0].result()
+    refuses(acme, check, at='DELETE FROM "incidents_outage"', rival=add_entry)
 
     with tenant_scope(acme.id):
         assert (Outage.objects.count(), OutageEntry.objects.count()) == (0, 0)
