@@ -1,12 +1,14 @@
 """A front that speaks TLS and passes all on to a server that does not."""
 
+import select
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from tests.peers.web import serving
+
+CHUNK = 65_536
 
 
 @contextmanager
@@ -14,19 +16,22 @@ def tls_front(port: int, tls: ssl.SSLContext) -> Iterator[int]:
     """Return the front's port; what comes there goes to ``port`` on this machine."""
 
     def pass_on(client: socket.socket, _request: bytes) -> None:
+        assert isinstance(client, ssl.SSLSocket)
         with socket.create_connection(("127.0.0.1", port)) as server:
-            back = threading.Thread(target=_copy, args=(server, client))
-            back.start()
-            _copy(client, server)
-            back.join()
+            _copy_both_ways(client, server)
 
     with serving(pass_on, tls=tls, listens=False) as front:
         yield front.port
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
+def _copy_both_ways(client: ssl.SSLSocket, server: socket.socket) -> None:
+    """Copy in one thread until either side ends: a TLS session may not be read and written at the same time."""
+    while True:
+        ready = [client] if client.pending() else select.select([client, server], [], [])[0]
+        for source, target in ((client, server), (server, client)):
+            if source not in ready:
+                continue
+            data = source.recv(CHUNK)
+            if not data:
+                return
             target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)

@@ -6,6 +6,7 @@ rebind a name nor name an address in some odd spelling. It serves CONNECT (https
 
 import asyncio
 import re
+import socket
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from ipaddress import ip_address
@@ -36,36 +37,54 @@ class GuardedProxy:
     def __init__(self, net: Network, *, max_bytes: int) -> None:
         self._net = net
         self._room = max_bytes
+        # An asyncio server loses a connection that it has accepted but not yet handed over when it is closed.
+        self._listener: socket.socket | None = None
+        self._unserved: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
         self.failures: dict[str, ProbeFailure] = {}
         self.reached: list[str] = []
         self.is_exhausted = False
 
     async def start(self) -> int:
         """Listen on loopback and return the port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=MAX_HEAD)
-        port: int = self._server.sockets[0].getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+        port: int = self._listener.getsockname()[1]
         return port
 
     async def close(self) -> None:
-        """Close every connection."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
+        """Close every connection, those that are just arriving too."""
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._unserved:
+            connection.close()
         for writer in self._writers:
-            writer.close()
+            writer.transport.abort()  # closing waits until what is written is read, and nobody reads any more
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - we are in one
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _peer = listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        self._unserved.add(connection)
+        task = asyncio.ensure_future(self._serve(connection))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        self._unserved.discard(connection)
+        reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_HEAD)
         self._writers.add(writer)
         try:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
@@ -74,7 +93,6 @@ class GuardedProxy:
             self.is_exhausted = True
         finally:
             writer.close()
-            self._tasks.discard(task)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
