@@ -21,8 +21,10 @@ from apps.live.domain import topics
 from apps.live.domain.hub import hub
 from apps.live.routing import websocket_application
 from config.run.valkey import find_binary
+from tests.peers.process import free_port
 
 ORIGIN = "http://localhost"
+PATIENCE_SECONDS = 60.0  # only a bound against hanging
 
 
 class Valkey:
@@ -30,8 +32,7 @@ class Valkey:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/3"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -39,14 +40,15 @@ class Valkey:
         command = [find_binary(), "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--dir", self.home]
         self._process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
         with redis_py.Redis.from_url(self.url) as client:
-            for _ in range(200):
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while self._process.poll() is None and time.monotonic() < deadline:
                 try:
                     client.ping()
                 except redis_py.ConnectionError:
                     time.sleep(0.02)
                 else:
                     return
-        raise TimeoutError("the test's own Redis did not start")
+        raise AssertionError("the test's own Redis did not start")
 
     def freeze(self) -> None:
         """Leave connections open and answer nothing."""
@@ -115,14 +117,14 @@ def dial(address: str, path: str, **more: Any) -> connect:
     return connect(f"{address}{path}", origin=more.pop("origin", ORIGIN), **more)
 
 
-async def heard(connection: ClientConnection, timeout: float = 3.0) -> dict[str, Any]:
+async def heard(connection: ClientConnection, timeout: float = PATIENCE_SECONDS) -> dict[str, Any]:
     """Return the next message."""
     async with asyncio.timeout(timeout):
         message: dict[str, Any] = json.loads(await connection.recv())
         return message
 
 
-async def heard_type(connection: ClientConnection, kind: str, timeout: float = 8.0) -> dict[str, Any]:
+async def heard_type(connection: ClientConnection, kind: str, timeout: float = PATIENCE_SECONDS) -> dict[str, Any]:
     """Return the next message of that type, passing over others."""
     async with asyncio.timeout(timeout):
         while (message := await heard(connection, timeout))["type"] != kind:
