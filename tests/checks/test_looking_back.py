@@ -138,9 +138,12 @@ def test_bars_and_status_page_count_what_late_results_say_to_the_second(agent: A
     assert total(days) == Day(up=6_000 + 540 + 300 + 20, degraded=120, down=180, late=1_140)
     assert uptime_of(days) == Uptime(watched=6_000 + 1_140 + 20, down=180)
     with time_machine.travel(now, tick=False):
-        shown = board_of(page, now).components[0]
-    assert list(shown.days) == days
-    assert shown.uptime == uptime_of(days)
+        board = board_of(page, now)
+    assert list(board.components[0].days) == days
+    assert board.components[0].uptime == uptime_of(days)
+    [found] = board.outages
+    assert (found.is_found_later, found.title) == (True, "API: outage (found later)")
+    assert (found.started_at - silent_since, found.seconds) == (570 * SECOND, 300)
 
 
 def test_pages_show_the_same_figure(client: Client, owner: User, agent: Agent, silent_since: datetime) -> None:

@@ -11,10 +11,11 @@ from apps.checks.domain.days import Day, Uptime
 from apps.checks.enums import State
 from apps.core import clock
 from apps.core.refusals import Refusal
-from apps.statuspages.domain.board import board_of, outages_of
+from apps.statuspages.domain.board import board_of
 from apps.statuspages.domain.components import add_component
 from apps.statuspages.domain.diary import NoSuchMonth, diary_of, recent_days
 from apps.statuspages.domain.facts import Moment
+from apps.statuspages.domain.outages import latest
 from apps.statuspages.enums import Indicator
 from apps.statuspages.formats.sentences import headline, subline
 from apps.statuspages.models import StatusPage
@@ -87,7 +88,7 @@ def test_outages_tell_their_moments_and_names(page: StatusPage, noon: time_machi
     )
     add_component(page, check, name="Public API")
 
-    [outage] = outages_of(page, limit=5)
+    [outage] = latest(page, limit=5, since=at("2026-09-01 00:00"), now=clock.now())
 
     assert outage.title == "Public API: outage"
     assert (outage.started_at, outage.ended_at, outage.seconds) == (at("21 09:00"), at("21 10:00"), HOUR)

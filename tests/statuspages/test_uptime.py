@@ -11,7 +11,7 @@ from apps.checks.domain.day_words import day_text, duration, percentage
 from apps.checks.domain.days import Day, Uptime, day_bounds, uptime_of
 from apps.checks.domain.spans import Span
 from apps.checks.enums import State
-from apps.statuspages.domain.facts import ComponentFact, FlipFact, Moment, OutageFact, history_of, moments_of
+from apps.statuspages.domain.facts import ComponentFact, FlipFact, Moment, OutageFact, Past, history_of, moments_of
 from apps.statuspages.domain.uptime import History, days_of
 from tests.statuspages.histories import at
 
@@ -158,7 +158,7 @@ def outage(start: str, end: str | None, severity: str = "down", *, first: int = 
 
 
 def days(outages: Sequence[OutageFact], past: Sequence[FlipFact], state: State = State.UP) -> Day:
-    history = history_of(component(state), outages, past, since=SINCE, now=NOW)
+    history = history_of(Past(component(state), outages, past), since=SINCE, now=NOW)
     return days_of(history, [int(SINCE.timestamp()), int(NOW.timestamp())])[0]
 
 

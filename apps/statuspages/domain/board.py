@@ -1,69 +1,22 @@
 """The board: all that a public page says right now, as plain values. Pages, JSON, feed and badge are drawn from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.utils.translation import gettext as _
-
 from apps.checks.domain.days import DAYS, Day, Uptime, day_bounds, uptime_of
 from apps.incidents.enums import Severity
-from apps.statuspages.domain.facts import ComponentFact, FlipFact, Moment, OutageFact, history_of, moments_of
-from apps.statuspages.domain.queries import (
-    flips_and_hindsight_since,
-    flips_since,
-    latest_outages,
-    outages_between,
-    shown_components,
-)
+from apps.statuspages.domain.facts import ComponentFact, history_of
+from apps.statuspages.domain.outages import ShownOutage, listed, pasts_of
+from apps.statuspages.domain.queries import flips_and_hindsight_since, outages_between, shown_components
 from apps.statuspages.domain.statuses import component_status, group_status, page_indicator
 from apps.statuspages.domain.uptime import days_of
 from apps.statuspages.domain.works import PlannedWork, works_on
 from apps.statuspages.enums import ComponentStatus, Indicator
 from apps.statuspages.models import StatusPage
-
-
-@dataclass(frozen=True)
-class ShownOutage:
-    """An outage as the public sees it."""
-
-    id: UUID
-    component: ComponentFact
-    severity: str
-    started_at: datetime
-    ended_at: datetime | None
-    moments: Sequence[Moment]
-
-    @property
-    def is_open(self) -> bool:
-        return self.ended_at is None
-
-    @property
-    def status(self) -> ComponentStatus:
-        """The worst that the component was."""
-        return ComponentStatus.MAJOR_OUTAGE if self.severity == Severity.DOWN else ComponentStatus.DEGRADED
-
-    @property
-    def title(self) -> str:
-        words = (
-            _("%(component)s: outage") if self.severity == Severity.DOWN else _("%(component)s: degraded performance")
-        )
-        return words % {"component": self.component.name}
-
-    @property
-    def newest_first(self) -> list[Moment]:
-        return list(reversed(self.moments))
-
-    @property
-    def updated_at(self) -> datetime:
-        return max([self.started_at, *(moment.at for moment in self.moments)])
-
-    @property
-    def seconds(self) -> int | None:
-        return int((self.ended_at - self.started_at).total_seconds()) if self.ended_at else None
 
 
 @dataclass(frozen=True)
@@ -174,46 +127,7 @@ def board_of(page: StatusPage, now: datetime) -> Board:
     check_ids = [component.check_id for component in components]
     outages = outages_between(check_ids, since)
     flips, learned = flips_and_hindsight_since(check_ids, since)
-    by_check: dict[UUID, list[OutageFact]] = {check_id: [] for check_id in check_ids}
-    for outage in outages:
-        by_check[outage.check_id].append(outage)
-    shown = []
-    for component in components:
-        own, own_flips = by_check[component.check_id], flips[component.check_id]
-        history = history_of(component, own, own_flips, since=since, now=now, learned=learned[component.check_id])
-        shown.append(ShownComponent(component, days_of(history, bounds)))
+    pasts = pasts_of(components, outages, flips, learned)
+    shown = [ShownComponent(past.component, days_of(history_of(past, since=since, now=now), bounds)) for past in pasts]
     works = works_on(components, now)
-    return Board(page, now, last_day, shown, shown_outages(components, outages, flips), works)
-
-
-def outages_of(page: StatusPage, *, limit: int) -> list[ShownOutage]:
-    """Return a page's last outages, newest first."""
-    components = shown_components(page)
-    check_ids = [component.check_id for component in components]
-    return with_moments(components, latest_outages(check_ids, limit))
-
-
-def with_moments(components: Sequence[ComponentFact], outages: Sequence[OutageFact]) -> list[ShownOutage]:
-    """Return outages with what happened during them, by one more question."""
-    if not outages:
-        return []
-    since = min(outage.started_at for outage in outages)
-    return shown_outages(components, outages, flips_since({outage.check_id for outage in outages}, since))
-
-
-def shown_outages(
-    components: Iterable[ComponentFact], outages: Iterable[OutageFact], flips: dict[UUID, list[FlipFact]]
-) -> list[ShownOutage]:
-    """Put outages, the components they hit and the flips during them together."""
-    by_check = {component.check_id: component for component in components}
-    return [
-        ShownOutage(
-            id=outage.id,
-            component=by_check[outage.check_id],
-            severity=outage.severity,
-            started_at=outage.started_at,
-            ended_at=outage.ended_at,
-            moments=moments_of(outage, flips[outage.check_id]),
-        )
-        for outage in outages
-    ]
+    return Board(page, now, last_day, shown, listed(pasts, outages, flips, since=since, now=now), works)

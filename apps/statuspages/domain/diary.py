@@ -6,8 +6,8 @@ from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from apps.statuspages.domain.board import ShownOutage, with_moments
-from apps.statuspages.domain.queries import outages_between, shown_components
+from apps.statuspages.domain.outages import ShownOutage, begun_between
+from apps.statuspages.domain.queries import shown_components
 from apps.statuspages.models import StatusPage
 
 RECENT_DAYS = 14
@@ -115,8 +115,7 @@ def diary_of(page: StatusPage, *, now: datetime, until: date | None = None) -> D
         raise NoSuchMonth
     firsts = [month_after(last, -back) for back in range(-1, MONTHS_A_PAGE)]
     starts = [datetime.combine(first, time.min, tzinfo=zone) for first in firsts]
-    facts = outages_between([component.check_id for component in components], starts[-1], starts[0])
-    outages = with_moments(components, facts)
+    outages = begun_between(components, starts[-1], starts[0], now=now)
     months = [
         Month(start.date(), [outage for outage in outages if start <= outage.started_at < end])
         for end, start in pairwise(starts)

@@ -1,7 +1,7 @@
 """What a page may know of checks and outages: names the tenant chose for the public, states and times, nothing else."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -61,6 +61,16 @@ class Moment:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of a component's past; ``learned`` is what late results say of times that nobody seemed to have seen."""
+
+    component: ComponentFact
+    outages: Sequence[OutageFact] = ()
+    flips: Sequence[FlipFact] = ()
+    learned: Sequence[Learned] = ()
+
+
 # Time of which nobody knows. Like maintenance it counts neither as up nor as down, also within an outage that stays open
 # meanwhile.
 UNSEEN = frozenset({State.NEW, State.UNKNOWN, State.PAUSED})
@@ -87,20 +97,12 @@ def states_over_time(
     return spans
 
 
-def history_of(
-    component: ComponentFact,
-    outages: Iterable[OutageFact],
-    flips: Sequence[FlipFact],
-    *,
-    since: datetime,
-    now: datetime,
-    learned: Iterable[Learned] = (),
-) -> History:
-    """Return a component's history. Outages say when it was unwell, flips how badly, and when nobody looked; ``learned`` is
-    what it was meanwhile after all."""
-    states = states_over_time(flips, now_state=component.state, since=since, now=now)
+def history_of(past: Past, *, since: datetime, now: datetime) -> History:
+    """Return a component's history. Outages say when it was unwell, flips how badly, and when nobody looked."""
+    component = past.component
+    states = states_over_time(past.flips, now_state=component.state, since=since, now=now)
     by_severity: dict[str, list[Span]] = {Severity.DOWN: [], Severity.DEGRADED: []}
-    for outage in outages:
+    for outage in past.outages:
         by_severity[outage.severity].append(span(max(outage.started_at, since), outage.ended_at or now))
     unwell = merged([*by_severity[Severity.DOWN], *by_severity[Severity.DEGRADED]])
     was_down = common(unwell, states.get(State.DOWN, ()))
@@ -108,7 +110,7 @@ def history_of(
     maintenance = states.get(State.MAINTENANCE, [])
     unseen = [part for state in UNSEEN for part in states.get(state, ())]
     told = [*was_down, *was_degraded, *maintenance, *unseen]
-    known = known_of(states.get(State.UNKNOWN, []), learned)
+    known = known_of(states.get(State.UNKNOWN, []), past.learned)
     down = was_down + without(by_severity[Severity.DOWN], told) + known.down
     degraded = was_degraded + without(by_severity[Severity.DEGRADED], told) + known.degraded
     unseen = known.unseen + [part for state in UNSEEN - {State.UNKNOWN} for part in states.get(state, ())]

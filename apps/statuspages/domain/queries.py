@@ -9,6 +9,7 @@ from django.db.models.functions import Cast
 
 from apps.checks.domain.hindsight import Learned
 from apps.checks.domain.spans import span
+from apps.checks.enums import State
 from apps.checks.models import Check, Flip, Hindsight
 from apps.incidents.models import Outage
 from apps.statuspages.domain.facts import ComponentFact, FlipFact, OutageFact
@@ -75,6 +76,17 @@ def flips_and_hindsight_since(
         else:
             by_check[row[1]].append(FlipFact(*row))
     return by_check, learned
+
+
+def bad_hindsight_since(check_ids: Collection[UUID], since: datetime) -> dict[UUID, list[Learned]]:
+    """Return what late results say of the checks that they call unwell since then; mostly there are none."""
+    late = Hindsight.objects.filter(watched_id__in=check_ids, until_at__gte=since)
+    unwell = late.filter(state__in=(State.DOWN, State.DEGRADED))
+    learned: dict[UUID, list[Learned]] = {}
+    rows = late.filter(watched_id__in=unwell.values("watched_id"))
+    for check_id, start, end, state in rows.values_list("watched_id", "since_at", "until_at", "state"):
+        learned.setdefault(check_id, []).append(Learned(span(start, end), state))
+    return learned
 
 
 def listed_pages() -> QuerySet[StatusPage]:

@@ -8,9 +8,9 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from apps.checks.domain.day_words import duration
-from apps.statuspages.domain.board import ShownOutage
+from apps.statuspages.domain.outages import ShownOutage
 from apps.statuspages.formats.addresses import outage_url, public_url
-from apps.statuspages.formats.sentences import moment_text
+from apps.statuspages.formats.sentences import found_later_text, moment_text
 from apps.statuspages.models import StatusPage
 
 
@@ -47,7 +47,8 @@ def feed(page: StatusPage, outages: Iterable[ShownOutage]) -> str:
 
 def story(outage: ShownOutage) -> str:
     """Tell an outage in plain text, one line a change."""
-    lines = [f"{moment.at:%Y-%m-%d %H:%M} UTC: {moment_text(moment.state)}" for moment in outage.moments]
+    lines = [found_later_text()] if outage.is_found_later else []
+    lines += [f"{moment.at:%Y-%m-%d %H:%M} UTC: {moment_text(outage, moment)}" for moment in outage.moments]
     if outage.seconds is not None:
         lines.append(_("It lasted %(duration)s.") % {"duration": duration(outage.seconds)})
     return "\n".join(lines)

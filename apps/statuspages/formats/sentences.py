@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from apps.checks.enums import State
 from apps.statuspages.domain.board import Board
+from apps.statuspages.domain.facts import Moment
+from apps.statuspages.domain.outages import ShownOutage
 from apps.statuspages.enums import Indicator
 
 MOMENTS: dict[State, Promise] = {
@@ -22,9 +24,16 @@ MOMENTS: dict[State, Promise] = {
 NAMED = 3
 
 
-def moment_text(after: str) -> str:
+def moment_text(outage: ShownOutage, moment: Moment) -> str:
     """Say what a component's check became during an outage."""
-    return str(MOMENTS[State(after)])
+    if outage.is_found_later and moment == outage.moments[-1] and moment.state in (State.DOWN, State.DEGRADED):
+        return _("From then on it was seen, and stands here as an outage of its own.")
+    return str(MOMENTS[State(moment.state)])
+
+
+def found_later_text() -> str:
+    """Say why an outage appears in the past all of a sudden."""
+    return _("Found later: what was measured then reached us only afterwards, so nobody could see it at the time.")
 
 
 def headline(board: Board) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from apps.statuspages.domain.board import Board, Group, ShownComponent, ShownOutage
+from apps.statuspages.domain.board import Board, Group, ShownComponent
 from apps.statuspages.domain.facts import Moment
+from apps.statuspages.domain.outages import ShownOutage
 from apps.statuspages.domain.statuses import component_status
 from apps.statuspages.domain.works import PlannedWork
 from apps.statuspages.enums import ComponentStatus, Indicator
 from apps.statuspages.formats.addresses import outage_url, public_url
-from apps.statuspages.formats.sentences import moment_text
+from apps.statuspages.formats.sentences import found_later_text, moment_text
 from apps.statuspages.models import StatusPage
 
 Json = dict[str, Any]
@@ -182,7 +183,10 @@ def _updates(page: StatusPage, outage: ShownOutage) -> list[Json]:
     for number, moment in enumerate(outage.moments):
         after = component_status(moment.state)
         is_last = outage.ended_at is not None and number == len(outage.moments) - 1
-        updates.append(_update(page, outage, moment, before=before, number=number, is_last=is_last))
+        update = _update(page, outage, moment, before=before, number=number, is_last=is_last)
+        if outage.is_found_later and not number:
+            update["body"] += f" {found_later_text()}"
+        updates.append(update)
         before = after
     return updates
 
@@ -195,7 +199,7 @@ def _update(
     return {
         "id": str(uuid5(outage.id, str(number))),
         "status": "resolved" if is_last else "investigating",
-        "body": moment_text(moment.state),
+        "body": moment_text(outage, moment),
         "incident_id": str(outage.id),
         "created_at": at,
         "updated_at": at,

@@ -6,8 +6,8 @@ from django import template
 from django.utils.formats import date_format
 
 from apps.checks.domain.day_words import duration
-from apps.statuspages.domain.board import ShownOutage
 from apps.statuspages.domain.facts import Moment
+from apps.statuspages.domain.outages import ShownOutage
 from apps.statuspages.domain.statuses import component_status
 from apps.statuspages.enums import ComponentStatus
 from apps.statuspages.formats import sentences
@@ -26,8 +26,13 @@ def moment_status(moment: Moment) -> ComponentStatus:
 
 
 @register.filter
-def moment_text(moment: Moment) -> str:
-    return sentences.moment_text(moment.state)
+def moment_text(moment: Moment, outage: ShownOutage) -> str:
+    return sentences.moment_text(outage, moment)
+
+
+@register.simple_tag
+def found_later_text() -> str:
+    return sentences.found_later_text()
 
 
 @register.filter

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,10 +11,12 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
+from apps.checks.domain.days import DAYS
 from apps.core import clock
-from apps.statuspages.domain.board import Board, board_of, outages_of
+from apps.statuspages.domain.board import Board, board_of
 from apps.statuspages.domain.diary import NoSuchMonth, diary_of, recent_days
 from apps.statuspages.domain.live import topic_of
+from apps.statuspages.domain.outages import ShownOutage, latest
 from apps.statuspages.domain.shelf import rendering, shelf
 from apps.statuspages.doors import public_page
 from apps.statuspages.formats import statuspage_json
@@ -27,6 +29,7 @@ from apps.statuspages.models import StatusPage
 BRIEFLY = "public, max-age=5"
 ASK_FIRST = "public, no-cache"  # what a browser fetches because something changed must not come from its own cache
 INCIDENTS = 50
+FOUND_FOR = timedelta(days=DAYS)  # so long feeds tell of outages that were found later
 MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 
 
@@ -85,7 +88,7 @@ def maintenances(request: HttpRequest, page: StatusPage, which: str) -> HttpResp
 @public_page
 def incidents(request: HttpRequest, page: StatusPage) -> HttpResponse:
     def make() -> Any:
-        return statuspage_json.incidents(page, outages_of(page, limit=INCIDENTS), clock.now())
+        return statuspage_json.incidents(page, _latest(page), clock.now())
 
     return _json(request, page, "incidents", make)
 
@@ -93,7 +96,7 @@ def incidents(request: HttpRequest, page: StatusPage) -> HttpResponse:
 @public_page
 def feed(request: HttpRequest, page: StatusPage) -> HttpResponse:
     def make() -> str:
-        return atom_feed(page, outages_of(page, limit=INCIDENTS))
+        return atom_feed(page, _latest(page))
 
     return _kept(request, page, "feed", make, content_type="application/atom+xml; charset=utf-8")
 
@@ -108,6 +111,11 @@ def badge(request: HttpRequest, page: StatusPage) -> HttpResponse:
 
 def _board(page: StatusPage) -> Board:
     return board_of(page, clock.now())
+
+
+def _latest(page: StatusPage) -> list[ShownOutage]:
+    now = clock.now()
+    return latest(page, limit=INCIDENTS, since=now - FOUND_FOR, now=now)
 
 
 def _page_context(page: StatusPage) -> dict[str, Any]:
