@@ -1,9 +1,10 @@
 """Groups: their members, and the state that follows from theirs."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import cast
 from uuid import UUID
 
@@ -25,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 KIND = GroupCheck.kind
 NAMED = 5
+# Flips of so long before may not have been told of yet: events come in any order.
+ON_THEIR_WAY = timedelta(minutes=10)
+
+MemberFlip = tuple[UUID, str, datetime]  # whose, the state before it, when
 
 
 class GroupCycle(Refusal):
@@ -130,25 +135,55 @@ def follow_names(renamed: Mapping[UUID, str]) -> None:
 
 
 @transaction.atomic
-def regroup(group: Check, *, at: datetime) -> Flip | None:
+def regroup(group: Check, *, at: datetime, lookback: timedelta = timedelta(0)) -> Flip | None:
     """Bring a group's state in line with its members; return the flip. Paused groups and those under maintenance stay.
 
-    The group's state is locked before its members are read, so that of two members changing at once the later one's
-    handler sees both.
+    It is dated by the member's flip that made it so, if that lies no further back than ``lookback`` before ``at``; else
+    by ``at``. The group's state is locked before its members are read, so that of two members changing at once the later
+    one's handler sees both.
     """
     standing = lock_states([group.id]).get(group.id)
     if standing is None or standing.state in HELD_STATES:
         return None
     members = list(members_of(group))
     config = _config(group)
-    after = compose([one.checkstate.state for one in members], rule=config.rule, quorum=config.quorum)
+    after = _composed(config, [one.checkstate.state for one in members])
     if after == standing.state or (after == State.UNKNOWN and standing.state == State.NEW):
         return None
+    if lookback:
+        since = max(standing.since_at, at - lookback)
+        states = {one.id: str(one.checkstate.state) for one in members}
+        at = turned_at(states, _newest_flips(states, since), partial(_composed, config), after) or at
     unwell = [one.name for one in members if one.checkstate.state == State.DOWN]
     more = ["…"] if len(unwell) > NAMED else []
     why: Mapping[str, str] = {"members": ", ".join(unwell[:NAMED] + more)} if after == State.DOWN else {}
     change = Change(after=after, at=at, error_code="group_member_down" if why else "", error_values=why)
     return record_flips([(standing, flip(standing, change))])[0]
+
+
+def _composed(config: GroupConfig, states: Collection[str]) -> State:
+    return compose(states, rule=config.rule, quorum=config.quorum)
+
+
+def _newest_flips(check_ids: Collection[UUID], since: datetime) -> list[MemberFlip]:
+    """Return the checks' flips, the newest first. By their times: a heartbeat's may be written after it came true."""
+    rows = Flip.objects.filter(watched__in=check_ids, at__gte=since).order_by("-at", "-sequence")
+    return list(rows.values_list("watched_id", "before", "at"))
+
+
+def turned_at(
+    states: Mapping[UUID, str], flips: Iterable[MemberFlip], judge: Callable[[Collection[str]], State], after: State
+) -> datetime | None:
+    """Return when members came to make a group what they make it now, from their states and their flips, newest first.
+
+    None where they had made it so before the first of these flips.
+    """
+    then = dict(states)
+    for check_id, before, at in flips:
+        then[check_id] = before
+        if judge(then.values()) != after:
+            return at
+    return None
 
 
 def follow_flips(flip_ids: Collection[UUID]) -> None:
@@ -164,7 +199,7 @@ def follow_flips(flip_ids: Collection[UUID]) -> None:
         config = _config(group)
         causes = [made for made in flips if _concerns(group, config, made)]
         if causes:
-            regroup(group, at=causes[0].at)
+            regroup(group, at=min(made.at for made in causes), lookback=ON_THEIR_WAY)
 
 
 def _concerns(group: Check, config: GroupConfig, made: Flip) -> bool:
