@@ -24,7 +24,7 @@ from apps.checks.domain.controls import Controls
 from apps.checks.domain.prober_work import BatchRefused, PlaceAway, ProberWork
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.settings import opened_config
-from apps.checks.domain.turns import CheckSettings, ClaimedTurn
+from apps.checks.domain.turns import EXTENSION, LEASE, CheckSettings, ClaimedTurn
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.loop import ProbeLoop
 from apps.checks.engine.pace import Pace
@@ -44,6 +44,7 @@ STORE_SIZE = 2_000
 # What is fixed about a round with the database is paid once a beat; a new failure ends the beat, since somebody waits for it.
 BEAT_SECONDS = 1.0
 EXTEND_EVERY_SECONDS = 2.5
+LEASE_LEFT_SECONDS = 5.5  # less than a lease by as much: with that little left a turn is leased anew
 SIGN_OF_LIFE_EVERY_SECONDS = 15.0
 PAUSE_SECONDS = 0.5
 SETTINGS_KEPT = 50_000
@@ -60,6 +61,7 @@ class Held:
 
     turn: ClaimedTurn
     since: float  # of the loop's clock: when it was claimed, then when its probe started
+    lease_ends: float
     is_repeated: bool = False
 
 
@@ -73,12 +75,13 @@ class Prober:
         self._stop = stop
         self._control_targets = controls
         self._has_browser = has_browser
-        self._held: dict[UUID, Held] = {}
+        # By a check's id as a number, here and below: a UUID's own hash and comparison are Python's, and slow.
+        self._held: dict[int, Held] = {}
         self._results: list[NewResult] = []
         self._suspects: list[NewResult] = []
         self._suspects_are_news = False
         self._vetting: asyncio.Task[None] | None = None
-        self._settings: dict[UUID, tuple[int, str, Config | None]] = {}
+        self._settings: dict[int, tuple[int, str, Config | None]] = {}
         self._extended_at = self._said_at = float("-inf")
         self._is_sick = False
         self._has_news = asyncio.Event()
@@ -117,12 +120,13 @@ class Prober:
         room = min(MAX_HELD - len(self._held), CLAIM_SIZE)
         turns = await self._hand_in(max(room, 0))
         # A turn we hold already comes again when the database was away for longer than its lease: it is still under way.
-        new = [turn for turn in turns or () if turn.check_id not in self._held]
+        new = [turn for turn in turns or () if turn.check_id.int not in self._held]
         await self._learn_settings(new)
         now = self._loop.time()
         for turn in new:
-            held = self._held[turn.check_id] = Held(turn, now)
-            self._pace.add(held, at=now + turn.starts_in_seconds)
+            starts_at = now + turn.starts_in_seconds
+            held = self._held[turn.check_id.int] = Held(turn, now, starts_at + LEASE.total_seconds())
+            self._pace.add(held, at=starts_at)
 
     async def _hand_in(self, limit: int) -> list[ClaimedTurn] | None:
         """Store a batch and claim; None where the place is away, whose batch then stays first in line."""
@@ -149,24 +153,24 @@ class Prober:
         """Fetch and open the settings of checks that are new to us or were changed."""
         if len(self._settings) > SETTINGS_KEPT:
             self._settings.clear()
-        unknown = [turn.check_id for turn in turns if self._settings.get(turn.check_id, (0,))[0] != turn.version]
+        unknown = [turn.check_id for turn in turns if self._settings.get(turn.check_id.int, (0,))[0] != turn.version]
         if unknown:
             self._settings.update(await self._at_work(partial(self._opened_settings, unknown)) or {})
 
-    def _opened_settings(self, check_ids: Sequence[UUID]) -> dict[UUID, tuple[int, str, Config | None]]:
+    def _opened_settings(self, check_ids: Sequence[UUID]) -> dict[int, tuple[int, str, Config | None]]:
         """Fetch and open settings: thousands at a start, hence not between two probes."""
         found = self._work.settings_of(check_ids).items()
         return {
-            check_id: (version, intern(settings.kind), _opened(check_id, settings))
+            check_id.int: (version, intern(settings.kind), _opened(check_id, settings))
             for check_id, (version, settings) in found
         }
 
     def _start(self, held: Held) -> None:
         turn = held.turn
-        if self._held.get(turn.check_id) is not held:
+        if self._held.get(turn.check_id.int) is not held:
             return
         held.since = self._loop.time()
-        _version, kind, config = self._settings.get(turn.check_id, (0, "", None))
+        _version, kind, config = self._settings.get(turn.check_id.int, (0, "", None))
         if config is None:
             outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="settings_unreadable")
             self._on_outcome(held, outcome, clock.now())
@@ -190,7 +194,7 @@ class Prober:
                 self._pace.add(held, at=self._loop.time())
                 return
             outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="prober_stalled")
-        self._held.pop(held.turn.check_id, None)
+        self._held.pop(held.turn.check_id.int, None)
         self._keep(_result(held.turn, outcome, started_at), is_news=not held.turn.is_down)
 
     def _keep(self, result: NewResult, *, is_news: bool) -> None:
@@ -241,9 +245,17 @@ class Prober:
         if now - self._extended_at < EXTEND_EVERY_SECONDS:
             return
         self._extended_at = now
-        slow = [held.turn for held in self._held.values() if now - held.since > EXTEND_EVERY_SECONDS]
-        if slow:
-            await self._at_work(partial(self._work.extend, slow))
+        ending = [held for held in self._held.values() if held.lease_ends - now < LEASE_LEFT_SECONDS]
+        if not ending:
+            return
+        is_done = await self._at_work(partial(self._lease_anew, [held.turn for held in ending]))
+        if is_done:
+            for held in ending:
+                held.lease_ends = now + EXTENSION.total_seconds()
+
+    def _lease_anew(self, turns: Sequence[ClaimedTurn]) -> bool:
+        self._work.extend(turns)
+        return True
 
     async def _leave(self) -> None:
         if self._vetting:

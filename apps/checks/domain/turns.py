@@ -20,6 +20,8 @@ from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope
 
 LEASE = timedelta(seconds=8)
+# Of a turn whose probe takes long, so that it is leased anew seldom: what a dead prober was at still waits less than 30 s.
+EXTENSION = timedelta(seconds=16)
 # Claimed early, started on the dot: longer than a prober's longest beat.
 HEAD_START = timedelta(milliseconds=1_600)
 
@@ -80,7 +82,7 @@ WHERE turn.check_id = held.check_id AND turn.region_id = held.region_id AND turn
 
 def extend_leases(turns: Iterable[ClaimedTurn]) -> None:
     """Keep turns whose probes are still under way."""
-    _lease(turns, LEASE)
+    _lease(turns, EXTENSION)
 
 
 def give_back(turns: Iterable[ClaimedTurn]) -> None:

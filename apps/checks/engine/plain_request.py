@@ -9,7 +9,7 @@ VERSIONS = frozenset({HttpVersion.AUTO, HttpVersion.ONE})
 
 def is_plain(request: OutboundRequest, address: ParsedUrl) -> bool:
     """Tell whether the plain driver may send ``request``."""
-    return (
+    return bool(request.wire) or (
         address.scheme == "http"
         and request.extras is None
         and request.body is None
@@ -21,7 +21,14 @@ def is_plain(request: OutboundRequest, address: ParsedUrl) -> bool:
 
 
 def request_bytes(request: OutboundRequest) -> bytes:
-    """Return the request as libcurl would send it: its own headers first, unless the request brings them."""
+    """Return the request as libcurl would send it, written once."""
+    if not request.wire:
+        object.__setattr__(request, "wire", _written(request))
+    return request.wire
+
+
+def _written(request: OutboundRequest) -> bytes:
+    """Write libcurl's own headers first, unless the request brings them."""
     origin, _slash, path = request.url[len("http://") :].partition("/")
     if not request.header_lines:
         return (

@@ -9,7 +9,7 @@ import _socket
 import os
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -101,6 +101,8 @@ class OutboundRequest:
     http_version: HttpVersion = HttpVersion.AUTO
     max_bytes: int = MEBIBYTE
     extras: Extras | None = None
+    # The request's bytes, kept by whoever sends it without libcurl: a check asks the same again and again.
+    wire: bytes = field(default=b"", init=False, repr=False, compare=False)
 
 
 @dataclass(slots=True)  # a frozen one costs three times as much to make, and each probe makes one
