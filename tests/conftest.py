@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import psycopg
 import pytest
 from django.apps import apps
@@ -21,6 +22,7 @@ from tests.factories import make_tenant, make_user
 os.environ.setdefault(
     "DJANGO_ALLOW_ASYNC_UNSAFE", "true"
 )  # Playwright's sync API keeps an event loop in the test's thread
+hypothesis.settings.load_profile("ci")  # the same examples everywhere, and no time limit for a busy machine to break
 
 
 def _admin() -> psycopg.Connection[tuple[object, ...]]:

@@ -14,7 +14,7 @@ def at_once(work: Callable[[], object], *, workers: int) -> None:
     start = threading.Barrier(workers)
 
     def one() -> None:
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         try:
             work()
         finally:
@@ -22,7 +22,7 @@ def at_once(work: Callable[[], object], *, workers: int) -> None:
 
     with ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(one) for _ in range(workers)]:
-            done.result(timeout=60)
+            done.result(timeout=300)
 
 
 WAITING = """
@@ -32,7 +32,7 @@ WHERE NOT lock.granted AND backend.datname = current_database()
 """
 
 
-def until_somebody_waits(*, at_most_seconds: float = 30) -> None:
+def until_somebody_waits(*, at_most_seconds: float = 120) -> None:
     """Return once another connection waits for a lock; fail when none does."""
     ends_at = time.monotonic() + at_most_seconds
     while time.monotonic() < ends_at:

@@ -49,7 +49,8 @@ def dovecot(authority: trustme.CA) -> Iterator[Dovecot]:
         configuration = folder / "dovecot.conf"
         configuration.write_text(_configuration(ports, tls_files(authority, folder)))
         _give_to_mail_user(folder)
-        with running([server, "-F", "-c", str(configuration)], port=ports.imap, folder=folder):
+        every = (ports.imap, ports.imaps, ports.pop3, ports.pop3s)
+        with running([server, "-F", "-c", str(configuration)], port=every, folder=folder):
             yield ports
 
 

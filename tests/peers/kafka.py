@@ -54,7 +54,8 @@ class Kafka:
         talk = _Talk(self)
         while (head := _exactly(connection, 4)) is not None:
             frame = _exactly(connection, int.from_bytes(head, "big"))
-            assert frame is not None
+            if frame is None:
+                return
             api, version, number = struct.unpack_from("!hhi", frame)
             request = REQUESTS[api][version].decode(frame, header=True)
             self.asked.append(request)

@@ -1,6 +1,7 @@
 """A real MariaDB of the tests' own."""
 
 import getpass
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ class MariaDb:
     port: int
     client: str
     socket: str
+
+    def is_ready(self) -> bool:
+        """Return whether it takes connections at its socket, which it opens after its port."""
+        with socket.socket(socket.AF_UNIX) as link:
+            return link.connect_ex(self.socket) == 0
 
     def run(self, statements: str) -> str:
         """Run statements as root and return what they print."""
@@ -79,6 +85,6 @@ def mariadb(authority: trustme.CA) -> Iterator[MariaDb]:
             "--innodb-flush-log-at-trx-commit=0",
             "--skip-name-resolve",
         ]
-        with running(command, port=made.port, folder=folder):
+        with running(command, port=made.port, folder=folder, is_ready=made.is_ready):
             made.run(SETUP.format(password=PASSWORD.replace("'", "''")))
             yield made

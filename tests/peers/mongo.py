@@ -31,7 +31,8 @@ class Mongo:
         while (head := _exactly(connection, 16)) is not None:
             size, number, _answered, kind = struct.unpack("<iiii", head)
             body = _exactly(connection, size - 16)
-            assert body is not None
+            if body is None:
+                return
             is_old = kind == LEGACY
             asked = bson.decode(body[body.index(b"\0", 4) + 9 :] if is_old else body[5:])
             head = struct.pack("<iqii", 8, 0, 0, 1) if is_old else b"\0\0\0\0\0"

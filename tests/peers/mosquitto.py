@@ -45,5 +45,5 @@ certfile {files.certificate}
 keyfile {files.key}
 """
         )
-        with running([server, "-c", str(folder / "mosquitto.conf")], port=ports.port, folder=folder):
+        with running([server, "-c", str(folder / "mosquitto.conf")], port=(ports.port, ports.tls_port), folder=folder):
             yield ports

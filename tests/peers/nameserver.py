@@ -1,9 +1,7 @@
 """BIND with a small tree of zones: a root, signed and unsigned zones below it, and some whose signatures are wrong."""
 
 import re
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 import trustme
 
 from tests.peers.debian import need
+from tests.peers.process import OUTPUT, free_port, running
 
 SOA = "@ 300 IN SOA ns.test. admin.test. 1 3600 600 86400 60\n@ 300 IN NS ns.test.\n"
 RECORDS = """
@@ -64,19 +63,19 @@ def name_server(folder: Path, authority: trustme.CA) -> Iterator[NameServer]:
     issued = authority.issue_cert("localhost", "127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
     issued.private_key_pem.write_to_path(folder / "key.pem")
-    port, tls_port = _free_port(), _free_port()
+    port, tls_port = free_port(), free_port()
     zones = "".join(
         f'zone "{zone}" {{ type primary; file "{_file(zone)}.signed"; }};\n' for zone in (".", "test", *CHILDREN)
     )
     (folder / "named.conf").write_text(OPTIONS.format(folder=folder, port=port, tls_port=tls_port) + zones)
-    with (folder / "named.log").open("wb") as log:
-        process = subprocess.Popen([named, "-g", "-c", str(folder / "named.conf")], stdout=log, stderr=log)
-    try:
-        _wait(process, folder / "named.log")
+    command = [named, "-g", "-c", str(folder / "named.conf")]
+    with running(command, port=(port, tls_port), folder=folder, is_ready=lambda: _has_loaded(folder)):
         yield NameServer(port, tls_port, (folder / "dsset-.").read_text())
-    finally:
-        process.terminate()
-        process.wait(10)
+
+
+def _has_loaded(folder: Path) -> bool:
+    """Return whether all zones are loaded: before that, answers are failures."""
+    return " running\n" in (folder / OUTPUT).read_text(errors="replace")
 
 
 def _write_zones(folder: Path) -> None:
@@ -117,7 +116,7 @@ def _sign(folder: Path, zone: str) -> None:
 
 
 def _run(folder: Path, *command: str) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
 
 
 def _tamper(path: Path, pattern: str, replacement: str) -> None:
@@ -129,19 +128,3 @@ def _tamper(path: Path, pattern: str, replacement: str) -> None:
 
 def _file(zone: str) -> str:
     return "root" if zone == "." else zone
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until all zones are loaded: before that, answers are failures."""
-    for _attempt in range(400):
-        assert process.poll() is None, log.read_text(errors="replace")
-        if " running\n" in log.read_text(errors="replace"):
-            return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text(errors="replace"))

@@ -4,9 +4,11 @@ import socket
 import struct
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+from tests.peers.web import serving
 
 Target = tuple[str, int]
 
@@ -27,9 +29,6 @@ class Proxy:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
-Serve = Callable[[socket.socket, Proxy], None]
-
-
 @contextmanager
 def proxying(
     scheme: str, *, names: dict[str, str] | None = None, username: str = "", password: str = ""
@@ -37,31 +36,15 @@ def proxying(
     """Run a proxy on loopback."""
     proxy = Proxy(scheme, names=names or {}, username=username, password=password)
     serve = _serve_socks if scheme == "socks5" else _serve_http
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        proxy.port = listener.getsockname()[1]
-        accepting = threading.Thread(target=_accept, args=(listener, proxy, serve), daemon=True)
-        accepting.start()
+    with serving(lambda connection, _request: serve(connection, proxy), listens=False) as web:
+        proxy.port = web.port
         yield proxy
-        listener.shutdown(socket.SHUT_RDWR)
-        accepting.join(5)
-
-
-def _accept(listener: socket.socket, proxy: Proxy, serve: Serve) -> None:
-    with suppress(OSError):
-        while True:
-            connection, _address = listener.accept()
-            threading.Thread(target=_guarded, args=(serve, connection, proxy), daemon=True).start()
-
-
-def _guarded(serve: Serve, connection: socket.socket, proxy: Proxy) -> None:
-    with connection, suppress(OSError):
-        serve(connection, proxy)
 
 
 def _serve_http(connection: socket.socket, proxy: Proxy) -> None:
     head = b""
     while b"\r\n\r\n" not in head:
-        head += connection.recv(4_096)
+        head += _exactly(connection, 1)
     method, place, _version = head.split(b"\r\n")[0].decode().split(" ")
     host, _colon, port = place.rpartition(":")
     wanted = b"Proxy-Authorization: Basic " + b64encode(f"{proxy.username}:{proxy.password}".encode())
@@ -113,12 +96,14 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 def _join(connection: socket.socket, proxy: Proxy, target: Target, greeting: bytes) -> None:
     proxy.asked.append(target)
-    with socket.create_connection((proxy.names.get(target[0], target[0]), target[1]), timeout=5) as onward:
+    with socket.create_connection((proxy.names.get(target[0], target[0]), target[1])) as onward:
         connection.sendall(greeting)
-        back = threading.Thread(target=_pump, args=(onward, connection), daemon=True)
+        back = threading.Thread(target=_pump, args=(onward, connection))
         back.start()
         _pump(connection, onward)
-        back.join(5)
+        with suppress(OSError):
+            onward.shutdown(socket.SHUT_RD)  # whoever asked has left, so nobody waits for more
+        back.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

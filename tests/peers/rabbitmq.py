@@ -58,7 +58,7 @@ def rabbitmq(authority: trustme.CA) -> Iterator[RabbitMq]:
         server = "/usr/lib/rabbitmq/bin/rabbitmq-server"
         with (
             running([names, "-port", str(names_port)], port=names_port, folder=folder, env=env),
-            running([server], port=ports.port, folder=folder, env=env),
+            running([server], port=(ports.port, ports.tls_port), folder=folder, env=env),
         ):
             _fill(ports)
             yield ports

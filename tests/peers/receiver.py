@@ -48,7 +48,8 @@ class Receiver:
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are part of the game
         self._scheme = "https" if tls else "http"
         if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            # Each shakes hands in its own thread, or one who never does would keep all others waiting.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 

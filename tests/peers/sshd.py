@@ -1,14 +1,13 @@
 """OpenSSH's server with host keys of its own."""
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.peers.debian import need
+from tests.peers.process import free_port, running
 
 CONFIG = """
 Port {port}
@@ -31,9 +30,7 @@ class SshServer:
 def ssh_server(folder: Path, *kinds: str, extra: str = "") -> Iterator[SshServer]:
     """Run sshd with host keys of the given kinds."""
     sshd = need("sshd", package="openssh-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     Path("/run/sshd").mkdir(exist_ok=True)  # where it insists on shutting its unprivileged half in
     lines = [CONFIG.format(port=port), extra]
     fingerprints = {}
@@ -45,23 +42,5 @@ def ssh_server(folder: Path, *kinds: str, extra: str = "") -> Iterator[SshServer
         lines.append(f"HostKey {key}\n")
     config = folder / "sshd_config"
     config.write_text("".join(lines))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sshd, "-D", "-e", "-f", str(config)], stdout=log, stderr=log)
-    try:
-        _wait(port, process, folder / "log")
+    with running([sshd, "-D", "-e", "-f", str(config)], port=port, folder=folder):
         yield SshServer(port, fingerprints)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _attempt in range(200):
-        assert process.poll() is None, log.read_text(errors="replace")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(log.read_text(errors="replace"))

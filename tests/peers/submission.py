@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-from tests.peers.process import free_port
+from tests.peers.smtp import serving_mail
 
 USER, PASSWORD = "probe@example.com", "pässword with spaces"
 MAILBOX = "postmaster@example.com"
@@ -19,7 +18,7 @@ MAILBOX = "postmaster@example.com"
 class Desk:
     """What was said to the server. It takes letters for `MAILBOX` only; ``letters`` stays empty unless one is sent."""
 
-    port: int
+    port: int = 0
     senders: list[str] = field(default_factory=list)
     letters: list[Any] = field(default_factory=list)
 
@@ -39,17 +38,6 @@ class Desk:
         return "250 taken"
 
 
-class _Controller(Controller):
-    """A controller whose server refuses a second opinion about the login methods."""
-
-    def __init__(self, desk: Desk, *, implicit: ssl.SSLContext | None, **options: Any) -> None:
-        self.options = options
-        super().__init__(desk, hostname="127.0.0.1", port=desk.port, ssl_context=implicit)
-
-    def factory(self) -> SMTP:
-        return SMTP(self.handler, hostname="mail.test", ident="a test's server", **self.options)
-
-
 def _authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
     is_known = data == LoginPassword(USER.encode(), PASSWORD.encode())
     return AuthResult(success=is_known, handled=False)
@@ -63,18 +51,19 @@ def submission_server(
     without: tuple[str, ...] = (),
 ) -> Iterator[Desk]:
     """Run a server for the block; ``without`` names login methods that it does not offer."""
-    desk = Desk(port=free_port())
-    controller = _Controller(
-        desk,
-        implicit=implicit,
-        tls_context=starttls,
-        require_starttls=starttls is not None,
-        authenticator=_authenticate,
-        auth_require_tls=starttls is not None,
-        auth_exclude_mechanism=list(without),
-    )
-    controller.start()
-    try:
+    desk = Desk()
+
+    def make() -> SMTP:
+        return SMTP(
+            desk,
+            hostname="mail.test",
+            ident="a test's server",
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+            authenticator=_authenticate,
+            auth_require_tls=starttls is not None,
+            auth_exclude_mechanism=list(without),
+        )
+
+    with serving_mail(make, implicit) as desk.port:
         yield desk
-    finally:
-        controller.stop()

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ACCEPT_TURNS = 10  # of the event loop, from a connection's arrival to its `serve`
+CLOSE_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -15,11 +17,13 @@ async def talking(
 ) -> AsyncIterator[int]:
     """Serve ``handler`` on loopback and yield the port; each connection is closed after its handler."""
     tasks: set[asyncio.Task[None]] = set()
+    writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        writers.add(writer)
         try:
             with suppress(OSError, ssl.SSLError, asyncio.CancelledError):
                 await handler(reader, writer)
@@ -31,10 +35,22 @@ async def talking(
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        # A server loses what it has accepted but not yet handed over when it is closed.
+        for _turn in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks, writers)
+
+
+async def _end(tasks: set[asyncio.Task[None]], writers: set[asyncio.StreamWriter]) -> None:
+    """End every connection: one left open is reported in the middle of another test."""
+    for task in list(tasks):
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for writer in writers:
+        writer.transport.abort()  # closing waits until what is written has been read
+    async with asyncio.timeout(CLOSE_SECONDS):
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 def saying(*parts: bytes, then_waits: bool = False) -> Handler:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import redis
 
 from config.run.valkey import find_binary
-from tests.peers.process import free_port, running, short_folder
+from tests.peers.process import START_SECONDS, free_port, running, short_folder
 
 PASSWORD = "pässword"
 
@@ -48,5 +48,5 @@ def valkey_pair() -> Iterator[Pair]:
                 )
                 client.execute_command("SELECT", 3)
                 client.set("app:heartbeat", "1")
-                client.wait(1, 10_000)
+                assert client.wait(1, int(START_SECONDS * 1_000)) == 1
             yield pair

@@ -111,8 +111,8 @@ class LoopNetwork:
             return await self._race(waiting, attempts)
         finally:
             for attempt in attempts:
-                if not attempt.cancel() and not attempt.cancelled():
-                    attempt.exception()  # looked at, so that a loser's failure is not reported as forgotten
+                attempt.cancel()
+            await asyncio.gather(*attempts, return_exceptions=True)  # a socket is closed after its last watcher only
             for unused in waiting:
                 unused.close()
 

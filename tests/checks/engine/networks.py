@@ -8,11 +8,12 @@ import pytest
 from apps.checks.engine.network import LoopNetwork
 from apps.checks.engine.resolver import HostResolver, Lookup, system_lookup
 from apps.checks.types.base import ProbeFailure, TlsSettings
+from tests.checks.engine.probing import PATIENCE
 
 
 @asynccontextmanager
 async def network(
-    *, timeout: float = 5, allow_private: bool = True, lookup: Lookup = system_lookup
+    *, timeout: float = PATIENCE, allow_private: bool = True, lookup: Lookup = system_lookup
 ) -> AsyncIterator[LoopNetwork]:
     resolver = HostResolver(lookup)
     net = LoopNetwork(resolver, timeout_seconds=timeout, allow_private=allow_private)

@@ -12,6 +12,8 @@ from apps.checks.engine.resolver import Lookup, system_lookup
 from apps.checks.types.base import Outcome
 from apps.checks.types.http import HttpConfig
 
+PATIENCE = 60.0  # what a busy machine may take for what takes a moment
+
 
 @contextmanager
 def probe_loop(on_outcome: Any, *, lookup: Lookup = system_lookup, max_in_flight: int = 100) -> Any:
@@ -35,18 +37,18 @@ async def probe_all(
     with probe_loop(keep, lookup=lookup, max_in_flight=max_in_flight) as loop:
         for job in jobs:
             loop.submit(job)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(2 * PATIENCE):
             while loop.in_flight:
                 await asyncio.sleep(0.005)
     return outcomes
 
 
-def job(token: Any, url: str, *, timeout: float = 5, allow_private: bool = True, **config: Any) -> ProbeJob:
+def job(token: Any, url: str, *, timeout: float = PATIENCE, allow_private: bool = True, **config: Any) -> ProbeJob:
     return ProbeJob(token, "http", HttpConfig(url=url, **config), timeout, allow_private)
 
 
 async def probe(
-    url: str, *, timeout: float = 5, allow_private: bool = True, lookup: Lookup = system_lookup, **config: Any
+    url: str, *, timeout: float = PATIENCE, allow_private: bool = True, lookup: Lookup = system_lookup, **config: Any
 ) -> Outcome:
     """Probe one URL once."""
     outcomes = await probe_all([job("one", url, timeout=timeout, allow_private=allow_private, **config)], lookup=lookup)

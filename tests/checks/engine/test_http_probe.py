@@ -30,7 +30,7 @@ async def test_phases_show_where_the_time_went() -> None:
     def slowly(connection: socket.socket, _request: bytes) -> None:
         time.sleep(0.15)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
-        time.sleep(0.25)
+        time.sleep(1)  # long, or a client that stands still for a moment sees both at once
         connection.sendall(b"ok")
 
     with serving(slowly) as web:
@@ -40,8 +40,10 @@ async def test_phases_show_where_the_time_went() -> None:
     assert outcome.connect_ms is not None
     assert outcome.first_byte_ms is not None
     assert outcome.transfer_ms is not None
-    assert outcome.connect_ms < 140 <= outcome.first_byte_ms
+    assert outcome.total_ms is not None
+    assert outcome.first_byte_ms >= 140
     assert outcome.transfer_ms >= 240
+    assert outcome.connect_ms <= outcome.total_ms - outcome.first_byte_ms - outcome.transfer_ms + 0.05
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ async def test_bytes_that_are_no_text_are_taken() -> None:
 
 async def test_name_with_a_final_dot_is_probed() -> None:
     with serving(saying(answer())) as web:
-        outcome = await probe(web.url(host="dotted.example."), timeout=2, lookup=lambda _host: ("127.0.0.1",))
+        outcome = await probe(web.url(host="dotted.example."), lookup=lambda _host: ("127.0.0.1",))
 
     assert (outcome.error_code, outcome.verdict) == ("", Verdict.SUCCESS)
 
@@ -227,22 +229,22 @@ async def test_flood_of_interim_answers_ends() -> None:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000)
 
     with serving(interim) as web:
-        outcome = await probe(web.url(), timeout=2)
+        outcome = await probe(web.url())
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "header_flood")
 
 
 async def test_server_that_never_answers_times_out() -> None:
     waiting: list[Web] = []
-    with serving(lambda _connection, _request: waiting[0].stopped.wait(20) and None) as web:
+    with serving(lambda _connection, _request: waiting[0].stopped.wait(60) and None) as web:
         waiting.append(web)
-        outcome = await probe(web.url(), timeout=0.3)
+        outcome = await probe(web.url(), timeout=2)
 
     assert (outcome.verdict, outcome.error_code, outcome.status_code) == (Verdict.FAILURE, "timeout", None)
     assert outcome.connect_ms is not None
     assert outcome.first_byte_ms is None
     assert outcome.total_ms is not None
-    assert 290 <= outcome.total_ms < 3_000
+    assert outcome.total_ms >= 1_990
 
 
 async def test_slow_loris_times_out_in_the_transfer() -> None:
@@ -253,7 +255,7 @@ async def test_slow_loris_times_out_in_the_transfer() -> None:
             time.sleep(0.02)
 
     with serving(drip) as web:
-        outcome = await probe(web.url(), timeout=0.4)
+        outcome = await probe(web.url(), timeout=2)
 
     assert (outcome.verdict, outcome.error_code, outcome.status_code) == (Verdict.FAILURE, "transfer_timeout", 200)
 
@@ -265,7 +267,7 @@ async def test_slow_headers_time_out() -> None:
             time.sleep(0.02)
 
     with serving(drip) as web:
-        outcome = await probe(web.url(), timeout=0.4)
+        outcome = await probe(web.url(), timeout=2)
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "transfer_timeout")
 

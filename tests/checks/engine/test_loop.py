@@ -38,7 +38,7 @@ async def test_outcome_comes_with_its_token_and_start() -> None:
 async def test_hanging_targets_do_not_delay_others() -> None:
     """A fifth of all targets hang, drip or never end; the others are probed as if they were alone."""
     behaviours = {
-        b"/hang": lambda connection: web.stopped.wait(20),
+        b"/hang": lambda connection: web.stopped.wait(120),
         b"/drip": lambda connection: _drip(connection),
         b"/endless": lambda connection: _endless(connection),
     }
@@ -50,20 +50,18 @@ async def test_hanging_targets_do_not_delay_others() -> None:
         else:
             connection.sendall(answer())
 
-    finished: dict[Any, float] = {}
+    finished: dict[Any, None] = {}
     with serving(behave) as web:
-        loop = ProbeLoop(lambda token, outcome, _at: finished.setdefault((token, outcome.error_code), time.monotonic()))
-        bad = [job(("bad", number), web.url(path.decode()), timeout=15) for number in range(13) for path in behaviours]
-        good = [job(("good", number), web.url("/good"), timeout=15) for number in range(160)]
-        began = time.monotonic()
+        loop = ProbeLoop(lambda token, outcome, _at: finished.setdefault((token, outcome.error_code), None))
+        bad = [job(("bad", number), web.url(path.decode()), timeout=120) for number in range(13) for path in behaviours]
+        good = [job(("good", number), web.url("/good"), timeout=120) for number in range(160)]
         for one in bad + good:
             loop.submit(one)
-        while sum(token[0] == "good" for token, _code in finished) < 160:
-            await asyncio.sleep(0.005)
-        took = time.monotonic() - began
+        async with asyncio.timeout(60):  # a hanging target alone holds its place for a hundred and twenty
+            while sum(token[0] == "good" for token, _code in finished) < 160:
+                await asyncio.sleep(0.005)
         loop.close()
 
-    assert took < 8  # a hanging target alone holds its place for fifteen
     assert {code for token, code in finished if token[0] == "good"} == {""}
 
 
@@ -104,7 +102,7 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
 
 async def test_close_ends_what_is_under_way_without_an_outcome() -> None:
     seen: list[object] = []
-    with serving(lambda _connection, _request: web.stopped.wait(20) and None) as web:
+    with serving(lambda _connection, _request: web.stopped.wait(60) and None) as web:
         loop = ProbeLoop(lambda *parts: seen.append(parts), max_in_flight=5)
         for number in range(10):
             loop.submit(job(number, web.url()))
@@ -118,15 +116,18 @@ async def test_close_ends_what_is_under_way_without_an_outcome() -> None:
 
 
 async def test_descriptors_are_given_back() -> None:
-    with serving(saying(answer())) as web:
-        await probe_all([job(number, web.url()) for number in range(20)])
-        gc.collect()
-        before = len(os.listdir("/proc/self/fd"))
-        for _round in range(3):
+    async def probe_twenty() -> int:
+        """Return how many descriptors are open afterwards, those of the server being closed."""
+        with serving(saying(answer())) as web:
             await probe_all([job(number, web.url()) for number in range(20)])
         gc.collect()
+        return len(os.listdir("/proc/self/fd"))
 
-        assert len(os.listdir("/proc/self/fd")) == before
+    before = await probe_twenty()
+    for _round in range(3):
+        after = await probe_twenty()
+
+    assert after == before
 
 
 async def test_no_descriptor_left_is_our_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:

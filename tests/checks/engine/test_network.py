@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from time import sleep
+import threading
 
 import pytest
 
@@ -11,13 +11,8 @@ from apps.checks.engine.stream import LoopDatagrams
 from apps.checks.types.base import Phases, ProbeFailure
 from tests.checks.engine.loops import on_both_loops
 from tests.checks.engine.networks import failure_of, network
+from tests.peers.process import free_port
 from tests.peers.talker import answering, endless, saying, silent, talking
-
-
-def _closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @on_both_loops
@@ -117,7 +112,7 @@ async def test_second_address_is_tried_beside_one_that_dawdles() -> None:
                 stream = await net.open("service.example", port)
 
                 assert stream.remote_ip == "127.0.0.1"
-                assert 200 <= stream.connect_ms < 2_000
+                assert stream.connect_ms >= 200
 
 
 @on_both_loops
@@ -129,13 +124,15 @@ async def test_what_goes_wrong_before_the_connection_has_its_name() -> None:
         assert (await failure_of(net, "nobody.example", 80)).values["host"] == "nobody.example"
         assert (await failure_of(net, "nobody.example", 80)).code == "dns_failure"
         assert (await failure_of(net, "a..b", 80)).code == "dns_failure"
-        assert (await failure_of(net, "127.0.0.1", _closed_port())).code == "connect_refused"
+        assert (await failure_of(net, "127.0.0.1", free_port())).code == "connect_refused"
 
 
 @on_both_loops
 async def test_name_server_that_does_not_answer_uses_up_the_time() -> None:
+    over = threading.Event()
+
     def slow(_host: str) -> tuple[str, ...]:
-        sleep(0.5)
+        over.wait(60)
         return ("127.0.0.1",)
 
     async with network(timeout=0.1, lookup=slow) as net:
@@ -144,6 +141,7 @@ async def test_name_server_that_does_not_answer_uses_up_the_time() -> None:
         assert (failure.code, failure.values) == ("dns_timeout", {"host": "slow.example"})
         assert net.phases.dns_ms is not None
         assert net.phases.dns_ms >= 90
+    over.set()
 
 
 @on_both_loops
@@ -162,11 +160,11 @@ async def test_unanswered_connection_times_out_as_one() -> None:
 
 @on_both_loops
 async def test_silence_times_out_and_half_an_answer_too_by_another_name() -> None:
-    async with talking(silent) as port, network(timeout=0.2) as net:
+    async with talking(silent) as port, network(timeout=2) as net:
         stream = await net.open("127.0.0.1", port)
         with pytest.raises(ProbeFailure, match="'timeout'"):
             await stream.read_until(b"\n")
-    async with talking(saying(b"half", then_waits=True)) as port, network(timeout=0.2) as net:
+    async with talking(saying(b"half", then_waits=True)) as port, network(timeout=2) as net:
         stream = await net.open("127.0.0.1", port)
         with pytest.raises(ProbeFailure, match="'transfer_timeout'"):
             await stream.read_until(b"\n")
@@ -208,7 +206,7 @@ async def test_everything_is_closed_with_the_probe() -> None:
     async with talking(wait_for_the_end) as port:
         async with network() as net:
             await net.open("127.0.0.1", port)
-        await asyncio.wait_for(ended.wait(), 2)
+        await asyncio.wait_for(ended.wait(), 60)
 
 
 @on_both_loops
@@ -225,7 +223,7 @@ async def test_datagrams_come_from_the_one_that_was_asked() -> None:
 @on_both_loops
 async def test_closed_udp_port_refuses() -> None:
     async with network() as net:
-        line = await net.open_datagrams("127.0.0.1", _closed_port())
+        line = await net.open_datagrams("127.0.0.1", free_port())
         await line.send(b"ping")
         with pytest.raises(ProbeFailure, match="'connect_refused'"):
             await line.receive()

@@ -102,7 +102,7 @@ async def test_what_is_no_tls_is_named() -> None:
     async with talking(saying()) as port, network() as net:
         failure = await failure_of(net, "127.0.0.1", port, TlsSettings())
         assert (failure.code, failure.values["detail"]) == ("tls_failed", "connection closed")
-    async with talking(silent) as port, network(timeout=0.2) as net:
+    async with talking(silent) as port, network(timeout=2) as net:
         assert (await failure_of(net, "127.0.0.1", port, TlsSettings())).code == "tls_timeout"
 
 

@@ -78,8 +78,8 @@ def judged(outcome: Outcome) -> Outcome:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_answer_is_judged_as_libcurl_judges_it(name: str, method: str) -> None:
     with serving(BEHAVIOURS[name]) as web:
-        plain = await probe(web.url(), method=method, timeout=2)
-        by_curl = await probe(web.url(), method=method, timeout=2, keeps_cookies=True)
+        plain = await probe(web.url(), method=method)
+        by_curl = await probe(web.url(), method=method, keeps_cookies=True)
 
     assert judged(plain) == judged(by_curl)
 

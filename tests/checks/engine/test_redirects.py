@@ -130,15 +130,13 @@ async def test_method_after_a_redirect(status: int, method: bytes, body: bytes) 
 
 async def test_time_is_for_all_steps_together() -> None:
     def lead_on(connection: socket.socket, _request: bytes) -> None:
-        web.stopped.wait(0.2)
+        web.stopped.wait(0.5)
         connection.sendall(answer(302, b"", Location="/again"))
 
     with serving(lead_on) as web:
-        outcome = await probe(web.url(), timeout=0.5)
+        outcome = await probe(web.url(), timeout=3)  # eleven steps would take longer
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "timeout")
-    assert outcome.total_ms is not None
-    assert outcome.total_ms < 2_000  # eleven steps would take longer
 
 
 async def test_redirect_with_raw_letters_is_followed() -> None:

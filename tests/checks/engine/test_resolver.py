@@ -5,13 +5,17 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from time import monotonic
+from typing import Any
 
 import pytest
 
 from apps.checks.engine import resolver as resolver_module
 from apps.checks.engine.resolver import THREADS_PER_ZONE, HostResolver, NameNotFound, system_lookup
 from apps.checks.enums import Verdict
-from tests.checks.engine.probing import job, probe, probe_all
+from apps.checks.types.base import Outcome
+from tests.checks.engine.probing import job, probe, probe_all, probe_loop
 from tests.peers.web import answer, saying, serving
 
 
@@ -45,11 +49,9 @@ async def test_name_without_addresses_fails() -> None:
 
 
 async def test_slow_lookup_times_out(over: threading.Event) -> None:
-    began = time.monotonic()
-    outcome = await probe("http://slow.example/", timeout=0.3, lookup=lambda _host: over.wait(20) and ())
+    outcome = await probe("http://slow.example/", timeout=0.3, lookup=lambda _host: over.wait(60) and ())
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "dns_timeout")
-    assert time.monotonic() - began < 2
 
 
 async def test_lookup_counts_as_time_of_the_probe() -> None:
@@ -83,13 +85,13 @@ async def test_neighbours_share_a_lookup() -> None:
 
 
 async def test_address_is_looked_up_anew_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver_module, "FRESH_SECONDS", 0.05)
+    monkeypatch.setattr(resolver_module, "FRESH_SECONDS", 60.0)
     answers = iter([("192.0.2.1",), ("192.0.2.2",)])
     resolver = HostResolver(lambda _host: next(answers))
 
     first = await resolver.resolve("moving.example")
     again = await resolver.resolve("moving.example")
-    await asyncio.sleep(0.06)
+    monkeypatch.setattr(resolver_module, "monotonic", lambda: monotonic() + 60)
     later = await resolver.resolve("moving.example")
     resolver.close()
 
@@ -114,12 +116,12 @@ async def test_zone_that_never_answers_does_not_hold_up_others(over: threading.E
     def lookup(host: str) -> tuple[str, ...]:
         if host.endswith("tarpit.example"):
             hanging.append(host)
-            over.wait(20)
+            over.wait(120)
         return ("127.0.0.1",)
 
     with serving(saying(answer())) as web:
         bad = [job(("bad", number), web.url(host=f"n{number}.tarpit.example"), timeout=3) for number in range(200)]
-        good = [job(("good", number), web.url(host=f"n{number}.good.test"), timeout=3) for number in range(50)]
+        good = [job(("good", number), web.url(host=f"n{number}.good.test")) for number in range(50)]
         outcomes = await probe_all(bad + good, lookup=lookup, max_in_flight=300)
 
     assert {outcomes[token].verdict for token in outcomes if token[0] == "good"} == {Verdict.SUCCESS}
@@ -128,13 +130,22 @@ async def test_zone_that_never_answers_does_not_hold_up_others(over: threading.E
 
 
 async def test_probe_that_gives_up_leaves_the_answer_to_others(over: threading.Event) -> None:
+    outcomes: dict[Any, Outcome] = {}
+
     def lookup(_host: str) -> tuple[str, ...]:
-        time.sleep(0.3)
+        over.wait(60)
         return ("127.0.0.1",)
 
-    with serving(saying(answer())) as web:
+    def keep(token: Any, outcome: Outcome, _started_at: datetime) -> None:
+        outcomes[token] = outcome
+        over.set()
+
+    with serving(saying(answer())) as web, probe_loop(keep, lookup=lookup) as loop:
         url = web.url(host="slow.example")
-        outcomes = await probe_all([job("hasty", url, timeout=0.1), job("patient", url, timeout=3)], lookup=lookup)
+        loop.submit(job("hasty", url, timeout=0.1))
+        loop.submit(job("patient", url))
+        while loop.in_flight:
+            await asyncio.sleep(0.005)
 
     assert outcomes["hasty"].error_code == "dns_timeout"
     assert outcomes["patient"].verdict == Verdict.SUCCESS
@@ -146,6 +157,7 @@ async def test_threads_end_with_the_resolver() -> None:
     assert any(thread.name == "resolver" for thread in threading.enumerate())
 
     resolver.close()
-    await asyncio.sleep(0.2)
 
-    assert not any(thread.name == "resolver" for thread in threading.enumerate())
+    async with asyncio.timeout(60):
+        while any(thread.name == "resolver" for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)

@@ -16,8 +16,9 @@ from apps.checks.types import dns_exchange, record_sets
 from apps.checks.types.base import Outcome
 from apps.checks.types.drift import DriftCheck, DriftConfig
 from apps.core.kinds import ConfigErrors, parse_config
-from tests.checks.engine.probing import probe_all
+from tests.checks.engine.probing import PATIENCE, probe_all
 from tests.checks.types.asking import ask
+from tests.peers.process import free_port
 from tests.peers.talker import answering
 from tests.peers.web import Web, answer, saying, serving
 
@@ -324,7 +325,7 @@ async def test_name_that_changes_between_the_aspects_cannot_slip_through() -> No
     answers = iter([("203.0.113.7",), ("127.0.0.1",), ("169.254.169.254",), ("127.0.0.1",)] * 5)
     with serving(saying(answer())) as web:
         config = DriftConfig(url=f"https://rebind.example:{web.port}/", watches_body=True, certificate="chain")
-        jobs = [ProbeJob(number, "drift", config, 2, False) for number in range(5)]
+        jobs = [ProbeJob(number, "drift", config, PATIENCE, False) for number in range(5)]
         outcomes = await probe_all(jobs, lookup=lambda _host: next(answers))
 
     assert {outcome.error_code for outcome in outcomes.values()} == {"address_forbidden"}
@@ -332,9 +333,7 @@ async def test_name_that_changes_between_the_aspects_cannot_slip_through() -> No
 
 
 async def test_nobody_there() -> None:
-    with serving(saying(b"")) as web:
-        url = web.url()
-    outcome = await look(url, watches_body=True)
+    outcome = await look(f"http://127.0.0.1:{free_port()}/", watches_body=True)
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "connect_refused")
 

@@ -22,6 +22,7 @@ from apps.checks.types.grpc import GrpcCheck, GrpcConfig, Malformed, framed, hea
 from apps.core.kinds import ConfigErrors, parse_config
 from tests.checks.types.asking import ask
 from tests.peers.grpc_health import Status, grpc_server
+from tests.peers.process import free_port
 from tests.peers.web import answer, saying, serving
 
 SERVE = "shop.v1.Cart"
@@ -156,16 +157,14 @@ async def test_private_address_is_refused_without_the_right() -> None:
 
 
 async def test_nobody_there() -> None:
-    with serving(saying(b"")) as web:
-        port = web.port
-    outcome = await check(port)
+    outcome = await check(free_port())
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "connect_refused")
 
 
 async def test_silent_server_runs_into_the_timeout() -> None:
-    with serving(lambda _connection, _request: time.sleep(1), listens=False) as web:
-        outcome = await ask("grpc", host="127.0.0.1", port=web.port, uses_tls=False, timeout=0.5)
+    with serving(lambda _connection, _request: web.stopped.wait(60) and None, listens=False) as web:
+        outcome = await ask("grpc", host="127.0.0.1", port=web.port, uses_tls=False, timeout=2)
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "timeout")
 
@@ -245,7 +244,6 @@ async def test_end_of_the_connection_right_after_the_answer_is_no_fault() -> Non
 
 def _flood(part: bytes, stopped: threading.Event, first: bytes = b"") -> Callable[[socket.socket, bytes], None]:
     def flood(connection: socket.socket, _request: bytes) -> None:
-        connection.settimeout(0.2)
         connection.sendall(SETTINGS + first)
         while not stopped.is_set():
             connection.sendall(part)

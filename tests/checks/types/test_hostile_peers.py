@@ -17,7 +17,7 @@ from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
 from apps.checks.types.explaining import all_messages
 from apps.checks.types.registry import CHECK_TYPES
-from tests.checks.engine.probing import probe_all
+from tests.checks.engine.probing import PATIENCE, probe_all
 from tests.checks.types.test_service_garbage import GOOD
 from tests.peers.talker import Handler, answering, silent, talking
 
@@ -49,7 +49,7 @@ DATAGRAMS: dict[str, dict[str, Any]] = {
 NOISES = 40
 
 
-def _job(token: Any, kind: str, port: int, settings: dict[str, Any], timeout: float = 20) -> ProbeJob:
+def _job(token: Any, kind: str, port: int, settings: dict[str, Any], timeout: float = PATIENCE) -> ProbeJob:
     place = "server" if kind == "dns" else "host"
     config = CHECK_TYPES.get(kind).Config(**{place: "127.0.0.1", "port": port, **settings})
     return ProbeJob(token, kind, config, timeout, allow_private=True)
@@ -133,7 +133,7 @@ async def test_silence_at_any_point_ends_in_time(kind: str) -> None:
         await asyncio.sleep(60)
 
     async with talking(pause) as port:
-        outcomes = await probe_all([_job(part, kind, port, settings, 0.5) for part in range(6)])
+        outcomes = await probe_all([_job(part, kind, port, settings, 2) for part in range(6)])
 
     _check(outcomes)
     assert outcomes[0].error_code == "timeout"
@@ -158,7 +158,7 @@ async def _cutting(port: int, limits: Iterator[int]) -> Any:
                 writer.write(data)
         finally:
             task.cancel()
-            inner_writer.close()
+            inner_writer.transport.abort()
 
     async with talking(relay) as cutting_port:
         yield cutting_port

@@ -1,6 +1,7 @@
 """What HTTP checks assert of real answers, and that hostile answers cost little."""
 
 import json
+import re
 import socket
 import time
 from datetime import timedelta
@@ -100,7 +101,7 @@ async def test_who_leads_elsewhere_has_answered_and_a_dead_proxy_says_nothing() 
 async def test_end_of_the_domain_is_asked_of_its_registry(
     monkeypatch: pytest.MonkeyPatch, days: int | None, code: str, shown: str
 ) -> None:
-    ends = clock.now() + timedelta(days=days, seconds=0.9) if days else None
+    ends = clock.now() + timedelta(days=days, minutes=30) if days else None
     rdap.forget()
     with serving(saying(answer())) as web, registry(monkeypatch, _always(registered(ends))) as (_registry, asked):
         url = web.url(host="www.example.test")
@@ -110,7 +111,8 @@ async def test_end_of_the_domain_is_asked_of_its_registry(
     rdap.forget()
 
     assert (outcome.error_code, again.error_code) == (code, code)
-    assert outcome.details["conditions"][1] == {"text": shown, "ok": not code}
+    said = outcome.details["conditions"][1]
+    assert {**said, "text": re.sub(r"h\d+m(\d+s)?\)", "h)", said["text"])} == {"text": shown, "ok": not code}
     assert asked == ["/dns.json", "/rdap/domain/www.example.test"]
 
 

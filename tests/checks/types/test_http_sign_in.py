@@ -16,7 +16,7 @@ from apps.checks.types.base import Outcome
 from apps.checks.types.http import HttpConfig
 from apps.core import clock
 from apps.core.http import curl
-from tests.checks.engine.probing import probe, probe_all
+from tests.checks.engine.probing import PATIENCE, probe, probe_all
 from tests.peers.tokens import TokenServer, giving_tokens
 from tests.peers.web import answer, saying, serving
 
@@ -44,7 +44,7 @@ def oauth(server: TokenServer, **settings: Any) -> dict[str, Any]:
 
 
 async def probe_config(config: HttpConfig) -> Outcome:
-    return (await probe_all([ProbeJob("one", "http", config, 5, allow_private=True)]))["one"]
+    return (await probe_all([ProbeJob("one", "http", config, PATIENCE, allow_private=True)]))["one"]
 
 
 def admitting(*tokens: bytes) -> Any:

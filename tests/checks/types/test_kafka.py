@@ -33,7 +33,9 @@ def test_stand_in_is_taken_for_kafka_by_a_client_of_its_own(mechanism: str) -> N
     options = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": mechanism, "sasl_plain_username": USER}
     with running(Kafka(brokers=[1], needs_login=True)) as port:
         place = f"127.0.0.1:{port}"
-        client = KafkaAdminClient(bootstrap_servers=place, sasl_plain_password=PASSWORD, **options)
+        client = KafkaAdminClient(
+            bootstrap_servers=place, sasl_plain_password=PASSWORD, bootstrap_timeout_ms=60_000, **options
+        )
         topics = client.describe_topics(["orders"])
         client.close()
         with pytest.raises(KafkaError):
@@ -49,13 +51,13 @@ def rdkafka() -> Iterator[Producer]:
     """Three brokers that live in librdkafka, with a topic `orders` of four partitions."""
     producer = Producer({"bootstrap.servers": "its own", "test.mock.num.brokers": 3, "log_level": 0})
     producer.produce("orders", b"an order")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     yield producer
     producer.close()
 
 
 async def test_cluster_of_librdkafka_is_seen_through_each_broker(rdkafka: Producer) -> None:
-    brokers = rdkafka.list_topics(timeout=20).brokers.values()
+    brokers = rdkafka.list_topics(timeout=60).brokers.values()
     config = {"host": "127.0.0.1", "topic": "orders", "min_brokers": 3, "needs_replicas": True}
     outcomes = [await ask("kafka", port=broker.port, **config) for broker in brokers]
 
@@ -66,11 +68,11 @@ async def test_cluster_of_librdkafka_is_seen_through_each_broker(rdkafka: Produc
 
 
 async def test_asking_for_a_topic_never_makes_it(rdkafka: Producer) -> None:
-    port = next(iter(rdkafka.list_topics(timeout=20).brokers.values())).port
+    port = next(iter(rdkafka.list_topics(timeout=60).brokers.values())).port
     outcomes = [await ask("kafka", host="127.0.0.1", port=port, topic="nowhere") for _time in range(2)]
 
     assert [outcome.error_code for outcome in outcomes] == ["kafka_topic_missing"] * 2
-    assert list(rdkafka.list_topics(timeout=20).topics) == ["orders"]
+    assert list(rdkafka.list_topics(timeout=60).topics) == ["orders"]
 
 
 async def test_cluster_and_topic_are_seen() -> None:

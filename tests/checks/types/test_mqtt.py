@@ -33,7 +33,7 @@ async def test_message_comes_back(broker: Mosquitto, version: str) -> None:
     outcome = await look(broker.port, version=version, topic="open/écho")
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
-    assert 0 < outcome.details["round_trip"] < 5_000
+    assert outcome.details["round_trip"] > 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -58,7 +58,7 @@ async def test_refused_logins_are_named(broker: Mosquitto, version: str) -> None
 
 async def test_topic_that_may_not_be_written_is_named(broker: Mosquitto) -> None:
     told = await look(broker.port, version="5", topic="read/echo")
-    silent = await look(broker.port, version="3.1.1", topic="read/echo", timeout=0.8)
+    silent = await look(broker.port, version="3.1.1", topic="read/echo", timeout=3)
 
     assert (told.error_code, told.error_values) == (
         "mqtt_topic_refused",
@@ -121,7 +121,7 @@ async def test_what_servers_may_say(said: bytes, code: str) -> None:
 )
 async def test_what_servers_may_say_to_a_topic(said: bytes, code: str) -> None:
     with serving(reciting(said), listens=False) as web:
-        outcome = await look(web.port, topic="abc", timeout=0.5)
+        outcome = await look(web.port, topic="abc", timeout=2)
 
     assert outcome.error_code == code
 

@@ -8,6 +8,7 @@ import pytest
 
 from apps.checks.enums import Verdict
 from apps.checks.types import ntp
+from apps.checks.types.base import Outcome
 from apps.core import clock
 from tests.checks.types.asking import ask
 from tests.peers.talker import answering
@@ -21,8 +22,8 @@ async def test_good_server_tells_the_time_and_how_sure_it_is(tmp_path: Path) -> 
     facts = outcome.details
     assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
     assert (facts["stratum"], facts["root_delay_ms"]) == (3, 0.0)
-    assert abs(facts["offset_ms"]) < 50
-    assert 0 < facts["delay_ms"] < 500
+    assert facts["delay_ms"] > 0
+    _assert_offset(outcome, 0.0)
     assert outcome.first_byte_ms is not None
 
 
@@ -59,13 +60,19 @@ def _saying(
     return answer
 
 
+def _assert_offset(outcome: Outcome, seconds: float) -> None:
+    """Of a clock nothing can be known beyond half of the time that asking took."""
+    facts = outcome.details
+    assert facts["offset_ms"] == pytest.approx(seconds * 1_000, abs=facts["delay_ms"] / 2 + 1)
+
+
 @pytest.mark.parametrize("offset", [2.0, -2.0])
 async def test_wrong_clock_is_measured(offset: float) -> None:
     async with answering(_saying(offset=offset)) as port:
         outcome = await ask("ntp", host="127.0.0.1", port=port)
 
     assert (outcome.error_code, outcome.error_values["limit"]) == ("ntp_offset", 500)
-    assert outcome.details["offset_ms"] == pytest.approx(offset * 1_000, abs=50)
+    _assert_offset(outcome, offset)
     assert outcome.details["reference"] == "10.0.0.1"
 
 
@@ -74,7 +81,7 @@ async def test_time_beyond_2036_is_read_in_its_era() -> None:
         outcome = await ask("ntp", host="127.0.0.1", port=port)
 
     assert outcome.error_code == "ntp_offset"
-    assert outcome.details["offset_ms"] == pytest.approx(20 * 365.25 * 86_400_000, abs=50)
+    _assert_offset(outcome, 20 * 365.25 * 86_400)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +103,7 @@ async def test_doubtful_answers_are_named(
 
 
 async def test_lost_request_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ntp, "TRY_SECONDS", 0.1)
+    monkeypatch.setattr(ntp, "TRY_SECONDS", 2.0)
     heard: list[bytes] = []
 
     def second_time(request: bytes) -> list[bytes]:
@@ -111,7 +118,7 @@ async def test_lost_request_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_forged_and_short_answers_do_not_count() -> None:
     async with answering(_saying(cookie=1)) as port:
-        forged = await ask("ntp", host="127.0.0.1", port=port, timeout=0.3)
+        forged = await ask("ntp", host="127.0.0.1", port=port, timeout=2)
     async with answering(lambda _request: [b"no time"]) as port:
         short = await ask("ntp", host="127.0.0.1", port=port)
 

@@ -13,7 +13,7 @@ from apps.checks.engine.job import ProbeJob
 from apps.checks.enums import Verdict
 from apps.checks.types.explaining import all_messages
 from apps.checks.types.registry import CHECK_TYPES
-from tests.checks.engine.probing import probe_all
+from tests.checks.engine.probing import PATIENCE, probe_all
 from tests.peers import mysql
 from tests.peers.web import serving
 
@@ -186,6 +186,6 @@ async def test_unspoiled_conversation_is_good(kind: str) -> None:
     parts, settings = GOOD[kind]
     with _saying([b"".join(parts)]) as [port]:
         config = CHECK_TYPES.get(kind).Config(host="127.0.0.1", port=port, **settings)
-        outcomes = await probe_all([ProbeJob("one", kind, config, 2, allow_private=True)])
+        outcomes = await probe_all([ProbeJob("one", kind, config, PATIENCE, allow_private=True)])
 
     assert (outcomes["one"].error_code, outcomes["one"].error_values) == ("", {})

@@ -129,8 +129,8 @@ async def test_endless_line_ends_at_its_limit() -> None:
 
 
 async def test_silent_server_times_out() -> None:
-    with serving(lambda _c, _r: web.stopped.wait(5) and None, listens=False) as web:
-        outcome = await ask("smtp", host="127.0.0.1", port=web.port, timeout=0.3)
+    with serving(lambda _c, _r: web.stopped.wait(60) and None, listens=False) as web:
+        outcome = await ask("smtp", host="127.0.0.1", port=web.port, timeout=2)
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "timeout")
 

@@ -17,7 +17,8 @@ from apps.core.tenancy import tenant_scope
 from apps.statuspages.domain.components import add_component
 from apps.statuspages.domain.pages import create_page
 from apps.tenants.models import Tenant
-from tests.checks.engine.probing import probe_all
+from tests.checks.engine.probing import PATIENCE, probe_all
+from tests.peers.process import free_port
 from tests.peers.web import Web, answer, saying, serving
 from tests.statuspages.histories import watch
 
@@ -39,7 +40,7 @@ def document(**parts: Any) -> bytes:
 
 
 async def ask(url: str, *, allow_private: bool = True, **config: Any) -> Outcome:
-    job = ProbeJob("one", "statuspage", StatuspageConfig(url=url, **config), 5, allow_private)
+    job = ProbeJob("one", "statuspage", StatuspageConfig(url=url, **config), PATIENCE, allow_private)
     return (await probe_all([job]))["one"]
 
 
@@ -253,9 +254,7 @@ async def test_private_page_is_refused_without_the_right() -> None:
 
 
 async def test_nobody_there() -> None:
-    with serving(saying(b"")) as web:
-        url = web.url()
-    outcome = await ask(url)
+    outcome = await ask(f"http://127.0.0.1:{free_port()}/")
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "connect_refused")
 

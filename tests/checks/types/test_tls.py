@@ -179,7 +179,7 @@ async def test_server_without_starttls_says_so() -> None:
 
 async def test_half_open_handshake_refusal_and_garbage() -> None:
     async with talking(silent) as port:
-        assert (await ask("tls", host="localhost", port=port, timeout=0.3)).error_code == "tls_timeout"
+        assert (await ask("tls", host="localhost", port=port, timeout=2)).error_code == "tls_timeout"
     assert (await ask("tls", host="127.0.0.1", port=port)).error_code == "connect_refused"
     async with talking(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
         assert (await ask("tls", host="localhost", port=port)).error_code == "tls_failed"

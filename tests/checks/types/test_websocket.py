@@ -26,7 +26,9 @@ def ws(http_url: str) -> str:
 async def test_connection_alone_is_enough() -> None:
     async with websocket_server() as peer:
         outcome = await ask("websocket", url=f"{peer.url}/live?room=1")
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not peer.ended:
+                await asyncio.sleep(0.01)
 
     assert (outcome.verdict, outcome.error_code, outcome.status_code) == (Verdict.SUCCESS, "", 101)
     assert (outcome.tls_ms, outcome.remote_ip, outcome.details) == (None, "127.0.0.1", {})
@@ -105,17 +107,17 @@ async def test_message_in_fragments_is_put_together() -> None:
 
 async def test_wrong_answer_is_shown() -> None:
     async with websocket_server() as peer:
-        outcome = await ask("websocket", url=peer.url, send="?", expect="pong", timeout=1)
+        outcome = await ask("websocket", url=peer.url, send="?", expect="pong", timeout=3)
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "websocket_unexpected")
     assert outcome.error_values == {"expected": "pong", "answer": "?"}
     assert outcome.total_ms is not None
-    assert outcome.total_ms > 850
+    assert outcome.total_ms > 2_500
 
 
 async def test_silence_is_a_failure() -> None:
     async with websocket_server() as peer:
-        outcome = await ask("websocket", url=peer.url, expect="pong", timeout=0.5)
+        outcome = await ask("websocket", url=peer.url, expect="pong", timeout=2)
 
     assert (outcome.error_code, outcome.error_values) == ("websocket_silent", {"expected": "pong"})
 
@@ -243,7 +245,6 @@ async def test_floods_end_soon(frame: bytes, code: str) -> None:
     stopped = threading.Event()
 
     def flood(connection: socket.socket) -> None:
-        connection.settimeout(0.2)
         while not stopped.is_set():
             connection.sendall(frame)
 
@@ -263,10 +264,10 @@ async def test_floods_end_soon(frame: bytes, code: str) -> None:
 
 async def test_catastrophic_pattern_is_stopped() -> None:
     async with websocket_server(_say("a" * 5_000 + "!")) as peer:
-        began = time.monotonic()
+        began = time.process_time()
         outcome = await ask("websocket", url=peer.url, expect=r"^(a+)+$", expect_is_pattern=True)
 
-    assert (outcome.error_code, time.monotonic() - began < 2) == ("websocket_pattern_slow", True)
+    assert (outcome.error_code, time.process_time() - began < 2) == ("websocket_pattern_slow", True)
 
 
 async def test_rude_end_after_the_right_answer_is_forgiven() -> None:
@@ -277,12 +278,12 @@ async def test_rude_end_after_the_right_answer_is_forgiven() -> None:
 
 
 async def test_server_that_never_closes_does_not_hold_the_probe() -> None:
-    with serving(shaken(b"\x81\x02ok", goes_on=lambda _connection: time.sleep(2))) as web:
-        outcome = await ask("websocket", url=ws(web.url()), expect="ok", timeout=8)
+    with serving(shaken(b"\x81\x02ok", goes_on=lambda _connection: web.stopped.wait(60) and None)) as web:
+        outcome = await ask("websocket", url=ws(web.url()), expect="ok", timeout=50)
 
     assert outcome.verdict == Verdict.SUCCESS
     assert outcome.total_ms is not None
-    assert outcome.total_ms < 1_500
+    assert outcome.total_ms < 30_000
 
 
 @pytest.mark.parametrize(

@@ -104,15 +104,15 @@ def test_cookies_are_not_kept() -> None:
 
 def test_slow_server_ends_with_the_timeout() -> None:
     over = threading.Event()
-    with serving(lambda _connection, _request: over.wait(10) and None) as web:
+    with serving(lambda _connection, _request: over.wait(60) and None) as web:
         began = time.monotonic()
         with pytest.raises(OutboundError) as caught:
-            request("GET", web.url(), allow_private=True, timeout=0.3)
+            request("GET", web.url(), allow_private=True, timeout=2)
         took = time.monotonic() - began
         over.set()
 
     assert (caught.value.code, caught.value.permanent) == ("timeout", False)
-    assert took < 2
+    assert took < 30
 
 
 def test_refused_connection_is_worth_another_try() -> None:
@@ -143,7 +143,7 @@ def test_wrong_request_fails_for_good_without_a_connection(url: str, headers: di
 
 
 def test_threads_do_not_wait_for_each_other() -> None:
-    together = threading.Barrier(8, timeout=10)
+    together = threading.Barrier(8, timeout=60)
 
     def meet(connection: socket.socket, _request: bytes) -> None:
         together.wait()
@@ -151,7 +151,7 @@ def test_threads_do_not_wait_for_each_other() -> None:
 
     with serving(meet) as web, ThreadPoolExecutor(8) as threads:
         statuses = list(
-            threads.map(lambda _n: request("GET", web.url(), allow_private=True, timeout=9).status, range(8))
+            threads.map(lambda _n: request("GET", web.url(), allow_private=True, timeout=60).status, range(8))
         )
 
     assert statuses == [200] * 8
