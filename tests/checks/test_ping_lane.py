@@ -8,16 +8,18 @@ from typing import Self
 
 import pytest
 import uvicorn
+from django.db import transaction
 
 from apps.checks.consumers import PingDoor
 from apps.checks.domain.ping_dialects import ip_of
-from apps.checks.models import Check, Ping
+from apps.checks.models import Check, Heartbeat, Ping
 from apps.checks.ping_lane import look_at, met_before, parsed
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from config.run.lane import pings_first
 from tests.checks.test_ping_door import behind
 from tests.checks.test_pings import heartbeat, token_of
+from tests.rivals import until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +37,7 @@ def server() -> Iterator[uvicorn.Server]:
         time.sleep(0.01)
     yield server
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -49,7 +51,7 @@ class Line:
     """A connection, and what is said on it byte by byte."""
 
     def __init__(self, server: uvicorn.Server) -> None:
-        self.socket = socket.create_connection(server.servers[0].sockets[0].getsockname()[:2], timeout=10)
+        self.socket = socket.create_connection(server.servers[0].sockets[0].getsockname()[:2], timeout=60)
 
     def __enter__(self) -> Self:
         return self
@@ -146,9 +148,11 @@ def test_sender_behind_a_trusted_proxy_is_the_one_it_names(server: uvicorn.Serve
 
 def test_server_that_stops_answers_first(server: uvicorn.Server, check: Check) -> None:
     with Line(server) as idle, Line(server) as line:
-        line.say(f"GET /ping/{token_of(check)} HTTP/1.1\nHost: a\n\n")
-        time.sleep(0.003)
-        server.should_exit = True
+        with transaction.atomic():
+            Heartbeat.objects.select_for_update().get(watched=check)
+            line.say(f"GET /ping/{token_of(check)} HTTP/1.1\nHost: a\n\n")
+            until_somebody_waits()
+            server.should_exit = True
 
         assert b" 200 OK" in line.hear()
         assert idle.hear() == b""

@@ -148,7 +148,7 @@ def test_who_may_ask(acme: Tenant) -> None:
 @pytest.mark.django_db
 def test_prometheus_patience_bounds_the_probe(acme: Tenant) -> None:
     key = key_of(acme)
-    with serving(lambda connection, _request: web.stopped.wait(10) and None) as web:
+    with serving(lambda connection, _request: web.stopped.wait(60) and None) as web:
         began = time.monotonic()
         shown = Client().get(
             "/probe",
@@ -156,7 +156,7 @@ def test_prometheus_patience_bounds_the_probe(acme: Tenant) -> None:
             headers={"Authorization": f"Bearer {key}", "X-Prometheus-Scrape-Timeout-Seconds": "1"},
         )
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30  # the target would hang for a minute
     assert metrics(shown.content.decode())['obsera_probe_error{code="timeout"}'] == 1
 
 
@@ -170,7 +170,7 @@ def served(transactional_db: None) -> Iterator[str]:
 
 
 def fetch(served: str, key: str, target: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(served.removeprefix("http://"), timeout=20)
+    connection = http.client.HTTPConnection(served.removeprefix("http://"), timeout=90)
     try:
         connection.request("GET", f"/probe?target={target}", headers={"Authorization": f"Bearer {key}"})
         found = connection.getresponse()
@@ -206,19 +206,17 @@ def test_hanging_targets_block_nobody_and_are_bounded_per_tenant(
 ) -> None:
     monkeypatch.setattr(probe_door, "IN_FLIGHT_PER_TENANT", 3)
     acmes, globexs = key_of(acme), key_of(globex)
-    with serving(lambda connection, _request: web.stopped.wait(30) and None) as web, serving(saying(answer())) as good:
+    with serving(lambda connection, _request: web.stopped.wait(60) and None) as web, serving(saying(answer())) as good:
         with ThreadPoolExecutor(4) as crowd:
             hanging = [crowd.submit(fetch, served, acmes, web.url()) for _ in range(3)]
             while web.connections < 3:
                 time.sleep(0.02)
-            began = time.monotonic()
             mine = fetch(served, acmes, good.url())
             theirs = fetch(served, globexs, good.url())
-            took = time.monotonic() - began
+            still = [not one.done() for one in hanging]
             web.stopped.set()
             ended = [one.result()[0] for one in hanging]
         after = fetch(served, acmes, good.url())
 
     assert (mine[0], theirs[0], metrics(theirs[1])["probe_success"]) == (429, 200, 1)
-    assert took < 3
-    assert (ended, after[0]) == ([200, 200, 200], 200)
+    assert (still, ended, after[0]) == ([True] * 3, [200, 200, 200], 200)

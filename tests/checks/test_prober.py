@@ -27,7 +27,8 @@ from bench._servers import FlipTarget
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TIMING = Timing(interval_seconds=10, timeout_seconds=2, retries=0)
+TIMING = Timing(interval_seconds=10, timeout_seconds=10, retries=0)
+PATIENCE_SECONDS = 60.0  # only a bound against hanging
 
 
 @contextmanager
@@ -40,12 +41,12 @@ def probing(controls: Sequence[str] = ()) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
@@ -68,12 +69,13 @@ def http_check(target: FlipTarget, path: str = "/", timing: Timing = TIMING) -> 
     return create_check(name=path, kind="http", config=config, timing=timing)
 
 
-def test_new_check_is_probed_within_a_second_and_on_its_beat(scope: Tenant, target: FlipTarget) -> None:
+def test_new_check_is_probed_at_once_and_on_its_beat(scope: Tenant, target: FlipTarget) -> None:
     check = http_check(target)
     first_due = Turn.objects.get().due_at
+    assert first_due <= clock.now()
 
     with probing():
-        wait_for(Result.objects.exists, 3)
+        wait_for(Result.objects.exists)
 
     result = Result.objects.get()
     assert (result.check_id, result.due_at, result.verdict, result.status_code) == (
@@ -121,20 +123,20 @@ def test_changed_settings_are_used_at_the_next_turn(scope: Tenant, target: FlipT
         config = parse_config(CHECK_TYPES.get("http").Config, {"url": f"{target.url}/new"})
         update_check(Check.objects.get(id=check.id), name="new", config=config, timing=TIMING, tags=[])
         Turn.objects.update(due_at=Turn.objects.get().due_at, claimable_at=Turn.objects.get().due_at)
-        wait_for(lambda: CheckState.objects.get().state == State.UP, 15)
+        wait_for(lambda: CheckState.objects.get().state == State.UP)
 
     assert [flip.after for flip in Flip.objects.order_by("sequence")] == ["down", "up"]
 
 
 def test_check_paused_or_deleted_meanwhile_does_no_harm(scope: Tenant, target: FlipTarget) -> None:
     paused, deleted = http_check(target, "/slow?1"), http_check(target, "/slow?2")
-    target.delay_seconds = 1.0
+    target.delay_seconds = 2.0
 
     with probing():
         wait_for(lambda: target.hits == 2)
         pause_check(paused)
         delete_check(deleted)
-        time.sleep(1.5)
+        wait_for(Result.objects.filter(check_id=paused.id).exists)
 
     assert [state.state for state in CheckState.objects.all()] == ["paused"]
     assert [result.check_id for result in Result.objects.all()] == [paused.id]
@@ -155,7 +157,7 @@ def test_lease_of_a_slow_probe_is_kept(scope: Tenant, target: FlipTarget) -> Non
     target.delay_seconds = 9.5
 
     with probing():
-        wait_for(Result.objects.exists, 20)
+        wait_for(Result.objects.exists)
 
     assert target.hits == 1
 
@@ -190,12 +192,12 @@ def stand_still(seconds: float) -> None:
 
 def test_probe_that_ran_out_of_time_while_the_prober_stood_still_is_repeated(scope: Tenant, target: FlipTarget) -> None:
     target.delay_seconds = 30.0
-    http_check(target, "/slow", replace(TIMING, interval_seconds=60))
+    http_check(target, "/slow", replace(TIMING, interval_seconds=60, timeout_seconds=5))
 
     with probing():
         wait_for(lambda: target.hits == 1)
         target.delay_seconds = 0.0
-        stand_still(3.5)
+        stand_still(6.5)
         wait_for(Result.objects.exists)
 
     assert [(result.verdict, result.error_code) for result in Result.objects.all()] == [(Verdict.SUCCESS, "")]
@@ -209,7 +211,7 @@ def test_turns_made_by_a_clock_that_was_set_back_since_are_due_anew(scope: Tenan
     Turn.objects.filter(watched=check).update(due_at=ahead, claimable_at=ahead)
 
     with probing():
-        wait_for(Result.objects.exists, 12)
+        wait_for(Result.objects.exists)
 
     assert (Turn.objects.get().due_at - clock.now()).total_seconds() <= 10
 

@@ -1,10 +1,6 @@
 """Checks deleted while their outages are being written."""
 
-import threading
-import time
-
 import pytest
-from django.db import connection, transaction
 
 from apps.checks.domain.checks import delete_check
 from apps.checks.enums import State
@@ -15,6 +11,7 @@ from apps.incidents.models import Outage, OutageEntry
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check
 from tests.factories.incidents import make_outage
+from tests.rivals import meanwhile
 
 
 @pytest.mark.django_db(transaction=True)
@@ -22,22 +19,15 @@ def test_deletion_waits_for_what_accounts_for_flips(acme: Tenant) -> None:
     with tenant_scope(acme.id):
         check = make_check(state=State.DOWN)
         outage = make_outage(check)
-    held = threading.Event()
 
     def account() -> None:
-        with tenant_scope(acme.id), transaction.atomic():
-            list(Check.objects.select_for_update(no_key=True).filter(id=check.id))
-            held.set()
-            time.sleep(0.3)
-            OutageEntry.objects.create(outage=outage, kind=EntryKind.NOTE)
-        connection.close()
+        list(Check.objects.select_for_update(no_key=True).filter(id=check.id))
 
-    rival = threading.Thread(target=account)
-    rival.start()
-    assert held.wait(10)
-    with tenant_scope(acme.id):
+    def write() -> None:
+        OutageEntry.objects.create(outage=outage, kind=EntryKind.NOTE)
+
+    with meanwhile(tenant_scope(acme.id), account, write), tenant_scope(acme.id):
         delete_check(check)
-    rival.join()
 
     with tenant_scope(acme.id):
         assert (Check.objects.count(), Outage.objects.count(), OutageEntry.objects.count()) == (0, 0, 0)

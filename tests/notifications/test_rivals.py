@@ -5,12 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.db import connection
 
 from apps.core.tenancy import tenant_scope
+from apps.notifications.channels import posting
 from apps.notifications.channels.base import Message
 from apps.notifications.channels.webhook import WebhookConfig
 from apps.notifications.domain.channels import Draft, create_channel
@@ -60,7 +62,7 @@ def workers(count: int) -> Iterator[None]:
     finally:
         is_over.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
 
 
 def wait_until(is_met: Callable[[], bool], *, seconds: float) -> float:
@@ -85,13 +87,16 @@ def test_rival_workers_send_each_delivery_once(in_acme: Tenant, hints: list[str]
     assert Delivery.objects.filter(attempts=1).count() == 30
 
 
-def test_hanging_receiver_delays_nobody_else(in_acme: Tenant, hints: list[str]) -> None:
+def test_hanging_receiver_delays_nobody_else(
+    in_acme: Tenant, hints: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "SEND_TIMEOUT", timedelta(seconds=60))
     with listening(Say(hangs=True)) as black_hole, listening() as fine:
         plan("hole", black_hole, 20)
         plan("fine", fine, 10)
 
         with workers(6):
-            wait_until(lambda: Delivery.objects.filter(state=DeliveryState.SENT).count() == 10, seconds=9)
+            wait_until(lambda: Delivery.objects.filter(state=DeliveryState.SENT).count() == 10, seconds=50)
             held = len(black_hole.heard)
             tried = DeliveryAttempt.objects.filter(delivery__channel_name="hole").count()
             black_hole.closing.set()
@@ -101,13 +106,16 @@ def test_hanging_receiver_delays_nobody_else(in_acme: Tenant, hints: list[str]) 
 
 
 def test_share_of_a_channel_holds_under_rush(in_acme: Tenant, hints: list[str]) -> None:
-    under_way, most, lock = 0, 0, threading.Lock()
+    under_way, most, lock, are_two = 0, 0, threading.Lock(), threading.Event()
 
     def count(_number: int, _heard: Heard) -> Say:
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
+            if most > 1:
+                are_two.set()
+        are_two.wait(5)
         time.sleep(0.02)
         with lock:
             under_way -= 1
@@ -131,7 +139,7 @@ def test_rival_planners_of_one_key_get_one_row(in_acme: Tenant, hints: list[str]
                 ids.append(plan_delivery(channel=channel, message=Message(title="x"), key="alert:1").id)
 
         for thread in run_in_threads(6, plan_same):
-            thread.join(10)
+            thread.join(60)
 
     assert len(ids) == 6
     assert set(ids) == {Delivery.objects.get().id}
