@@ -29,6 +29,7 @@ from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from config.run.lane import pings_first
 from tests.checks.test_pings import heartbeat, state_of, token_of
+from tests.factories.plans import give_plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RUN = str(uuid4())
@@ -178,6 +179,28 @@ def test_first_ping_makes_its_heartbeat_where_it_asks_to(door: Door, scope: Tena
     assert sorted(answer.status for answer in answers) == [200] * 7 + [201]
     assert {answer.text for answer in answers} == {"OK", "Created"}
     assert (made.name, made.kind, state_of(made), Ping.objects.count()) == ("nightly", "heartbeat", State.UP, 8)
+
+
+def test_first_ping_beyond_the_plan_hears_why_and_what_mends_it(
+    door: Door, check: Check, scope: Tenant, settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "de"  # the door speaks English
+    give_plan(scope, "free", checks=1)
+    path = f"/ping/{ping_key()}/nightly?create=1"
+
+    refused = [door.ask(path), door.ask(path, "POST", b"text"), door.ask(f"/ping/{ping_key()}/nightly")]
+    known = door.ask(f"/ping/{ping_key()}/backup?create=1")
+    give_plan(scope, "free", checks=2)
+    made = door.ask(path)
+
+    words = (
+        "Checks: the plan “Free” allows 1 and 1 are in use; this is one too many. Remove what you no longer need, or see "
+        "“Plan and usage” in the settings for a larger plan."
+    )
+    assert [answer[:2] for answer in refused] == [(403, words), (403, words), (404, "not found")]
+    assert refused[0].headers["content-type"] == "text/plain; charset=utf-8"
+    assert [known[:2], made[:2]] == [(200, "OK"), (201, "Created")]
+    assert Ping.objects.count() == 2
 
 
 @pytest.mark.parametrize("slug", ["a--b", "job-", "_job", "--", "x" * 100])

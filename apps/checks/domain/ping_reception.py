@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from django.utils.translation import override
+
 from apps.checks.domain.ping_batches import PingBatches, Unavailable
 from apps.checks.domain.ping_bounds import MAX_KEYS, Bound
 from apps.checks.domain.ping_dialects import RETRY_AFTER_SECONDS, Asked, Dialect, Heeded, Refused, Wording
 from apps.checks.domain.pings import Address, BySlug, Fate, NewPing, find_tenant
 from apps.checks.domain.provisioning import provide_heartbeat
 from apps.core import clock
+from apps.core.refusals import BeyondLimit
 from apps.core.tenancy import tenant_scope
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
@@ -98,6 +101,10 @@ class Reception:
         try:
             is_created: bool = await self.batches.in_database(_provide, address)
             fate = await self.batches.stored(heeded.ping)
+        except BeyondLimit as refusal:
+            self.note(address, heeded.ping.source_ip, Fate.NOT_FOUND)
+            tell(dialect.word_trouble(403, str(refusal)))  # as Healthchecks words that no more checks can be made
+            return
         except Unavailable:
             tell(_later(dialect, 503, "try again"))
             return
@@ -110,7 +117,7 @@ def _provide(address: BySlug) -> bool:
     tenant_id = find_tenant(address.ping_key)
     if tenant_id is None:
         return False
-    with tenant_scope(tenant_id):
+    with tenant_scope(tenant_id), override("en"):  # like all that this door says
         return provide_heartbeat(address.slug)
 
 

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from apps.checks.domain.allowance import room_for_checks
+from apps.checks.domain.allowance import room_for_checks, too_many
 from apps.checks.domain.checks import create_check
 from apps.checks.domain.heartbeats import has_slug, keep_slug, lock_slugs
 from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig
@@ -10,12 +10,16 @@ from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig
 
 @transaction.atomic
 def provide_heartbeat(slug: str) -> bool:
-    """Make a heartbeat of that slug with the usual settings unless there is one, or the tenant's plan is used up; return
-    whether it was made."""
+    """Make a heartbeat of that slug with the usual settings unless there is one; return whether it was made.
+
+    Raises `BeyondLimit` where there is none and the tenant's plan is used up.
+    """
     room = room_for_checks()  # before the slugs, as `lock_plan` asks
     lock_slugs()  # rival: another first ping, which would make a second heartbeat of the same slug
-    if has_slug(slug) or (room is not None and room < 1):
+    if has_slug(slug):
         return False
+    if room is not None and room < 1:
+        raise too_many(more=1, left=room)
     made = create_check(name=slug, kind=HeartbeatCheck.kind, config=HeartbeatConfig())
     keep_slug(made, slug)
     return True
