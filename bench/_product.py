@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 PROJECT = Path(__file__).resolve().parents[1]
-READY_SECONDS = 180
+READY_SECONDS = 360
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

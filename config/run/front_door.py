@@ -81,7 +81,7 @@ def is_ready(port: int) -> bool:
 
     An installation for other host names refuses ours with 400 or redirects to https: it answers, which is enough.
     """
-    connection = http.client.HTTPConnection(os.environ.get("HOST") or "127.0.0.1", port, timeout=2)
+    connection = http.client.HTTPConnection(os.environ.get("HOST") or "127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz", headers={"Host": f"localhost:{port}"})
         return connection.getresponse().status < http.client.INTERNAL_SERVER_ERROR

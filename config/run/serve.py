@@ -22,7 +22,7 @@ from config.run.private_files import write_private
 from config.run.services import product_plan, start_services
 from config.run.supervisor import StartInterruptedError, Supervisor
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0  # a slow or busy machine takes its time
 # Root on a machine of its own is a supported way to run; Celery's warning is about pickled messages, and ours are JSON.
 NO_ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 

@@ -60,7 +60,7 @@ def mail_process(tls: TlsFiles) -> Iterator[int]:
         try:
             yield listener.getsockname()[1]
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             process.wait()
@@ -232,7 +232,9 @@ def test_guessing_is_slowed_down(client: smtplib.SMTP, check: Check) -> None:
     client.ehlo()
     client.mail(SENDER)
 
-    answers = [client.rcpt(f"{number:08}-0000-4000-8000-000000000000@{DOMAIN}")[0] for number in range(80)]
+    answers = []
+    while 452 not in answers and len(answers) < 500:  # some come in again while a busy machine takes its time to ask
+        answers.append(client.rcpt(f"{len(answers):08}-0000-4000-8000-000000000000@{DOMAIN}")[0])
 
     assert (answers[0], answers[-1]) == (550, 452)
 

@@ -34,7 +34,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         made = prepare_cluster(home / "postgres", is_durable=False)
     with Supervisor(logs=home / "log", pid_file=home / "parts.json") as supervisor:
         supervisor.start(made.part())
-        supervisor.wait_until(lambda: is_accepting(made.url()), seconds=30, what="postgres")
+        supervisor.wait_until(lambda: is_accepting(made.url()), seconds=60, what="postgres")
         yield made
 
 
@@ -42,7 +42,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def wait_for(supervisor: Supervisor) -> Callable[[Callable[[], bool], float], None]:
     """Pump the supervisor until something is true."""
 
-    def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         supervisor.wait_until(condition, seconds=seconds, what="the condition")
 
     return wait

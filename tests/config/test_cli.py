@@ -54,7 +54,7 @@ class Shell:
             capture_output=True,
             text=True,
             cwd=self.home,
-            timeout=60,
+            timeout=300,
             env={"PATH": os.environ["PATH"], "HOME": str(self.home), **(env or {})},
         )
         return done.returncode, done.stdout, done.stderr

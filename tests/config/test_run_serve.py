@@ -14,9 +14,10 @@ import redis
 from config.run import front_door, serve
 from config.run.errors import RunError
 from config.run.manage import is_product_running
-from config.run.ports import any_free, is_free, remembered
+from config.run.ports import is_free, remembered
 from config.run.supervisor import Supervisor
 from config.run.valkey import is_ready, prepare_cache
+from tests.peers.process import free_port
 
 
 def test_error_shows_problem_and_every_line_of_the_mend() -> None:
@@ -56,7 +57,7 @@ def test_taken_port_is_named_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_loopback_address_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOST", raising=False)
-    port = any_free()
+    port = free_port()
 
     listeners = front_door.open_listeners(port)
 
@@ -70,7 +71,7 @@ def test_every_loopback_address_is_served(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_chosen_host_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOST", "127.0.0.2")
-    port = any_free()
+    port = free_port()
 
     (listener,) = front_door.open_listeners(port)
 
@@ -81,7 +82,7 @@ def test_chosen_host_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_listening_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOST", raising=False)
 
-    assert front_door.is_ready(any_free()) is False
+    assert front_door.is_ready(free_port()) is False
 
 
 def test_service_keeps_its_port_until_somebody_else_takes_it(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_redis_asks_for_its_password_and_keeps_nothing(
     home = tmp_path / 'with "quote" and space'
     cache = prepare_cache(home)
     supervisor.start(cache.part())
-    wait_for(lambda: is_ready(cache), 10)
+    wait_for(lambda: is_ready(cache))
 
     with redis.Redis.from_url(cache.url) as client:
         client.set("key", "value")
