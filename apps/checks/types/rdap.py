@@ -1,11 +1,15 @@
 """What a registry says of a domain, by RDAP (RFC 9082, RFC 9083), found through IANA's bootstrap file (RFC 9224)."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from time import monotonic
 from typing import Any
+
+from publicsuffixlist import PublicSuffixList
 
 from apps.checks.types.base import ProbeContext
 from apps.checks.types.http_visit import Redirecting, Visit, visit
@@ -21,6 +25,7 @@ ACCEPT = (b"Accept: application/rdap+json",)
 MAX_REDIRECTS = 5
 MAX_TEXT = 100
 MAX_ENTRIES = 16
+MOST_CANDIDATES = 4
 NOT_FOUND = 404
 TOO_MANY = 429
 
@@ -73,7 +78,7 @@ async def look_up(name: str, context: ProbeContext) -> tuple[Registration, Visit
     services = await _bootstrap(context, deadline)
     base = _service_of(name, services)
     seen: Visit | None = None
-    for candidate in _candidates(name):
+    for candidate in await _candidates(name):
         seen = await _get(f"{base}domain/{candidate}", context, deadline)
         if seen.reply.status == NOT_FOUND:
             continue
@@ -117,10 +122,21 @@ def _service_of(name: str, services: Services) -> str:
     raise RegistryFailure("rdap_unsupported", {"domain": labels[-1]}, None, is_ours=True)
 
 
-def _candidates(name: str) -> list[str]:
-    """Return the name and what it may lie in: registries know ``example.co.uk``, not ``www.example.co.uk``."""
+async def _candidates(name: str) -> list[str]:
+    """Return the name and what it may lie in: registries know ``example.co.uk``, not ``www.example.co.uk``.
+
+    Never what belongs to the registry: ``co.uk`` may well have a record, and says nothing of who lies in it.
+    """
+    suffixes = await asyncio.to_thread(_suffixes)  # reading the list takes a tenth of a second, once
     labels = name.split(".")
-    return [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))][-4:]
+    registrable = (suffixes.privatesuffix(name) or name).count(".") + 1
+    return [".".join(labels[start:]) for start in range(len(labels) - registrable + 1)][-MOST_CANDIDATES:]
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    """Return under which names registries let others register (https://publicsuffix.org)."""
+    return PublicSuffixList(only_icann=True)
 
 
 async def _get(url: str, context: ProbeContext, deadline: float) -> Visit:

@@ -181,6 +181,31 @@ async def test_unregistered_domain_fails(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
+    ("domain", "asked"),
+    [
+        ("x.co.uk", ["x.co.uk"]),
+        ("www.x.co.uk", ["www.x.co.uk", "x.co.uk"]),
+        ("a.b.c.d.x.co.uk", ["b.c.d.x.co.uk", "c.d.x.co.uk", "d.x.co.uk", "x.co.uk"]),
+        ("co.uk", ["co.uk"]),
+        ("www.x.test", ["www.x.test", "x.test"]),
+    ],
+)
+async def test_unregistered_domain_is_not_judged_by_what_belongs_to_the_registry(
+    monkeypatch: pytest.MonkeyPatch, domain: str, asked: list[str]
+) -> None:
+    def reply(path: str) -> bytes:
+        of_registry = domain != "co.uk" and path in ("domain/co.uk", "domain/uk", "domain/test")
+        return answer(200, json.dumps(registered(_in(400))).encode()) if of_registry else answer(404, b"{}")
+
+    with registry(monkeypatch, reply) as (_web, paths):
+        outcome = await ask("domain", domain=domain)
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "domain_unregistered")
+    assert outcome.error_values == {"domain": domain}
+    assert paths[1:] == [f"/rdap/domain/{name}" for name in asked]
+
+
+@pytest.mark.parametrize(
     ("reply", "code"),
     [
         (answer(429), "rdap_limited"),
