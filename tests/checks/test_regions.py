@@ -97,7 +97,7 @@ def test_sign_of_life_from_the_future_counts_from_now(in_acme: Tenant) -> None:
 
     seen_at = Region.objects.get(id=MAIN_REGION).seen_at
     assert seen_at
-    assert abs(clock.now() - seen_at) < timedelta(seconds=5)
+    assert abs(clock.now() - seen_at) < timedelta(minutes=1)
     with time_machine.travel(clock.now() + timedelta(minutes=2)):
         assert lose_sight_of_silent_regions() == 1
 

@@ -18,7 +18,7 @@ from apps.events.models import OutboxRow
 from tests.events.conftest import Handlers, Rang
 
 HERE, THERE = UUID(int=1), UUID(int=2)
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def ring(tenant_id: UUID, times: int) -> None:
