@@ -82,7 +82,7 @@ def door(request: pytest.FixtureRequest) -> Iterator[Door]:
         time.sleep(0.01)
     yield Door(server.servers[0].sockets[0].getsockname()[1])
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

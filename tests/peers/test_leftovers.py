@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,7 +79,10 @@ def test_mail_server_ends_with_its_clients_still_there(leave: Callable[[smtplib.
 
 def test_free_ports_are_no_two_processes() -> None:
     say = "from tests.peers.process import free_port; print(*(free_port() for _number in range(20)))"
-    processes = [subprocess.Popen([sys.executable, "-c", say], stdout=subprocess.PIPE) for _number in range(2)]
+    root = Path(__file__).resolve().parents[2]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", say], stdout=subprocess.PIPE, cwd=root) for _number in range(2)
+    ]
     ports = [int(word) for process in processes for word in process.communicate()[0].split()]
     ports.append(free_port())
 
