@@ -41,7 +41,7 @@ class RunningAgent:
                 env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment},
             )
 
-    def await_log(self, text: str, *, seconds: float = 60.0, times: int = 1) -> None:
+    def await_log(self, text: str, *, seconds: float = 180.0, times: int = 1) -> None:
         try:
             await_true(lambda: self.log.count(text) >= times or not self.is_running, seconds=seconds)
         except AssertionError as error:
@@ -57,7 +57,7 @@ class RunningAgent:
         assert self.process is not None
         if self.is_running:
             self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=180)
 
 
 @contextmanager

@@ -76,11 +76,20 @@ class StandIn:
     def now(self) -> datetime:
         return clock.now() + self.ahead
 
-    def offer(self, *, due_in: float = 0.0, interval: int = 10, kind: str = "http", **public: Any) -> OfferedTurn:
+    def offer(
+        self,
+        *,
+        due_in: float = 0.0,
+        interval: int = 10,
+        timeout_seconds: int = 20,
+        kind: str = "http",
+        **public: Any,
+    ) -> OfferedTurn:
         """Have a turn of a new check claimed next."""
         check_id = uuid4()
         self.settings[check_id] = OpenSettings(1, kind, public or {"url": "http://127.0.0.1:9/"}, {})
-        made = turn_of(check_id, self.now() + timedelta(seconds=due_in), interval=interval, starts_in=due_in)
+        due_at = self.now() + timedelta(seconds=due_in)
+        made = turn_of(check_id, due_at, interval=interval, starts_in=due_in, timeout_seconds=timeout_seconds)
         self.turns.append(made)
         return made
 
@@ -112,7 +121,9 @@ class StandIn:
         return answer
 
 
-def turn_of(check_id: UUID, due_at: datetime, *, interval: int = 10, starts_in: float = 0.0) -> OfferedTurn:
+def turn_of(
+    check_id: UUID, due_at: datetime, *, interval: int = 10, starts_in: float = 0.0, timeout_seconds: int = 5
+) -> OfferedTurn:
     turn = ClaimedTurn(
         check_id=check_id,
         tenant_id=NO_TENANT,
@@ -120,7 +131,7 @@ def turn_of(check_id: UUID, due_at: datetime, *, interval: int = 10, starts_in: 
         version=1,
         due_at=due_at,
         starts_in_seconds=starts_in,
-        timeout_seconds=5,
+        timeout_seconds=timeout_seconds,
         allows_private=True,
     )
     return OfferedTurn(turn, interval)
@@ -174,7 +185,7 @@ def serving(server: StandIn, *, port: int = 0) -> Iterator[str]:
                 continue
 
 
-def await_true(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
+def await_true(condition: Callable[[], bool], *, seconds: float = 180.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"

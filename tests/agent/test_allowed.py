@@ -128,13 +128,16 @@ async def test_every_way_out_of_the_engine_meets_the_list() -> None:
 async def test_browsers_proxy_meets_the_lists_ports() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        net = LoopNetwork(HostResolver(), timeout_seconds=3, allow_private=True)
+        resolver = HostResolver()
+        net = LoopNetwork(resolver, timeout_seconds=60, allow_private=True)
         proxy = GuardedProxy(net, max_bytes=1_000)
         reader, writer = await asyncio.open_connection("127.0.0.1", await proxy.start())
         writer.write(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % listener.getsockname()[1])
         said = await reader.readline()
         writer.close()
+        await writer.wait_closed()
         await proxy.close()
+        resolver.close()
         with pytest.raises(BlockingIOError):
             listener.accept()
 

@@ -199,7 +199,7 @@ print([buffer.append([record(number), record(number + 100)]) for number in range
 def test_a_disk_that_takes_no_more_costs_nothing_that_was_kept(tmp_path: Path) -> None:
     code = FILLING_DISK.format(root=str(ROOT))
 
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=300, cwd=ROOT)
 
     assert done.stdout == "[True, True, True, False, False] [1, 101, 2, 102, 3, 103]\n", done.stderr
     assert done.stderr.count("cannot be kept") == 1

@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,6 +21,8 @@ from tests.agent.stand_in import Call, Misbehaviour, StandIn, serving
 from tests.peers.certificates import tls_files
 from tests.peers.process import free_port
 from tests.peers.tls_front import tls_front
+from tests.peers.web import answer, saying
+from tests.peers.web import serving as serving_web
 
 BODY = dump({"failed_controls": [], "buffered": 0})
 
@@ -113,9 +115,11 @@ def test_a_wrong_clock_of_this_machine_is_no_hindrance() -> None:
     with serving(server) as url:
         connection = Connection(url, server.token, clock)
 
+        began = time.monotonic()
         assert connection.ask("health", BODY) == {}
 
-        assert abs(clock.now() - server.now()) < timedelta(milliseconds=200)
+        error = abs(clock.now() - server.now())
+        assert error <= timedelta(seconds=time.monotonic() - began)  # no more than asking and looking took
         connection.close()
 
 
@@ -170,13 +174,15 @@ def test_a_huge_answer_is_broken_off(connection: Connection, server: StandIn) ->
 
 
 def test_a_slow_server_has_so_much_time(connection: Connection, server: StandIn) -> None:
-    server.misbehave = lambda call: (time.sleep(2), call.answer())[1]
+    over = threading.Event()
+    server.misbehave = lambda call: (over.wait(60), call.answer())[1]
     began = time.monotonic()
 
     with pytest.raises(ServerAway, match="timed out"):
         connection.ask("health", BODY, seconds=0.5)
 
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 30
+    over.set()
 
 
 def test_a_server_that_is_not_there_is_away(server: StandIn) -> None:
@@ -211,16 +217,13 @@ def trustme_context(authority: trustme.CA) -> ssl.SSLContext:
 
 
 def test_the_systems_proxy_is_used(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+    with serving_web(saying(answer(502))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url())
         connection = Connection("https://obsera.example", server.token, ServerClock())
         with pytest.raises(ServerAway):
-            connection.ask("health", BODY, seconds=1)
-        proxy.settimeout(5)
-        link, _address = proxy.accept()
-        with link:
-            asked = link.recv(1_000)
+            connection.ask("health", BODY)
         connection.close()
 
+    asked = proxy.asked[0]
     assert asked.startswith(b"CONNECT obsera.example:443 HTTP/1.1\r\n")
     assert server.token.secret.encode() not in asked
