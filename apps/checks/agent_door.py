@@ -7,6 +7,7 @@ that the token pins. Called once a second by each agent.
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
 
@@ -39,6 +40,7 @@ from apps.core.tenancy import tenant_scope
 # A beat a second, a few in a row where there is news, and several processes may share an agent.
 PER_AGENT = rate.Limit(per_minute=3_000, burst=600)
 NONCE_SECONDS = 600
+MAX_AHEAD_MS = 60_000
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 _misses = Bound(per_minute=60, burst=60)  # wrong tokens of one address, in this process
@@ -151,8 +153,12 @@ Given = Mapping[str, Any]
 def _trade(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:
     results = decode_results(given.get("results"), tenant_id=agent.tenant_id, region_id=agent.region_id)
     limit = decode_count(given.get("limit"), "limit", at_most=MAX_TURNS)
-    turns = agent_work.trade(agent, results, limit=limit)
-    return {"region": agent.region_id, "beat_seconds": agent_work.BEAT_SECONDS, "turns": encode_turns(turns)}
+    ahead_ms = decode_count(given.get("ahead_ms", 0), "ahead_ms", at_most=MAX_AHEAD_MS)
+    traded = agent_work.trade(agent, results, limit=limit, ahead=timedelta(milliseconds=ahead_ms))
+    return {
+        **{"region": agent.region_id, "beat_seconds": agent_work.BEAT_SECONDS},
+        **{"turns": encode_turns(traded.turns), "skipped": traded.skipped},
+    }
 
 
 def _settings(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:

@@ -1,20 +1,20 @@
-"""The second thread: knocks at the server's door while it is away, and delivers what waits on disk once it is back."""
+"""The thread for the past: knocks at the server's door while it is away, and delivers what waits on disk once it is back."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 from time import monotonic
 
-from apps.checks.domain.wire_fields import dump
 from config.agent.buffer import Buffer
 from config.agent.connection import Connection
 from config.agent.errors import RequestRefused, ServerAway, TokenRefused
 from config.agent.link import Link
+from config.agent.part import Part
+from config.agent.present import MOST_BODY_BYTES, TOO_LARGE, late_body, say_life, wrong_rows
 from config.agent.records import Record
 from config.agent.server_clock import ServerClock
-from config.agent.work import MOST_BODY_BYTES, TOO_LARGE, AgentWork, results_body, wrong_rows
+from config.agent.work import AgentWork
 
 logger = logging.getLogger(__name__)
 
@@ -26,23 +26,23 @@ LOOK_EVERY_SECONDS = 0.2
 DATE_HOLDS_SECONDS = 300.0
 
 
-class Backfill(threading.Thread):
+class Backfill(Part):
     """Has a connection of its own, so that history never stands in the way of the present."""
 
     def __init__(
-        self, connection: Connection, link: Link, buffer: Buffer, server_clock: ServerClock, work: AgentWork
+        self, connection: Connection, link: Link, buffer: Buffer, server_clock: ServerClock, desk: AgentWork
     ) -> None:
-        super().__init__(name="backfill")
+        super().__init__("backfill", link.stop)
         self._connection = connection
         self._link = link
         self._buffer = buffer
         self._clock = server_clock
-        self._work = work
+        self._desk = desk
         self._up_at = monotonic()
         self._delivered = 0
         self._body_bytes = MOST_BODY_BYTES
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Work until told to stop."""
         try:
             while not self._link.stop.wait(self._once()):
@@ -59,8 +59,8 @@ class Backfill(threading.Thread):
             return 0.0 if self._link.is_up else self._link.next_pause()
         if not self._link.is_behind or not self._link.has_traded:
             return LOOK_EVERY_SECONDS
-        if self._work.newest:
-            return self._deliver(self._work.newest.peek(AT_ONCE, self._body_bytes))
+        if self._desk.newest:
+            return self._deliver(self._desk.newest.peek(AT_ONCE, self._body_bytes))
         self._link.has_told_newest = True
         if self._buffer.waiting:
             return self._deliver(self._buffer.peek(AT_ONCE, self._body_bytes, now=self._clock.now()))
@@ -73,9 +73,8 @@ class Backfill(threading.Thread):
     def _knock(self) -> None:
         if self._clock.is_known and monotonic() - self._up_at > DATE_HOLDS_SECONDS:
             self._clock.forget()
-        said = {"failed_controls": self._work.failed_controls, "buffered": self._buffer.waiting}
         try:
-            self._connection.ask("health", dump(said))
+            say_life(self._connection, self._desk)
         except TokenRefused as error:
             self._link.refuse(str(error))
         except ServerAway as error:
@@ -91,7 +90,7 @@ class Backfill(threading.Thread):
         if not records:
             return 0.0
         try:
-            self._connection.ask("late", results_body(records), seconds=ANSWER_SECONDS)
+            self._connection.ask("late", late_body(records), seconds=ANSWER_SECONDS)
         except TokenRefused as error:
             self._link.refuse(str(error))
         except ServerAway as error:
@@ -106,7 +105,7 @@ class Backfill(threading.Thread):
         return max(0.02, monotonic() - began)
 
     def _forget(self, records: Sequence[Record]) -> None:
-        self._work.newest.told(records)
+        self._desk.newest.told(records)
         self._delivered += self._buffer.take(records)
 
     def _make_do(self, records: Sequence[Record], error: RequestRefused) -> None:

@@ -21,7 +21,6 @@ from config.agent.server_clock import ServerClock, steady_seconds
 
 NONCE = "Obsera-Nonce"
 CONNECT_SECONDS = 3.0
-# The prober waits for the present meanwhile; what is due in that time starts late.
 ANSWER_SECONDS = 5.0
 MAX_ANSWER_BYTES = 8 * MEBIBYTE
 MAX_REFUSAL_BYTES = 65_536

@@ -53,10 +53,7 @@ class Fresh:
         return list(chosen.values())
 
     def arrived(self, batch: Sequence[Pending]) -> None:
-        """Forget what the server has."""
-        if len(batch) == len(self._pending):
-            self._pending = []
-            return
+        """Forget what the server has; meanwhile some of it may have gone to the disk, and more may have come in."""
         gone = {id(pending) for pending in batch}
         self._pending = [pending for pending in self._pending if id(pending) not in gone]
 

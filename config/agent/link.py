@@ -13,10 +13,12 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
+# For so long nothing is missing that was claimed ahead; a busy server mostly answers within it.
+PATIENCE_SECONDS = 1.5
 
 
 class Link:
-    """What the two threads know of the server. Down at first; ``stop`` is set for good when the token is refused.
+    """What the threads know of the server. Down at first; ``stop`` is set for good when the token is refused.
 
     ``is_behind`` is true from losing the server until everything that waited has arrived.
     """
@@ -25,8 +27,8 @@ class Link:
         self.stop = stop
         self.is_up = False
         self.is_behind = is_behind
-        # Since the server came back: what is old waits until the present is told, and the last result of each check until
-        # after that; then the server makes the turns again.
+        # Since the server came back, or answers again: what is old waits until the present is told, and the last result of
+        # each check until after that; then the server makes the turns again.
         self.has_traded = self.has_told_newest = False
         self.refusal = ""
         self._lock = threading.Lock()
@@ -35,12 +37,40 @@ class Link:
         self._was_up = False
         self._failures = 0
         self._pause_seconds = 0.0
+        self._asked_at: float | None = None
+
+    # --- how quickly it answers ---------------------------------------------------------------------------------------
+
+    def asked(self) -> None:
+        """Note that the prober wants an answer from now on, unless it waits for one already."""
+        with self._lock:
+            if self._asked_at is None:
+                self._asked_at = monotonic()
+
+    def answered(self) -> None:
+        with self._lock:
+            self._asked_at = None
+
+    def leaves_us_alone(self) -> bool:
+        """Tell whether the prober has to make its turns itself: the server is away, or does not answer in time.
+
+        What a late answer offers may have been probed by then, so that from now on all of it is told as history too.
+        """
+        with self._lock:
+            if not self.is_up:
+                return True
+            if self._asked_at is None or monotonic() - self._asked_at < PATIENCE_SECONDS:
+                return False
+            self.is_behind, self.has_traded, self.has_told_newest = True, False, False
+            return True
+
+    # --- whether it is there ------------------------------------------------------------------------------------------
 
     def came_up(self, *, waiting: int) -> None:
         with self._lock:
             if self.is_up:
                 return
-            self.is_up, self._failures = True, 0
+            self.is_up, self._failures, self._asked_at = True, 0, None
             if self._was_up:
                 away = monotonic() - self._down_since
                 logger.info("the server is back after %.0f s; %d results wait for it", away, waiting)

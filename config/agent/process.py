@@ -18,6 +18,9 @@ from config.agent.connection import Connection
 from config.agent.errors import AgentError, ExitCode
 from config.agent.link import Link
 from config.agent.options import Options, read_options
+from config.agent.orders import OrderBook
+from config.agent.part import Part
+from config.agent.present import Present
 from config.agent.server_clock import ServerClock
 from config.agent.work import AgentWork
 
@@ -57,37 +60,37 @@ def _run(options: Options, buffer: Buffer) -> ExitCode:
     ca_file = options.ca_file
     present = Connection(options.server, options.token, server_clock, named_ca_file=ca_file)
     history = Connection(options.server, options.token, server_clock, named_ca_file=ca_file, stop=stop)
-    work = AgentWork(present, link, buffer, server_clock, kinds=options.kinds)
-    backfill = Backfill(history, link, buffer, server_clock, work)
-    prober = Probing(work, stop, options.controls)
+    desk = AgentWork(link, buffer, server_clock, OrderBook(options.kinds))
+    parts = (
+        Backfill(history, link, buffer, server_clock, desk),
+        Present(present, link, desk),
+        Probing(desk, stop, options.controls),
+    )
     _stop_on_signals(stop)
-    for thread in (backfill, prober):
-        thread.start()
-    for thread in (backfill, prober):
-        while thread.is_alive():
-            thread.join(LOOK_EVERY_SECONDS)  # signals are heard in between
-    return _ending(link, prober, buffer)
+    for part in parts:
+        part.start()
+    for part in parts:
+        while part.is_alive():
+            part.join(LOOK_EVERY_SECONDS)  # signals are heard in between
+    desk.keep_rest()
+    return _ending(link, buffer, has_failed=any(part.has_failed for part in parts))
 
 
-class Probing(threading.Thread):
+class Probing(Part):
     """The prober's thread. Its end is everybody's end."""
 
-    def __init__(self, work: AgentWork, stop: threading.Event, controls: Sequence[str]) -> None:
-        super().__init__(name="prober")
-        self._work = work
-        self._stop_all = stop
+    def __init__(self, desk: AgentWork, stop: threading.Event, controls: Sequence[str]) -> None:
+        super().__init__("prober", stop)
+        self._desk = desk
         self._controls = controls
-        self.has_failed = True
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Probe until told to stop."""
         try:
-            run_prober(self._work, self._stop_all, controls=self._controls)
-            self.has_failed = False
-        except Exception:
-            logger.exception("a fault of the agent")
+            run_prober(self._desk, self._stop_all, controls=self._controls)
         finally:
             self._stop_all.set()
+            self._desk.close()
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
@@ -105,10 +108,10 @@ def _say_start(options: Options, buffer: Buffer) -> None:
     logger.info("may probe %s in %s; %d results wait in %s", kinds, options.allowed, buffer.waiting, options.state_dir)
 
 
-def _ending(link: Link, prober: Probing, buffer: Buffer) -> ExitCode:
+def _ending(link: Link, buffer: Buffer, *, has_failed: bool) -> ExitCode:
     if link.refusal:
         return ExitCode.REFUSED
-    if prober.has_failed:
+    if has_failed:
         return ExitCode.FAULT
     logger.info("stopped; %d results wait on disk for the next start", buffer.waiting)
     return ExitCode.STOPPED

@@ -6,7 +6,7 @@ when the server is back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,6 +28,8 @@ class Place:
     ordered_at: datetime
     out_since: datetime | None
     is_alone: bool = False
+    could_start_at: datetime | None = None  # the present turn, had we been quick; None: when it was due
+    free_since: datetime | None = None  # when the last turn brought its result, if it was for us to make the next
 
     def is_out(self, now: datetime) -> bool:
         """Tell whether a turn is under way; one that was never heard of again does not count for ever."""
@@ -37,8 +39,27 @@ class Place:
 
     def following(self, now: datetime) -> datetime:
         """Return the next slot of the grid, as the server would: the one after the last turn, or the coming one."""
-        passed = (now - self.turn.due_at) // self.interval
-        return self.turn.due_at + self.interval * max(1, passed)
+        return self.turn.due_at + self.interval * max(1, self.passed(now))
+
+    def passed(self, now: datetime) -> int:
+        """Return how many slots have come after the present turn's."""
+        return max(0, (now - self.turn.due_at) // self.interval)
+
+    def lateness(self, started_at: datetime) -> timedelta:
+        """Return how late a start was through our own fault."""
+        return max(timedelta(), started_at - (self.could_start_at or self.turn.due_at))
+
+    def finish(self, started_at: datetime, *, now: datetime) -> int:
+        """Note the present turn's result; return how many turns are lost since it was started late."""
+        self.out_since, self.free_since = None, now if self.is_alone else None
+        # Where we make the turns, the slot that has come last is still probed.
+        made = 1 if self.is_alone else 0
+        in_time = now - self.lateness(started_at)
+        return max(made, self.passed(now)) - max(made, self.passed(in_time))
+
+    def skipped(self, now: datetime) -> int:
+        """Return how many of our own turns are lost since nobody made them in time."""
+        return max(1, self.passed(now)) - max(1, self.passed(self.free_since)) if self.free_since else 0
 
 
 class Rota:
@@ -47,6 +68,7 @@ class Rota:
     def __init__(self, measured_until: Mapping[UUID, datetime]) -> None:
         self._places: dict[UUID, Place] = {}
         self._measured_until = measured_until  # by a process before this one, of what the server has not got yet
+        self.lost = 0  # turns; the caller takes them from here
 
     def __len__(self) -> int:
         return len(self._places)
@@ -61,19 +83,26 @@ class Rota:
         place = self._places.get(turn.check_id)
         return place is not None and place.turn.due_at == turn.due_at and place.out_since is None
 
-    def order(self, offered: OfferedTurn, *, now: datetime) -> ClaimedTurn:
-        """Note a turn that the server gave, and return it as of now: from here on the server makes the check's turns."""
+    def order(self, offered: OfferedTurn, *, now: datetime, is_overdue: bool = False) -> ClaimedTurn:
+        """Note a turn that the server gave, and return it as of now: from here on the server makes the check's turns.
+
+        ``is_overdue`` says that one whose time has passed could not come earlier; so it is with a check's first turn.
+        """
         starts_in = min(offered.turn.starts_in_seconds, max(0.0, (offered.turn.due_at - now).total_seconds()))
         turn = replace(offered.turn, starts_in_seconds=starts_in)
         interval = timedelta(seconds=offered.interval_seconds)
-        self._places[turn.check_id] = Place(turn, interval, ordered_at=now, out_since=max(now, turn.due_at))
+        begins_at = max(now, turn.due_at)
+        could_start_at = begins_at if is_overdue or turn.check_id not in self._places else None
+        self._places[turn.check_id] = Place(turn, interval, now, begins_at, could_start_at=could_start_at)
         return turn
 
-    def finished(self, check_ids: Iterable[UUID]) -> None:
-        """Note that turns have brought their results."""
-        for check_id in check_ids:
-            if check_id in self._places:
-                self._places[check_id].out_since = None
+    def finished(self, check_id: UUID, due_at: datetime, started_at: datetime, *, now: datetime) -> timedelta:
+        """Note that a turn has brought its result; return how late it was started."""
+        place = self._places.get(check_id)
+        if place is None or place.turn.due_at != due_at:
+            return timedelta()
+        self.lost += place.finish(started_at, now=now)
+        return place.lateness(started_at)
 
     def is_alone(self, check_id: UUID) -> bool:
         """Tell whether a check's turns are made here."""
@@ -116,6 +145,8 @@ class Rota:
 
     def _made(self, place: Place, due_at: datetime, now: datetime) -> ClaimedTurn:
         starts_in = max(0.0, (due_at - now).total_seconds())
+        self.lost += place.skipped(now)
+        place.could_start_at = place.free_since = None
         place.turn = replace(place.turn, due_at=due_at, starts_in_seconds=starts_in)
         place.out_since = max(now, due_at)
         return place.turn

@@ -17,15 +17,15 @@ from config.agent.server_clock import ServerClock, corrected
 logger = logging.getLogger(__name__)
 
 
-def records_of(results: Iterable[NewResult], server_clock: ServerClock) -> Iterator[Record]:
-    """Yield results with the server's times; what the allow-list kept us from is not measured, and no failure."""
+def records_of(results: Iterable[NewResult], server_clock: ServerClock) -> Iterator[tuple[Record, datetime]]:
+    """Yield results with the server's times, each with its start; what the allow-list kept us from is no failure."""
     now = server_clock.now()
     shift = now - clock.now()
     for result in results:
         started_at = corrected(result.started_at, due_at=result.due_at, shift=shift, now=now)
         told = replace(_without_blame(result), started_at=started_at)
         try:
-            yield record_of(told)
+            yield record_of(told), started_at
         except ValueError:
             logger.exception("the result of check %s cannot be written down", result.check_id)
 

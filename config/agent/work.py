@@ -1,100 +1,92 @@
-"""The prober's place of work in an agent: the server while it can be reached, else a rota and a buffer on disk."""
+"""The prober's place of work in an agent: what the server has offered, beside it a rota, and a buffer on disk.
+
+The prober never waits for the server. It leaves its results here and takes what has been offered by then; `Present` trades
+both on a thread of its own. While that hears nothing, the rota makes the turns.
+"""
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from apps.checks.domain.agent_wire import (
-    MAX_RESULTS,
-    MAX_TURNS,
-    OfferedTurn,
-    decode_settings,
-    decode_turns,
-    encode_held,
-)
+from apps.checks.domain.agent_wire import MAX_TURNS, OfferedTurn, encode_held
 from apps.checks.domain.results import NewResult
-from apps.checks.domain.turns import CheckSettings, ClaimedTurn
-from apps.checks.domain.wire_fields import WireError, dump, whole_number
+from apps.checks.domain.turns import HEAD_START, CheckSettings, ClaimedTurn
 from config.agent.buffer import Buffer
-from config.agent.connection import Connection
-from config.agent.errors import RequestRefused, ServerAway, TokenRefused
 from config.agent.fresh import Fresh, Pending
 from config.agent.link import Link
+from config.agent.losses import Losses
 from config.agent.newest import Newest
 from config.agent.orders import OrderBook
-from config.agent.records import Record
 from config.agent.rota import Rota
 from config.agent.server_clock import ServerClock
 from config.agent.sightings import not_run, records_of
 
-logger = logging.getLogger(__name__)
-
-# Less than the 4 MiB that the server reads, with room for what stands around the rows.
-MOST_BODY_BYTES = 3_500_000
-TOO_LARGE = 413
-SETTINGS_AT_ONCE = 200
-NAMED_ROW = re.compile(r"results\[(\d+)\]")
+# Turns come a beat after they were asked for, and have to last until an answer is held to be missing.
+LEAST_AHEAD = 2 * HEAD_START
+Errand = tuple[str, dict[str, Any]]
 
 
 class AgentWork:
-    """A `ProberWork` that never raises `PlaceAway`: without the server it goes on by itself."""
+    """A `ProberWork` that never raises `PlaceAway` and never waits. Its lock is held for moments, whoever holds it."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        link: Link,
-        buffer: Buffer,
-        server_clock: ServerClock,
-        *,
-        kinds: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, link: Link, buffer: Buffer, server_clock: ServerClock, orders: OrderBook) -> None:
         self.region_id = 0  # until the server has said it
         self.failed_controls: list[str] = []
         self.newest = Newest()
-        self._connection = connection
+        self.losses = Losses()
+        self.orders = orders
+        self.wake = threading.Event()  # set when there is something to trade
+        self.closing = threading.Event()
         self._link = link
         self._buffer = buffer
         self._clock = server_clock
+        self._lock = threading.Lock()
         self._rota = Rota(buffer.measured_until)
         self._fresh = Fresh(buffer)
-        self._orders = OrderBook(kinds)
         self._offered_again: set[UUID] = set()  # though their results have arrived
-        self._body_bytes = MOST_BODY_BYTES
+        self._offers: list[ClaimedTurn] = []  # by the server, not yet taken by the prober
+        self._errands: list[Errand] = []
+        self._room = 0
+        self._traded_at = monotonic()
+        self._beat = timedelta()
 
     # --- what the prober calls ----------------------------------------------------------------------------------------
 
     def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
-        """Hand in results and return turns: the server's, and beside them our own for checks that it has not caught up with."""
-        self._take_in(results)
-        turns: list[ClaimedTurn] = []
-        if self._link.is_up:
-            with self._asking():
-                turns = self._accepted(self._exchange(limit))
-        if not self._link.is_up:
-            self._rota.go_alone()  # the other thread may have lost the server
-            self._keep()
-        now = self._clock.now()
-        self._rota.forget_old(now=now)
-        turns += self._rota.due(now=now, limit=limit - len(turns))
-        if self._link.is_up and self._link.has_told_newest:
-            self._rota.settle()  # after a last round: the server goes on with the slots that are still to come
+        """Leave results here and return turns: the server's, and beside them our own for checks that it is silent about."""
+        with self._lock:
+            self._beat, self._traded_at = timedelta(seconds=monotonic() - self._traded_at), monotonic()
+            self._take_in(results)
+            is_alone = self._link.leaves_us_alone()
+            if is_alone:
+                self._rota.go_alone()
+                self._keep()
+            now = self._clock.now()
+            self._rota.forget_old(now=now)
+            turns = self._taken(limit, now)
+            turns += self._rota.due(now=now, limit=limit - len(turns))
+            if not is_alone and self._link.has_told_newest:
+                self._rota.settle()  # after a last round: the server goes on with the slots that are still to come
+            self._room = limit - len(turns)
+            self._note_lost(timedelta())
+        self._link.asked()
+        self.wake.set()
         return turns
 
     def settings_of(self, check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSettings]]:
-        return self._orders.settings_of(check_ids)
+        return self.orders.settings_of(check_ids)
 
     def extend(self, turns: Iterable[ClaimedTurn]) -> None:
-        for held in _parted(encode_held(turns)):
-            self._tell("leases", {"extend": held, "give_back": []})
+        self._add_errands(("leases", {"extend": held, "give_back": []}) for held in _parted(encode_held(turns)))
 
     def give_back(self, turns: Iterable[ClaimedTurn]) -> None:
-        for held in _parted(encode_held(turns)):
-            self._tell("leases", {"extend": [], "give_back": held})
+        self._add_errands(_giving_back(turns))
 
     def say_well(self) -> None:
         self._say([])
@@ -103,136 +95,133 @@ class AgentWork:
         self._say(list(failed_controls))
 
     def close(self) -> None:
-        """Keep what has not arrived."""
-        self._keep()
-        self._connection.close()
+        """Have `Present` hand in what it can. Safe to repeat."""
+        self.closing.set()
+        self.wake.set()
 
-    # --- trading ------------------------------------------------------------------------------------------------------
+    # --- what `Present` calls -----------------------------------------------------------------------------------------
+
+    def batch(self, count: int, max_bytes: int) -> tuple[list[Pending], bool]:
+        """Return results to be sent, at most one of a check, and whether these are all."""
+        with self._lock:
+            batch = self._fresh.batch(count, max_bytes)
+            return batch, len(batch) == len(self._fresh)
+
+    def arrived(self, batch: Sequence[Pending]) -> None:
+        """Forget results that the server has."""
+        with self._lock:
+            self._fresh.arrived(batch)
+
+    def wanted(self) -> tuple[int, timedelta]:
+        """Return how many turns there is room for, and how far ahead they are wanted: further while beats are slow."""
+        with self._lock:
+            room = max(0, min(self._room - len(self._offers), MAX_TURNS))
+            return room * (not self.closing.is_set()), max(LEAST_AHEAD, HEAD_START + 2 * self._beat)
+
+    def unmeasured(self, offered: Sequence[OfferedTurn]) -> list[OfferedTurn]:
+        """Return those of the offered turns that have not been probed while nothing was heard of the server."""
+        with self._lock:
+            return [each for each in offered if not self._is_measured(each)]
+
+    def take_on(self, offered: Sequence[OfferedTurn], *, skipped: int) -> None:
+        """Note offered turns for the prober; ``skipped`` is how many before them the server has let pass by."""
+        with self._lock:
+            now = self._clock.now()
+            for each in offered:
+                self._take_on(each, now)
+            self._rota.lost += skipped
+            self._note_lost(timedelta())
+        self._link.answered()
+
+    def errands(self) -> list[Errand]:
+        """Return what else is to be told, once; at the end that others may have the turns that the prober has not taken."""
+        with self._lock:
+            errands, self._errands = self._errands, []
+            if self.closing.is_set():
+                errands += _giving_back(self._offers)
+                self._offers = []
+            return errands
+
+    def keep_rest(self) -> None:
+        """Put what has not arrived onto disk."""
+        with self._lock:
+            self._keep()
+
+    @property
+    def checks(self) -> int:
+        """Return how many checks can go on without the server."""
+        return len(self._rota)
+
+    def own_words(self) -> dict[str, Any]:
+        """Return what each sign of life tells of us."""
+        return {"failed_controls": self.failed_controls, "buffered": self._buffer.waiting}
+
+    # --- under the lock -----------------------------------------------------------------------------------------------
 
     def _take_in(self, results: Sequence[NewResult]) -> None:
         """Note results. Those of turns that the server does not know of yet are told by `late` as well, which alone moves
         such a turn on."""
-        records = list(records_of(results, self._clock))
-        self._fresh.add(records)
-        self._rota.finished(record.check_id for record in records)
-        self.newest.note(record for record in records if self._rota.is_alone(record.check_id))
-        repeated = [record for record in records if record.check_id in self._offered_again]
-        if repeated:
-            self._offered_again.difference_update(record.check_id for record in repeated)
-            self.newest.note(repeated)
-            self._link.fall_behind()
+        now = self._clock.now()
+        for record, started_at in records_of(results, self._clock):
+            self._fresh.add([record])
+            self._note_lost(self._rota.finished(record.check_id, record.due_at, started_at, now=now))
+            if self._rota.is_alone(record.check_id):
+                self.newest.note([record])
+            elif record.check_id in self._offered_again:
+                self._offered_again.discard(record.check_id)
+                self.newest.note([record])
+                self._link.fall_behind()
+
+    def _note_lost(self, late: timedelta) -> None:
+        lost, self._rota.lost = self._rota.lost, 0
+        if lost or late:
+            self.losses.note(lost, late)
+
+    def _taken(self, limit: int, now: datetime) -> list[ClaimedTurn]:
+        """Return turns that the server has offered since, as of now."""
+        taken, self._offers = self._offers[:limit], self._offers[limit:]
+        return [replace(turn, starts_in_seconds=_until(turn, now)) for turn in taken]
+
+    def _take_on(self, offered: OfferedTurn, now: datetime) -> None:
+        turn = offered.turn
+        if not self.orders.knows(turn):
+            self._rota.strike(turn.check_id)  # deleted or changed at this moment
+        elif (kind := self.orders.refused_kind(turn)) is not None:
+            self._fresh.add([not_run(turn, kind, now)])
+        elif not self._is_measured(offered):
+            if self._rota.is_finished(turn):
+                self._offered_again.add(turn.check_id)
+            self._offers.append(self._rota.order(offered, now=now, is_overdue=self._link.is_behind))
+
+    def _is_measured(self, offered: OfferedTurn) -> bool:
+        """Tell whether a turn was probed while the server was not heard of, and its result is still to come."""
+        measured = self._rota.measured(offered.turn.check_id) if self._link.is_behind else None
+        return measured is not None and offered.turn.due_at <= measured
 
     def _keep(self) -> None:
         self._fresh.keep(now=self._clock.now(), is_known_time=self._clock.is_known)
 
-    def _exchange(self, limit: int) -> list[OfferedTurn]:
-        """Send everything fresh, each check's results one after the other, and return what is offered with the last."""
-        while True:
-            batch = self._fresh.batch(MAX_RESULTS, self._body_bytes)
-            is_last = len(batch) == len(self._fresh)
-            try:
-                answer = self._connection.ask(
-                    "trade", results_body([pending.record for pending in batch], min(limit, MAX_TURNS) * is_last)
-                )
-            except RequestRefused as error:
-                if error.status == TOO_LARGE and len(batch) > 1:
-                    self._body_bytes //= 2  # something on the way takes less than the server
-                else:
-                    self._drop_refused(batch, error)
-                continue
-            self._fresh.arrived(batch)
-            if is_last:
-                self._link.has_traded = True
-                return self._offered(answer)
-
-    def _drop_refused(self, batch: Sequence[Pending], error: RequestRefused) -> None:
-        """Let go of the results that the server names as wrong."""
-        wrong = wrong_rows(batch, error)
-        logger.error("%d results were refused by the server and are lost: %s", len(wrong), str(error)[:500])
-        self._fresh.arrived(wrong)
-
-    def _offered(self, answer: dict[str, Any]) -> list[OfferedTurn]:
-        try:
-            self.region_id = whole_number(0, 32_767)(answer.get("region"), "region")
-            return decode_turns(answer.get("turns"), region_id=self.region_id)
-        except WireError as error:
-            raise ServerAway(f"an answer was refused: {error}") from error
-
-    def _accepted(self, offered: Sequence[OfferedTurn]) -> list[ClaimedTurn]:
-        """Return the offered turns to be probed: new to us, with settings that are known, of a kind that may be run."""
-        wanted = [each for each in offered if not self._is_measured(each)]
-        self._learn_settings([each.turn for each in wanted])
-        now = self._clock.now()
-        turns = []
-        for each in wanted:
-            if not self._orders.knows(each.turn):
-                self._rota.strike(each.turn.check_id)  # deleted or changed at this moment
-                continue
-            if (kind := self._orders.refused_kind(each.turn)) is not None:
-                self._fresh.add([not_run(each.turn, kind, now)])
-                continue
-            if self._rota.is_finished(each.turn):
-                self._offered_again.add(each.turn.check_id)
-            turns.append(self._rota.order(each, now=now))
-        return turns
-
-    def _is_measured(self, offered: OfferedTurn) -> bool:
-        """Tell whether a turn was probed while the server was away, and its result is still to come."""
-        measured = self._rota.measured(offered.turn.check_id) if self._link.is_behind else None
-        return measured is not None and offered.turn.due_at <= measured
-
-    def _learn_settings(self, turns: Sequence[ClaimedTurn]) -> None:
-        unknown = self._orders.unknown(turns)
-        for start in range(0, len(unknown), SETTINGS_AT_ONCE):
-            asked = unknown[start : start + SETTINGS_AT_ONCE]
-            answer = self._connection.ask("settings", dump({"checks": [check_id.hex for check_id in asked]}))
-            try:
-                self._orders.learn(decode_settings(answer.get("settings")))
-            except WireError as error:
-                raise ServerAway(f"an answer was refused: {error}") from error
-
-    # --- asking -------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Go on alone where the server is away, and end where it does not want us any more."""
-        try:
-            yield
-        except ServerAway as error:
-            self._link.went_down(error, checks=len(self._rota))
-        except TokenRefused as error:
-            self._link.refuse(str(error))
-        except RequestRefused as error:
-            logger.error("the server refused a request: %s", str(error)[:500])  # noqa: TRY400
-
-    def _tell(self, verb: str, fields: dict[str, Any]) -> None:
-        if self._link.is_up:
-            with self._asking():
-                self._connection.ask(verb, dump(fields))
+    # --- errands ------------------------------------------------------------------------------------------------------
 
     def _say(self, failed_controls: list[str]) -> None:
         self.failed_controls = failed_controls
-        self._tell("health", {"failed_controls": failed_controls, "buffered": self._buffer.waiting})
+        self._add_errands([("health", {})])
+
+    def _add_errands(self, errands: Iterable[Errand]) -> None:
+        with self._lock:
+            self._errands += errands
+        self.wake.set()
 
 
-def _parted(held: list[Any]) -> Iterator[list[Any]]:
+def _until(turn: ClaimedTurn, now: datetime) -> float:
+    return min(turn.starts_in_seconds, max(0.0, (turn.due_at - now).total_seconds()))
+
+
+def _giving_back(turns: Iterable[ClaimedTurn]) -> list[Errand]:
+    return [("leases", {"extend": [], "give_back": held}) for held in _parted(encode_held(turns))]
+
+
+def _parted(held: list[Any]) -> Iterable[list[Any]]:
     """Yield turns in parts that the server takes at once."""
     for start in range(0, len(held), MAX_TURNS):
         yield held[start : start + MAX_TURNS]
-
-
-def results_body(records: Sequence[Record], limit: int | None = None) -> bytes:
-    """Return the body of `trade`, or without ``limit`` of `late`: the rows as they were written down."""
-    end = b"]}" if limit is None else b'],"limit":%d}' % limit
-    return b'{"results":[' + b",".join(record.row for record in records) + end
-
-
-def wrong_rows(batch: Sequence[Any], error: RequestRefused) -> list[Any]:
-    """Return what of a batch the server's answer names as wrong; raise `ServerAway` where it names none of it."""
-    places = {int(place) for name in error.errors for place in NAMED_ROW.findall(name)}
-    wrong = [each for place, each in enumerate(batch) if place in places]
-    if not wrong and error.status == TOO_LARGE:
-        return list(batch)  # a single one, which no smaller body can bring
-    if not wrong:
-        raise ServerAway(f"the server does not take our requests: {str(error)[:200]}") from error
-    return wrong

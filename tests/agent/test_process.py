@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from apps.checks.domain.agent_wire import RESULT_FIELDS, AgentToken
+from apps.checks.domain.wire_fields import to_wire_time
 from apps.checks.enums import Verdict
 from tests.agent.running import AGENT, running_agent
 from tests.agent.stand_in import StandIn, await_true, serving
@@ -32,11 +33,11 @@ def target() -> "Web":
 
 def test_a_turn_is_probed_and_its_result_handed_in(tmp_path: Path) -> None:
     server = StandIn()
-    with target() as web, serving(server) as url:
-        due = server.offer(due_in=8, url=web.url())
-        with running_agent(tmp_path, url, server.token) as agent:
-            await_true(lambda: results(server, "trade") != [])
-            assert agent.end() == 0
+    with target() as web, serving(server) as url, running_agent(tmp_path, url, server.token) as agent:
+        agent.await_log("connected")
+        due = server.offer(due_in=4, url=web.url())
+        await_true(lambda: results(server, "trade") != [])
+        assert agent.end() == 0
 
     (result,) = results(server, "trade")
     assert (UUID(result["check_id"]), result["verdict"], result["status_code"]) == (
@@ -44,8 +45,8 @@ def test_a_turn_is_probed_and_its_result_handed_in(tmp_path: Path) -> None:
         Verdict.SUCCESS,
         200,
     )
-    started_late = result["started_at"] - result["due_at"]
-    assert -60_000 < started_late < 20_000_000  # microseconds: a busy machine is slow to start it
+    # Never early, but for a timer's grain; how late depends on how busy the machine is.
+    assert result["due_at"] - 60_000 < result["started_at"] <= to_wire_time(server.now())
     assert result["remote_ip"] == "127.0.0.1"
 
 
@@ -177,13 +178,13 @@ def test_a_wrong_clock_makes_no_wrong_history(tmp_path: Path) -> None:
             await_true(lambda: results(server, "trade") != [])
 
     (result,) = results(server, "trade")
-    assert abs(result["started_at"] - result["due_at"]) < 20_000_000  # a machine that is slow to start it
+    assert abs(result["started_at"] - result["due_at"]) < 3_600_000_000  # not five hours, as slow as a machine may be
 
 
 def test_turns_under_way_are_given_back_at_the_end(tmp_path: Path) -> None:
     server = StandIn()
-    with serving_web(lambda link, _asked: web.stopped.wait(60) and None) as web, serving(server) as url:
-        offered = server.offer(timeout_seconds=60, url=web.url())
+    with serving_web(lambda link, _asked: time.sleep(4)) as web, serving(server) as url:
+        offered = server.offer(url=web.url())
         with running_agent(tmp_path, url, server.token) as agent:
             await_true(lambda: web.asked != [])
             began = time.monotonic()
@@ -192,7 +193,7 @@ def test_turns_under_way_are_given_back_at_the_end(tmp_path: Path) -> None:
 
     given_back = [held for fields in server.asked("leases") for held in fields["give_back"]]
     assert [held[0] for held in given_back] == [offered.turn.check_id.hex]
-    assert took < 30  # the target would have held it for sixty
+    assert took < 5
 
 
 def test_a_sign_of_life_tells_how_much_waits(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_a_sign_of_life_tells_how_much_waits(tmp_path: Path) -> None:
     with serving(server) as url, running_agent(tmp_path, url, server.token):
         await_true(lambda: len(server.asked("health")) >= 1)
 
-    assert server.asked("health")[0] == {"failed_controls": [], "buffered": 0}
+    assert server.asked("health")[0] == {"failed_controls": [], "buffered": 0, "lost": 0, "late_ms": 0}
 
 
 def test_a_refused_token_ends_it(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_a_refused_token_ends_it(tmp_path: Path) -> None:
     server.misbehave = lambda _call: (401, {}, json.dumps({"code": "token_revoked"}).encode())
     with serving(server) as url, running_agent(tmp_path, url, server.token) as agent:
         assert agent.process is not None
-        assert agent.process.wait(timeout=180) == 3
+        assert agent.process.wait(timeout=60) == 3
 
         assert "stopping: the token has been revoked" in agent.log
 
@@ -219,7 +220,7 @@ def test_wrong_options_end_it_with_one_line(tmp_path: Path) -> None:
     shared = ["--token-file", str(tmp_path / "token"), "--state-dir", str(tmp_path / "state")]
 
     def run(*options: str) -> tuple[int, str]:
-        done = subprocess.run([AGENT, *shared, *options], capture_output=True, text=True, timeout=300, env={})
+        done = subprocess.run([AGENT, *shared, *options], capture_output=True, text=True, timeout=30, env={})
         return done.returncode, done.stderr
 
     assert run() == (

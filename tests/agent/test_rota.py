@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from config.agent.rota import Rota
 from tests.agent.stand_in import turn_of
 
@@ -19,9 +21,16 @@ def alone(*offered: tuple[UUID, float, int]) -> Rota:
     rota = Rota({})
     for check_id, due, interval in offered:
         rota.order(turn_of(check_id, after(due), interval=interval), now=after(due))
-    rota.finished([check_id for check_id, _due, _interval in offered])
+    for check_id, due, _interval in offered:
+        finish(rota, check_id, due)
     rota.go_alone()
     return rota
+
+
+def finish(rota: Rota, check_id: UUID, due: float, *, late: float = 0.0, took: float = 0.0) -> timedelta:
+    """Have a turn bring its result."""
+    began = due + late
+    return rota.finished(check_id, after(due), after(began), now=after(began + took))
 
 
 def made(rota: Rota, seconds: float, limit: int = 100) -> list[tuple[UUID, float, float]]:
@@ -38,7 +47,7 @@ def test_a_check_goes_on_at_its_interval_on_the_same_grid() -> None:
     for beat in range(45):
         for check_id, due, starts_in in made(rota, beat):
             seen.append((due, round(beat + starts_in, 6)))
-            rota.finished([check_id])
+            finish(rota, check_id, due)
 
     assert seen == [(10.25, 10.25), (20.25, 20.25), (30.25, 30.25), (40.25, 40.25)]
 
@@ -48,7 +57,7 @@ def test_a_turn_under_way_is_not_made_again() -> None:
 
     assert made(rota, 9) == [(A, 10, 1)]
     assert made(rota, 20) == []
-    rota.finished([A])
+    finish(rota, A, 10)
     assert made(rota, 20) == [(A, 20, 0)]
 
 
@@ -77,10 +86,10 @@ def test_the_most_urgent_come_first_and_the_limit_holds() -> None:
 def test_without_being_alone_no_turn_is_made() -> None:
     rota = alone((A, 0, 10), (B, 0, 10))
     rota.order(turn_of(A, after(10)), now=after(9))
-    rota.finished([A])
+    finish(rota, A, 10)
 
     assert made(rota, 30) == [(B, 30, 0)]
-    rota.finished([B])
+    finish(rota, B, 30)
     rota.settle()
     assert made(rota, 40) == []
 
@@ -89,7 +98,7 @@ def test_orders_hold_for_35_minutes() -> None:
     rota = alone((A, 0, 10))
 
     assert made(rota, 35 * 60) == [(A, 35 * 60, 0)]
-    rota.finished([A])
+    finish(rota, A, 35 * 60)
     assert made(rota, 35 * 60 + 10) == []
     rota.forget_old(now=after(35 * 60 + 10))
     assert len(rota) == 0
@@ -101,3 +110,61 @@ def test_what_was_measured_by_a_process_before_is_known() -> None:
     assert (rota.measured(A), rota.measured(B)) == (after(50), None)
     rota.order(turn_of(A, after(60)), now=after(60))
     assert rota.measured(A) == after(60)
+
+
+# --- what is lost -----------------------------------------------------------------------------------------------------
+
+
+def ordered(due: float, *, now: float, rota: Rota | None = None, is_overdue: bool = False) -> Rota:
+    """A rota whose check has got a turn from the server, every ten seconds."""
+    rota = rota or Rota({})
+    rota.order(turn_of(A, after(due)), now=after(now), is_overdue=is_overdue)
+    return rota
+
+
+@pytest.mark.parametrize(
+    ("late", "took", "lost"),
+    [
+        (0, 3, 0),
+        (0, 25, 0),  # a target that took its time
+        (7, 2, 0),  # late, but the next one is still to come
+        (9, 2, 1),
+        (31, 2, 3),
+        (12, 25, 1),  # without being late, two would have gone by all the same
+    ],
+)
+def test_turns_that_pass_since_one_was_started_late_are_lost(late: float, took: float, lost: int) -> None:
+    rota = ordered(0, now=-1, rota=ordered(-10, now=-11))
+
+    assert finish(rota, A, 0, late=late, took=took) == timedelta(seconds=late)
+    assert rota.lost == lost
+
+
+def test_what_the_server_gave_late_is_not_our_lateness_unless_we_came_for_it_late() -> None:
+    first, back = ordered(0, now=9), ordered(0, now=9, rota=ordered(-10, now=-11), is_overdue=True)
+    slow = ordered(0, now=9, rota=ordered(-10, now=-11))
+
+    late = [finish(rota, A, 0, late=9, took=2) for rota in (first, back, slow)]
+
+    assert late == [timedelta(), timedelta(), timedelta(seconds=9)]
+    assert [rota.lost for rota in (first, back, slow)] == [0, 0, 1]
+
+
+def test_alone_the_last_slot_that_passed_is_probed_and_those_before_it_are_lost() -> None:
+    rota = alone((A, 0, 10))
+    made(rota, 9)
+
+    finish(rota, A, 10, late=12, took=1)  # at 23: the slot of 20 is next
+    assert rota.lost == 0
+    assert made(rota, 23) == [(A, 20, 0)]
+    finish(rota, A, 20, late=31, took=1)  # at 52: that of 50 is, and two are gone
+    assert rota.lost == 2
+
+
+def test_alone_slots_are_lost_when_nobody_makes_their_turns() -> None:
+    rota = alone((A, 0, 10))
+    made(rota, 9)
+    finish(rota, A, 10, took=1)
+
+    assert made(rota, 45) == [(A, 40, 0)]
+    assert rota.lost == 2

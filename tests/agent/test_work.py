@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +13,15 @@ import pytest
 from apps.checks.domain.agent_wire import OfferedTurn
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.turns import ClaimedTurn
+from apps.checks.domain.wire_fields import to_wire_time
 from apps.checks.enums import Verdict
 from apps.core import clock
 from config.agent.backfill import Backfill
 from config.agent.buffer import Buffer
 from config.agent.connection import Connection
 from config.agent.link import Link
+from config.agent.orders import OrderBook
+from config.agent.present import Present
 from config.agent.server_clock import ServerClock
 from config.agent.work import AgentWork
 from tests.agent.stand_in import Call, StandIn, await_true, serving
@@ -32,13 +35,23 @@ class Agent:
         self.buffer = Buffer(folder, max_bytes=10_000_000)
         self.link = Link(threading.Event(), is_behind=False)
         self.connection = Connection(url, server.token, self.server_clock)
-        self.work = AgentWork(self.connection, self.link, self.buffer, self.server_clock)
+        self.work = AgentWork(self.link, self.buffer, self.server_clock, OrderBook(frozenset()))
+        self.present = Present(self.connection, self.link, self.work)
         history = Connection(url, server.token, self.server_clock)
         self.backfill = Backfill(history, self.link, self.buffer, self.server_clock, self.work)
         self.link.came_up(waiting=0)
 
+    def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
+        """Leave results, have them traded for turns, and take those."""
+        before = self.work.trade(results, limit)
+        self.present.trade()
+        return before + self.work.trade([], limit - len(before))
+
     def close(self) -> None:
         self.link.stop.set()
+        self.work.close()
+        if self.present.is_alive():
+            self.present.join()
         if self.backfill.is_alive():
             self.backfill.join()
         self.connection.close()
@@ -80,7 +93,7 @@ def test_a_result_that_the_server_names_as_wrong_costs_no_other(agent: Agent, se
         return call.answer()
 
     server.misbehave = refuse_the_third
-    agent.work.trade(results, 0)
+    agent.trade(results, 0)
 
     assert [check for check, _due in server.results("trade")] == [
         result.check_id for result in results if result is not results[2]
@@ -91,7 +104,7 @@ def test_a_result_that_the_server_names_as_wrong_costs_no_other(agent: Agent, se
 def test_a_refusal_that_names_no_result_loses_none(agent: Agent, server: StandIn) -> None:
     server.misbehave = lambda _call: (400, {}, b'{"errors": {"limit": ["no"]}}')
 
-    agent.work.trade(some_results(3), 0)
+    agent.trade(some_results(3), 0)
 
     assert (agent.link.is_up, agent.buffer.waiting) == (False, 3)
 
@@ -104,7 +117,7 @@ def test_what_stands_between_may_take_small_bodies_only(agent: Agent, server: St
         return call.answer()
 
     server.misbehave = refuse_many
-    agent.work.trade(some_results(1_000), 0)
+    agent.trade(some_results(1_000), 0)
 
     assert len(set(server.results("trade"))) == 1_000
     assert agent.link.is_up
@@ -114,7 +127,7 @@ def test_results_of_one_check_are_handed_in_one_after_the_other(agent: Agent, se
     (first,) = some_results(1)
     second = replace(first, due_at=first.due_at + timedelta(seconds=5))
 
-    agent.work.trade([first, second], 10)
+    agent.trade([first, second], 10)
 
     assert [len(fields["results"]) for fields in server.asked("trade")] == [1, 1]
     assert [fields["limit"] for fields in server.asked("trade")] == [0, 10]
@@ -122,13 +135,13 @@ def test_results_of_one_check_are_handed_in_one_after_the_other(agent: Agent, se
 
 def test_a_turn_whose_result_arrived_but_that_comes_again_is_told_as_history(agent: Agent, server: StandIn) -> None:
     offered = server.offer()
-    (turn,) = agent.work.trade([], 10)
-    agent.work.trade([result_of(turn)], 10)
+    (turn,) = agent.trade([], 10)
+    agent.trade([result_of(turn)], 10)
     server.turns.append(OfferedTurn(offered.turn, offered.interval_seconds))
-    (again,) = agent.work.trade([], 10)
+    (again,) = agent.trade([], 10)
     agent.backfill.start()
 
-    agent.work.trade([result_of(again)], 10)
+    agent.trade([result_of(again)], 10)
 
     assert again.due_at == turn.due_at
     await_true(lambda: server.results("late") != [])
@@ -139,11 +152,11 @@ def test_of_a_short_absence_the_last_result_alone_is_news(agent: Agent, server: 
     (first,) = some_results(1)
     second = replace(first, due_at=first.due_at + timedelta(seconds=5))
     server.misbehave = lambda _call: (503, {}, b"")
-    agent.work.trade([first], 10)
-    agent.work.trade([second], 10)
+    agent.trade([first], 10)
+    agent.trade([second], 10)
     server.misbehave = None
     agent.link.came_up(waiting=2)
-    agent.work.trade([], 10)
+    agent.trade([], 10)
     agent.backfill.start()
 
     await_true(lambda: agent.buffer.waiting == 0)
@@ -155,7 +168,7 @@ def test_of_a_short_absence_the_last_result_alone_is_news(agent: Agent, server: 
 
 def test_nothing_old_is_told_before_the_present(agent: Agent, server: StandIn) -> None:
     server.misbehave = lambda _call: (503, {}, b"")
-    agent.work.trade(some_results(3), 10)
+    agent.trade(some_results(3), 10)
     server.misbehave = None
     agent.backfill.start()
     await_true(lambda: agent.link.is_up)
@@ -163,7 +176,7 @@ def test_nothing_old_is_told_before_the_present(agent: Agent, server: StandIn) -
     threading.Event().wait(1)
     before = [call.verb for call in server.calls]
 
-    agent.work.trade([], 10)
+    agent.trade([], 10)
     await_true(lambda: agent.buffer.waiting == 0)
 
     assert "late" not in before
@@ -176,8 +189,8 @@ def test_settings_are_asked_for_once_a_version_and_kept_sealed(agent: Agent, ser
     server.settings[offered.turn.check_id] = replace(known, secrets={"password": "hush-hush"})
     server.turns.append(offered)
 
-    agent.work.trade([], 1)
-    agent.work.trade([], 1)
+    agent.trade([], 1)
+    agent.trade([], 1)
     (version, settings) = agent.work.settings_of([offered.turn.check_id])[offered.turn.check_id]
 
     assert len(server.asked("settings")) == 1
@@ -189,24 +202,84 @@ def test_a_turn_whose_settings_are_gone_is_left_alone(agent: Agent, server: Stan
     server.offer()
     server.settings.clear()
 
-    assert agent.work.trade([], 10) == []
+    assert agent.trade([], 10) == []
 
 
 def test_each_absence_finds_it_alone_again(agent: Agent, server: StandIn) -> None:
     server.offer(interval=1)
-    (turn,) = agent.work.trade([], 10)
-    agent.work.trade([result_of(turn)], 10)
+    (turn,) = agent.trade([], 10)
+    agent.trade([result_of(turn)], 10)
     agent.backfill.start()
 
     for _absence in range(2):
         server.misbehave = lambda _call: (503, {}, b"")
         made: list[ClaimedTurn] = []
-        await_true(lambda made=made: bool(made.extend(agent.work.trade([], 10)) or made))
-        agent.work.trade([result_of(made[0])], 0)
+        await_true(lambda made=made: bool(made.extend(agent.trade([], 10)) or made))
+        agent.trade([result_of(made[0])], 0)
         server.misbehave = None
         await_true(lambda: agent.link.is_up)
-        agent.work.trade([], 0)
+        agent.trade([], 0)
         await_true(lambda: not agent.link.is_behind)
-        agent.work.trade([], 0)
+        agent.trade([], 0)
 
-    assert agent.work.trade([], 10) == []  # the server makes the turns again
+    assert agent.trade([], 10) == []  # the server makes the turns again
+
+
+# --- a server that takes its time -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answers(server: StandIn) -> Iterator[threading.Event]:
+    """While it is not set, the server takes questions and answers none."""
+    is_answering = threading.Event()
+    is_answering.set()
+
+    def take_and_wait(call: Call) -> tuple[int, dict[str, str], bytes]:
+        server.calls.append(call)
+        answer = call.answer()
+        is_answering.wait(60)
+        return answer
+
+    server.misbehave = take_and_wait
+    yield is_answering
+    is_answering.set()
+
+
+def test_no_turn_waits_for_a_server_that_does_not_answer(
+    agent: Agent, server: StandIn, answers: threading.Event
+) -> None:
+    offered = server.offer(interval=1)
+    (turn,) = agent.trade([], 10)
+    agent.trade([result_of(turn)], 10)
+    agent.present.start()
+    answers.clear()
+    asked = len(server.asked("trade"))
+
+    made: list[ClaimedTurn] = []
+    await_true(lambda: bool(made.extend(agent.work.trade([], 10)) or made))
+
+    assert len(server.asked("trade")) == asked + 1  # that one hangs still, and none after it
+    assert agent.link.leaves_us_alone()
+    assert (made[0].check_id, (made[0].due_at - offered.turn.due_at).total_seconds() % 1) == (turn.check_id, 0.0)
+
+
+def test_a_late_answer_offers_nothing_that_was_probed_meanwhile(
+    agent: Agent, server: StandIn, answers: threading.Event
+) -> None:
+    offered = server.offer(interval=1)
+    (turn,) = agent.trade([], 10)
+    agent.trade([result_of(turn)], 10)
+    following = replace(offered.turn, due_at=offered.turn.due_at + timedelta(seconds=1), starts_in_seconds=0.0)
+    server.turns.append(OfferedTurn(following, 1))  # claimed by the question that hangs
+    agent.present.start()
+    answers.clear()
+    made: list[ClaimedTurn] = []
+    await_true(lambda: bool(made.extend(agent.work.trade([], 10)) or made))
+    agent.backfill.start()
+
+    answers.set()
+    await_true(lambda: not agent.link.leaves_us_alone())
+    taken = agent.work.trade([result_of(made[0])], 10)
+
+    assert [each.due_at for each in taken if each.due_at <= made[0].due_at] == []
+    await_true(lambda: (turn.check_id, to_wire_time(made[0].due_at)) in server.results("late"))

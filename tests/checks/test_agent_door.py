@@ -34,7 +34,7 @@ from apps.checks.models import Agent, Check, Region, Result, Turn
 from apps.core import clock, rate, redis
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
-from tests.factories.checks import make_check
+from tests.factories.checks import due_now, make_check
 from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +77,9 @@ def talker(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> Talker:
 @pytest.fixture
 def check(talker: Talker) -> Check:
     with tenant_scope(talker.agent.tenant_id):
-        return make_check(regions=[talker.agent.region_id])
+        check = make_check(regions=[talker.agent.region_id])
+        due_now(check)
+        return check
 
 
 def result_of(check: Check, **fields: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.postgres.functions import TransactionNow
 
 from apps.alerting.models import Alert
 from apps.checks.domain import agent_work, agents
@@ -34,7 +35,7 @@ from apps.core.tenancy import tenant_scope
 from apps.events.models import OutboxRow
 from apps.incidents.models import Outage
 from apps.tenants.models import Tenant
-from tests.factories.checks import make_check
+from tests.factories.checks import due_now, make_check
 from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +57,10 @@ def stranger(globex: Tenant) -> Check:
 
 
 def watched(agent: Agent, name: str = "API", **fields: Any) -> Check:
-    return make_check(name, regions=[agent.region_id], **fields)
+    check = make_check(name, regions=[agent.region_id], **fields)
+    if "due_at" not in fields:
+        due_now(check)
+    return check
 
 
 def seen(check: Check, due_at: datetime, verdict: Verdict = Verdict.SUCCESS, **fields: Any) -> NewResult:
@@ -83,22 +87,46 @@ def test_an_agent_gets_the_turns_of_its_own_region_with_their_interval(agent: Ag
     check = watched(agent, interval_seconds=30)
     make_check("elsewhere")
 
-    [offered] = agent_work.trade(agent, [], limit=10)
+    [offered] = agent_work.trade(agent, [], limit=10).turns
 
     assert (offered.turn.check_id, offered.turn.due_at, offered.interval_seconds) == (check.id, due_at(check), 30)
-    assert agent_work.trade(agent, [], limit=10) == []
+    assert agent_work.trade(agent, [], limit=10).turns == []
+
+
+def test_turns_are_claimed_as_far_ahead_as_the_agent_wants_within_a_lease(agent: Agent) -> None:
+    for seconds in (2, 5, 20):
+        Turn.objects.filter(watched=watched(agent, f"in {seconds}")).update(
+            due_at=TransactionNow() + timedelta(seconds=seconds),
+            claimable_at=TransactionNow() + timedelta(seconds=seconds),
+        )
+
+    def claimed(ahead_seconds: float) -> int:
+        return len(agent_work.trade(agent, [], limit=10, ahead=timedelta(seconds=ahead_seconds)).turns)
+
+    assert [claimed(seconds) for seconds in (0, 3, 60)] == [0, 1, 1]
+
+
+def test_turns_that_nobody_ran_are_counted(agent: Agent) -> None:
+    late, on_time = watched(agent, interval_seconds=10), watched(agent, "on time", interval_seconds=10)
+    then = TransactionNow() - timedelta(seconds=37)
+    Turn.objects.filter(watched=late).update(due_at=then, claimable_at=then)
+
+    traded = agent_work.trade(agent, [], limit=10)
+
+    assert {each.turn.check_id for each in traded.turns} == {late.id, on_time.id}
+    assert (traded.skipped, agent_work.trade(agent, [], limit=10).skipped) == (3, 0)
 
 
 def test_no_turns_are_claimed_where_there_is_no_room(agent: Agent) -> None:
     watched(agent)
 
-    assert agent_work.trade(agent, [], limit=0) == []
-    assert len(agent_work.trade(agent, [], limit=1)) == 1
+    assert agent_work.trade(agent, [], limit=0).turns == []
+    assert len(agent_work.trade(agent, [], limit=1).turns) == 1
 
 
 def test_results_on_time_judge(agent: Agent) -> None:
     check = watched(agent, state=State.UP)
-    [offered] = agent_work.trade(agent, [], limit=10)
+    [offered] = agent_work.trade(agent, [], limit=10).turns
 
     agent_work.trade(agent, [seen(check, offered.turn.due_at, Verdict.FAILURE, error_code="timeout")], limit=10)
 
@@ -182,7 +210,7 @@ def test_a_turn_long_past_is_probed_for_the_present_moment_of_its_grid(agent: Ag
     began = clock.now() - 10 * MINUTE - timedelta(seconds=5)
     check = watched(agent, due_at=began, interval_seconds=60)
 
-    [offered] = agent_work.trade(agent, [], limit=10)
+    [offered] = agent_work.trade(agent, [], limit=10).turns
 
     assert offered.turn.due_at == due_at(check) == began + 10 * MINUTE
 
@@ -191,7 +219,7 @@ def test_a_turn_long_past_is_probed_for_the_present_moment_of_its_grid(agent: Ag
 def test_a_turn_too_far_back_to_be_believed_begins_anew(agent: Agent, minutes: int, interval_seconds: int) -> None:
     check = watched(agent, due_at=clock.now() - minutes * MINUTE, interval_seconds=interval_seconds)
 
-    [offered] = agent_work.trade(agent, [], limit=10)
+    [offered] = agent_work.trade(agent, [], limit=10).turns
     agent_work.trade(agent, [seen(check, offered.turn.due_at)], limit=0)
 
     assert clock.now() - timedelta(seconds=10) < offered.turn.due_at <= clock.now()
@@ -205,7 +233,7 @@ def test_what_was_unseen_is_told_before_the_first_result(agent: Agent) -> None:
     Region.objects.filter(id=agent.region_id).update(seen_at=silent_since)
     agent.region.refresh_from_db()
 
-    [offered] = agent_work.trade(agent, [], limit=10)
+    [offered] = agent_work.trade(agent, [], limit=10).turns
     agent_work.trade(agent, [seen(check, offered.turn.due_at)], limit=10)
 
     assert [flip.after for flip in Flip.objects.order_by("sequence")] == ["unknown", "up"]
@@ -270,7 +298,7 @@ def test_a_turn_whose_result_came_late_already_moves_on(agent: Agent) -> None:
 def test_late_results_leave_a_turn_alone_that_lies_after_them(agent: Agent) -> None:
     began = clock.now() - 5 * MINUTE - timedelta(seconds=30)
     check = watched(agent, due_at=began, interval_seconds=60)
-    [offered] = agent_work.trade(agent, [], limit=10)
+    [offered] = agent_work.trade(agent, [], limit=10).turns
     leased_until = Turn.objects.get(watched=check).claimable_at
 
     agent_work.backfill(agent, [seen(check, began + number * MINUTE) for number in range(3)])
@@ -392,7 +420,7 @@ def test_settings_that_cannot_be_opened_cost_no_others(agent: Agent) -> None:
 
 def test_leases_are_kept_and_given_back_for_the_agents_own_turns(agent: Agent) -> None:
     mine, elsewhere = watched(agent), make_check("elsewhere")
-    [offered] = agent_work.trade(agent, [], limit=10)
+    [offered] = agent_work.trade(agent, [], limit=10).turns
     Turn.objects.filter(watched=mine).update(claimable_at=clock.now())
     before = Turn.objects.get(watched=elsewhere).claimable_at
 

@@ -79,7 +79,7 @@ def seen(check: Check, due_at: datetime, verdict: Verdict = GOOD) -> NewResult:
 
 def come_back(agent: Agent, verdict: Verdict = GOOD) -> datetime:
     """The agent is back and looks at once; return when that was."""
-    offered = agent_work.trade(agent, [], limit=10)
+    offered = agent_work.trade(agent, [], limit=10).turns
     checks = {check.id: check for check in Check.objects.all()}
     live = [seen(checks[each.turn.check_id], each.turn.due_at, verdict) for each in offered]
     agent_work.trade(agent, live, limit=0)

@@ -22,6 +22,7 @@ from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, store_results
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.turns import (
+    HEAD_START,
     ClaimedTurn,
     claim_turns,
     extend_leases,
@@ -45,6 +46,7 @@ OLDEST, NEWEST = timedelta(minutes=35), timedelta(seconds=60)
 # From when on a result no longer says how things are now, beyond the time that the probe itself may take.
 LATE_AFTER = timedelta(seconds=60)
 LATE_INTERVALS = 2
+MOST_AHEAD = timedelta(seconds=6)  # less than a lease
 VERSION_LENGTH = 40
 
 _pings = PingStore()
@@ -59,16 +61,24 @@ class Sorted:
     dropped: int
 
 
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """Turns for an agent, and how many that were due before them nobody has run."""
+
+    turns: list[OfferedTurn]
+    skipped: int = 0
+
+
 @transaction.atomic
-def trade(agent: Agent, results: Sequence[NewResult], *, limit: int) -> list[OfferedTurn]:
-    """Keep results, late ones too, then claim up to ``limit`` turns."""
+def trade(agent: Agent, results: Sequence[NewResult], *, limit: int, ahead: timedelta = HEAD_START) -> Traded:
+    """Keep results, late ones too, then claim up to ``limit`` turns that are due within ``ahead``."""
     _see_again(agent)
     found = _sorted(agent, results)
     _store_live(found.live)
     if found.late:
         store_late(found.late)
     _note(agent, found)
-    return _claim(agent, limit) if limit else []
+    return _claim(agent, limit, min(max(ahead, HEAD_START), MOST_AHEAD)) if limit else Traded([])
 
 
 @transaction.atomic
@@ -234,27 +244,33 @@ def _see_again(agent: Agent) -> None:
 # the present one. What lies so far back that its name would not be believed begins a new grid.
 CATCH_UP = """
 WITH behind AS (
-    SELECT turn.check_id, turn.region_id, turn.due_at + make_interval(secs => watched.interval_seconds * floor(
-               extract(epoch FROM now() - turn.due_at) / watched.interval_seconds)) AS present_at
+    SELECT turn.check_id, turn.region_id, passed.slots,
+           turn.due_at + make_interval(secs => watched.interval_seconds * passed.slots) AS present_at
     FROM checks_turn AS turn JOIN checks_check AS watched ON watched.id = turn.check_id
+    CROSS JOIN LATERAL (SELECT floor(extract(epoch FROM now() - turn.due_at) / watched.interval_seconds) AS slots) AS passed
     WHERE turn.region_id = %(region)s AND turn.claimable_at <= now()
       AND turn.due_at <= now() - least(make_interval(secs => watched.interval_seconds), %(trusted)s::interval)
     FOR UPDATE OF turn SKIP LOCKED
+), caught_up AS (
+    UPDATE checks_turn AS turn
+    SET due_at = CASE WHEN behind.present_at < now() - %(trusted)s::interval THEN now() ELSE behind.present_at END
+    FROM behind WHERE turn.check_id = behind.check_id AND turn.region_id = behind.region_id
+    RETURNING behind.slots
 )
-UPDATE checks_turn AS turn
-SET due_at = CASE WHEN behind.present_at < now() - %(trusted)s::interval THEN now() ELSE behind.present_at END
-FROM behind WHERE turn.check_id = behind.check_id AND turn.region_id = behind.region_id
+SELECT least(coalesce(sum(slots), 0), 2147483647)::int FROM caught_up
 """
 TRUSTED = timedelta(minutes=25)
 
 
-def _claim(agent: Agent, limit: int) -> list[OfferedTurn]:
+def _claim(agent: Agent, limit: int, ahead: timedelta) -> Traded:
     with connection.cursor() as cursor:
         prefer_keys(cursor)
         cursor.execute(CATCH_UP, {"region": agent.region_id, "trusted": str(TRUSTED)})
-    turns = claim_turns(limit, region_id=agent.region_id)
+        ((skipped,),) = cursor.fetchall()
+    turns = claim_turns(limit, region_id=agent.region_id, head_start=ahead)
     if not turns:
-        return []
+        return Traded([], skipped)
     checks = Check.objects.filter(id__in=[turn.check_id for turn in turns])
     intervals = dict(checks.values_list("id", "interval_seconds"))
-    return [OfferedTurn(turn, intervals[turn.check_id]) for turn in turns if turn.check_id in intervals]
+    offered = [OfferedTurn(turn, intervals[turn.check_id]) for turn in turns if turn.check_id in intervals]
+    return Traded(offered, skipped)
