@@ -183,8 +183,8 @@ def test_a_wrong_clock_makes_no_wrong_history(tmp_path: Path) -> None:
 
 def test_turns_under_way_are_given_back_at_the_end(tmp_path: Path) -> None:
     server = StandIn()
-    with serving_web(lambda link, _asked: time.sleep(4)) as web, serving(server) as url:
-        offered = server.offer(url=web.url())
+    with serving_web(lambda link, _asked: web.stopped.wait(60) and None) as web, serving(server) as url:
+        offered = server.offer(timeout_seconds=60, url=web.url())
         with running_agent(tmp_path, url, server.token) as agent:
             await_true(lambda: web.asked != [])
             began = time.monotonic()
@@ -193,7 +193,7 @@ def test_turns_under_way_are_given_back_at_the_end(tmp_path: Path) -> None:
 
     given_back = [held for fields in server.asked("leases") for held in fields["give_back"]]
     assert [held[0] for held in given_back] == [offered.turn.check_id.hex]
-    assert took < 5
+    assert took < 30  # the target would have held it for sixty
 
 
 def test_a_sign_of_life_tells_how_much_waits(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_refused_token_ends_it(tmp_path: Path) -> None:
     server.misbehave = lambda _call: (401, {}, json.dumps({"code": "token_revoked"}).encode())
     with serving(server) as url, running_agent(tmp_path, url, server.token) as agent:
         assert agent.process is not None
-        assert agent.process.wait(timeout=60) == 3
+        assert agent.process.wait(timeout=180) == 3
 
         assert "stopping: the token has been revoked" in agent.log
 
@@ -220,7 +220,7 @@ def test_wrong_options_end_it_with_one_line(tmp_path: Path) -> None:
     shared = ["--token-file", str(tmp_path / "token"), "--state-dir", str(tmp_path / "state")]
 
     def run(*options: str) -> tuple[int, str]:
-        done = subprocess.run([AGENT, *shared, *options], capture_output=True, text=True, timeout=30, env={})
+        done = subprocess.run([AGENT, *shared, *options], capture_output=True, text=True, timeout=300, env={})
         return done.returncode, done.stderr
 
     assert run() == (
