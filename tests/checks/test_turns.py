@@ -21,7 +21,7 @@ from apps.core import clock
 from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
-from tests.factories.checks import make_check
+from tests.factories.checks import make_check, transaction_age
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def test_due_checks_of_all_tenants_are_claimed_oldest_first(acme: Tenant, globex
     now = clock.now()
     with tenant_scope(acme.id):
         late = make_check(due_at=now - timedelta(seconds=5))
-        make_check(due_at=now + timedelta(seconds=30))
+        make_check(due_at=now + timedelta(minutes=30))
     with tenant_scope(globex.id):
         later = make_check(due_at=now - timedelta(seconds=9))
 
@@ -57,7 +57,7 @@ def test_head_start_is_for_turns_that_nobody_holds(in_acme: Tenant) -> None:
     free, held = make_check(due_at=now + timedelta(seconds=4)), make_check(due_at=now - timedelta(seconds=4))
     Turn.objects.filter(watched=held).update(claimable_at=now + timedelta(seconds=4))
 
-    claimed = claim_turns(10, head_start=timedelta(seconds=6))
+    claimed = claim_turns(10, head_start=timedelta(seconds=60))
 
     assert [turn.check_id for turn in claimed] == [free.id]
 
@@ -105,7 +105,7 @@ def test_stopped_check_has_no_turn_until_started(in_acme: Tenant) -> None:
     stop_turns([check])
     stopped = claimed_names()
 
-    start_turns([check], at=clock.now())
+    start_turns([check], at=clock.now() - transaction_age(check))
 
     assert (stopped, claimed_names()) == ([], [check.id])
 

@@ -9,9 +9,16 @@ from apps.checks.domain.results import NewResult
 from apps.checks.enums import State, Verdict
 from apps.checks.models import MAIN_REGION, Check, CheckState, Turn
 from apps.core import clock
+from apps.core.postgres.clock import database_now
 
 # What the regions say of a check that is in a state.
 OPINIONS = {State.UP: Verdict.SUCCESS, State.DEGRADED: Verdict.DEGRADED, State.DOWN: Verdict.FAILURE}
+
+
+def transaction_age(check: Check) -> timedelta:
+    """Return how far the database's now() is behind the clock: it stands still from where a test's transaction began."""
+    began_at: datetime = Check.objects.values_list(TransactionNow(), flat=True).get(id=check.id)
+    return database_now() - began_at
 
 
 def make_check(
@@ -26,7 +33,7 @@ def make_check(
         **fields,
     }
     check = Check.objects.create(name=name, **given)
-    at = due_at or clock.now() - timedelta(seconds=1)
+    at = due_at or clock.now() - transaction_age(check) - timedelta(seconds=1)
     CheckState.objects.create(watched=check, state=state, since_at=min(at, clock.now()))
     for region_id in check.regions:
         Turn.objects.create(
