@@ -27,6 +27,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
+from apps.checks.types.goaway import Goodbyes
 from apps.checks.types.hosts import bare_host, host_setting, place, port_setting
 from apps.checks.types.http_fields import certificate_errors, check_headers_field
 from apps.checks.types.messages import Message
@@ -228,6 +229,7 @@ class Call:
         self._stream = stream
         self._findings = findings
         self._http = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self._goodbyes = Goodbyes(STREAM)
         self._events = 0
         self._headers: dict[bytes, bytes] = {}
         self._body = b""
@@ -255,7 +257,8 @@ class Call:
     def _take_all(self, data: bytes) -> bool:
         """Take in what came; True at the end of the answer. What comes after it, such as a goodbye, no longer matters."""
         try:
-            return any(self._take(event) for event in self._http.receive_data(data))
+            events = self._http.receive_data(self._goodbyes.taken_out(data))
+            return any(self._take(event) for event in events)
         except ProtocolError as error:
             raise ProbeFailure("grpc_broken", {"detail": printable(str(error), SHOWN)}) from error
 

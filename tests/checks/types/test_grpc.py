@@ -219,6 +219,10 @@ def data(body: bytes) -> bytes:
         (SETTINGS + OK + data(b"x" * 16_000) + data(b"x" * 16_000) + DONE, "answer_too_large", {"limit": 16_384}),
         (SETTINGS + frame(3, 0, 1, struct.pack(">I", 7)), "grpc_ended", {"detail": "REFUSED_STREAM"}),
         (SETTINGS + frame(7, 0, 0, struct.pack(">II", 0, 11)), "grpc_ended", {"detail": "ENHANCE_YOUR_CALM"}),
+        # it leaves without our call, or at once, or says so and does not keep to it
+        (SETTINGS + frame(7, 0, 0, struct.pack(">II", 0, 0)), "grpc_ended", {"detail": "NO_ERROR"}),
+        (SETTINGS + frame(7, 0, 0, struct.pack(">II", 1, 2)), "grpc_ended", {"detail": "INTERNAL_ERROR"}),
+        (SETTINGS + frame(7, 0, 0, struct.pack(">II", 1, 0)), "connection_lost", {}),
         (
             SETTINGS
             + headers((":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "99"), ends=True),
@@ -242,6 +246,28 @@ async def test_end_of_the_connection_right_after_the_answer_is_no_fault() -> Non
     assert outcome.verdict == Verdict.SUCCESS
 
 
+def goodbye(last: int, code: int = 0, words: bytes = b"") -> bytes:
+    return frame(7, 0, 0, struct.pack(">II", last, code) + words)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(SETTINGS + goodbye(1) + OK + data(framed(b"\x08\x01")) + DONE, id="before the answer"),
+        pytest.param(SETTINGS + OK + goodbye(1) + data(framed(b"\x08\x01")) + DONE, id="within"),
+        pytest.param(
+            SETTINGS + goodbye(2**31 - 1, words=b"max_age") + OK + goodbye(1) + data(framed(b"\x08\x01")) + DONE,
+            id="told twice",
+        ),
+    ],
+)
+async def test_server_that_leaves_after_our_call_is_heard_to_the_end(said: bytes) -> None:
+    with serving(saying(said)) as web:
+        outcome = await check(web.port)
+
+    assert (outcome.verdict, outcome.error_code, outcome.details["status"]) == (Verdict.SUCCESS, "", "SERVING")
+
+
 def _flood(part: bytes, stopped: threading.Event, first: bytes = b"") -> Callable[[socket.socket, bytes], None]:
     def flood(connection: socket.socket, _request: bytes) -> None:
         connection.sendall(SETTINGS + first)
@@ -259,6 +285,7 @@ HUGE = frame(1, 0, 1, BOMB) + frame(9, 0, 1, b"\xbe" * 16_000)  # then told agai
     ("first", "part"),
     [
         (b"", frame(6, 0, 0, b"8 bytes.")),
+        (b"", goodbye(1)),
         (b"", SETTINGS),
         (b"", frame(8, 0, 0, struct.pack(">I", 1))),
         (OK, data(b"")),
@@ -267,7 +294,7 @@ HUGE = frame(1, 0, 1, BOMB) + frame(9, 0, 1, b"\xbe" * 16_000)  # then told agai
         (b"", frame(200, 0, 0, b"unknown")),
         (b"", b"\xff" * 65_536),
     ],
-    ids=["pings", "settings", "windows", "empty data", "header bomb", "continuations", "unknown", "bytes"],
+    ids=["pings", "goodbyes", "settings", "windows", "empty data", "header bomb", "continuations", "unknown", "bytes"],
 )
 async def test_floods_end_soon(first: bytes, part: bytes) -> None:
     stopped = threading.Event()
@@ -281,7 +308,7 @@ async def test_floods_end_soon(first: bytes, part: bytes) -> None:
         stopped.set()
 
     assert outcome.verdict == Verdict.FAILURE
-    assert outcome.error_code in {"grpc_broken", "wrong_protocol", "answer_too_large"}
+    assert outcome.error_code in {"grpc_broken", "grpc_ended", "wrong_protocol", "answer_too_large"}
     assert spent < 2
 
 
