@@ -13,8 +13,9 @@ from apps.checks.engine.driver import CurlDriver
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.network import LoopNetwork
 from apps.checks.engine.plain import PlainDriver
-from apps.checks.engine.resolver import HostResolver, Lookup, system_lookup
+from apps.checks.engine.resolver import HostResolver, system_lookup
 from apps.checks.engine.transport import LoopTransport
+from apps.checks.engine.witnesses import Lookup
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome, ProbeContext
 from apps.checks.types.hiding import make_presentable

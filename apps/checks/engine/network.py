@@ -3,11 +3,11 @@
 import asyncio
 import socket
 from collections.abc import Coroutine
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from apps.checks.engine.icmp import EchoSeries, open_echo_socket
-from apps.checks.engine.resolver import HostResolver, NameNotFound
+from apps.checks.engine.resolver import HostResolver, LookupFailed, NameNotFound
 from apps.checks.engine.stream import LoopDatagrams, LoopStream, connect_failure, ms_since, plus, socket_failure
 from apps.checks.types.base import Phases, Pings, ProbeFailure, TlsSettings
 from apps.core.http.guard import forbidden_reason
@@ -89,13 +89,20 @@ class LoopNetwork:
         return Pings(ip, trips)
 
     async def _look_up(self, name: str) -> tuple[tuple[str, ...], float]:
-        began = perf_counter()
+        began, asked_at = perf_counter(), monotonic()
         try:
             async with asyncio.timeout_at(self._deadline):
                 answer = await self._resolver.resolve(name)
         except TimeoutError as error:
             self.phases.dns_ms = plus(self.phases.dns_ms, ms_since(began))
+            if self._resolver.is_silent(name, since=asked_at):
+                raise ProbeFailure("resolver_failure", {"host": name, "detail": "timeout"}, is_ours=True) from error
             raise ProbeFailure("dns_timeout", {"host": name}) from error
+        except LookupFailed as error:
+            self.phases.dns_ms = plus(self.phases.dns_ms, ms_since(began))
+            code = "resolver_failure" if error.is_ours else "dns_no_answer"
+            values = {"host": name, "detail": str(error)[:200]}
+            raise ProbeFailure(code, values, is_ours=error.is_ours) from error
         except NameNotFound as error:
             self.phases.dns_ms = plus(self.phases.dns_ms, ms_since(began))
             raise ProbeFailure("dns_failure", {"host": name, "detail": str(error)[:200]}) from error

@@ -9,20 +9,31 @@ import asyncio
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from time import monotonic, perf_counter
+
+from apps.checks.engine.witnesses import Found, Lookup, Witnesses, is_definite
 
 THREADS = 64
 THREADS_PER_ZONE = 8
 FRESH_SECONDS = 3.0  # less than the shortest interval: a check always looks up anew, only its neighbours share
 KEPT = 10_000
 
-Lookup = Callable[[str], tuple[str, ...]]
+# A lookup that takes longer has us look whether others are answered.
+SLOW_SECONDS = 0.5
 
 
 class NameNotFound(Exception):
     """The name has no address; the text is the resolver's reason."""
+
+
+class LookupFailed(Exception):
+    """The resolver gave no answer for the name; ``is_ours``: nor for any other. The text is its reason."""
+
+    def __init__(self, reason: str, *, is_ours: bool = False) -> None:
+        super().__init__(reason)
+        self.is_ours = is_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +65,15 @@ class HostResolver:
         self._threads = 0
         self._under_way = 0
         self._is_closed = False
+        self._witnesses = Witnesses(self._loop, lookup)
+        self._slow: dict[str, asyncio.TimerHandle] = {}  # what becomes suspicious unless it is answered soon
+        self._heard: tuple[tuple[str, float], tuple[str, float]] = (
+            ("", -inf),
+            ("", -inf),
+        )  # the last two zones, and when
 
     async def resolve(self, host: str) -> Answer:
-        """Return the addresses of ``host`` or raise `NameNotFound`."""
+        """Return the addresses of ``host`` or raise `NameNotFound` or `LookupFailed`."""
         known = self._fresh.get(host)
         if known is not None and known.expires_at > monotonic():
             return known
@@ -64,12 +81,25 @@ class HostResolver:
         if waiting is None:
             waiting = self._asked[host] = self._loop.create_future()
             waiting.add_done_callback(_retrieve)
+            self._slow[host] = self._loop.call_later(SLOW_SECONDS, self._witnesses.look)
             self._queue(host)
-        return await asyncio.shield(waiting)  # one probe that gives up must not take the answer from the others
+        began = monotonic()
+        try:
+            return await asyncio.shield(waiting)  # one probe that gives up must not take the answer from the others
+        except LookupFailed as failure:
+            is_ours = not self._has_heard_since(began, besides=host) and await self._witnesses.all_fail()
+            raise LookupFailed(str(failure), is_ours=is_ours) from failure
+
+    def is_silent(self, host: str, *, since: float) -> bool:
+        """Tell of a lookup that has taken too long, from that (monotonic) moment on, whether no name is answered at all."""
+        return not self._has_heard_since(since, besides=host) and self._witnesses.seem_dead
 
     def close(self) -> None:
         """Let the threads end. Those inside a lookup are left to it; they hold nothing of ours."""
         self._is_closed = True
+        for timer in self._slow.values():
+            timer.cancel()
+        self._witnesses.close()
         for _thread in range(self._threads):
             self._more.release()
         for waiting in self._asked.values():
@@ -101,7 +131,7 @@ class HostResolver:
             host = self._todo.popleft()
             began = perf_counter()
             try:
-                found: tuple[str, ...] | OSError | ValueError = self._lookup(host)
+                found: Found = self._lookup(host)
             except (OSError, ValueError) as error:  # a name that cannot be encoded is a ValueError
                 found = error
             took_us = int((perf_counter() - began) * 1_000_000)
@@ -110,21 +140,36 @@ class HostResolver:
             except RuntimeError:  # the loop has ended
                 return
 
-    def _answer(self, host: str, found: tuple[str, ...] | OSError | ValueError, took_us: int) -> None:
+    def _answer(self, host: str, found: Found, took_us: int) -> None:
         self._under_way -= 1
         self._next_of(_zone(host))
+        if timer := self._slow.pop(host, None):
+            timer.cancel()
+        is_answer = is_definite(found)
+        if is_answer:
+            self._hear(host)
         waiting = self._asked.pop(host, None)
         if waiting is None or waiting.done():
             return
         if isinstance(found, Exception) or not found:
             reason = getattr(found, "strerror", None) or str(found)
-            waiting.set_exception(NameNotFound(reason))
+            waiting.set_exception(NameNotFound(reason) if is_answer else LookupFailed(reason))
             return
         answer = Answer(found, max(1, took_us), monotonic() + FRESH_SECONDS)
         if len(self._fresh) >= KEPT:
             self._fresh.clear()
         self._fresh[host] = answer
         waiting.set_result(answer)
+
+    def _hear(self, host: str) -> None:
+        """Remember that the resolver answered. What stands in a hosts file has mostly no dot, and comes from no resolver."""
+        zone, (last, before) = _zone(host), self._heard
+        if "." in zone:
+            self._heard = (zone, monotonic()), (before if last[0] == zone else last)
+
+    def _has_heard_since(self, moment: float, *, besides: str) -> bool:
+        """Tell whether a name of another zone was answered since then."""
+        return any(at >= moment and zone != _zone(besides) for zone, at in self._heard)
 
     def _next_of(self, zone: str) -> None:
         busy, names = self._zones[zone]

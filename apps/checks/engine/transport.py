@@ -8,7 +8,7 @@ from time import monotonic
 from apps.checks.engine.driver import CurlDriver
 from apps.checks.engine.plain import NotPlain, PlainDriver
 from apps.checks.engine.plain_request import is_plain
-from apps.checks.engine.resolver import HostResolver, NameNotFound
+from apps.checks.engine.resolver import HostResolver, LookupFailed, NameNotFound
 from apps.checks.types.base import Exchange, ProbeContext
 from apps.core.http.curl import Limits, OutboundRequest, Reply, pin
 from apps.core.http.failures import Failure
@@ -54,7 +54,15 @@ class LoopTransport:
             async with asyncio.timeout(timeout_seconds):
                 answer = await self._resolver.resolve(host)
         except TimeoutError:
+            if self._resolver.is_silent(host, since=began):
+                return _unresolved(
+                    Failure("resolver_failure", {"host": host, "detail": "timeout"}, is_ours=True), began
+                )
             return _unresolved(Failure("dns_timeout", {"host": host}), began)
+        except LookupFailed as error:
+            code = "resolver_failure" if error.is_ours else "dns_no_answer"
+            values: dict[str, str | int] = {"host": host, "detail": str(error)[:200]}
+            return _unresolved(Failure(code, values, is_ours=error.is_ours), began)
         except NameNotFound as error:
             return _unresolved(Failure("dns_failure", {"host": host, "detail": str(error)[:200]}), began)
         left = max(0.001, timeout_seconds - (monotonic() - began))

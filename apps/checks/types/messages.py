@@ -13,6 +13,14 @@ Message = tuple[Text, Text]
 
 MESSAGES: Mapping[str, Message] = {
     "dns_failure": (_("The name %(host)s has no address."), _("Check its spelling and its DNS records.")),
+    "dns_no_answer": (
+        _("The name servers of %(host)s gave no usable answer (%(detail)s)."),
+        _("Check the name servers of this domain, and its DNSSEC; the name itself may well exist."),
+    ),
+    "resolver_failure": (
+        _("The name %(host)s could not be looked up: the resolver of this region answers for no name (%(detail)s)."),
+        _("Nothing is needed from you, unless it is your own agent: then look at the resolver of its machine."),
+    ),
     "dns_timeout": (_("Looking up %(host)s took too long."), _("Check the name servers of this domain.")),
     "address_forbidden": (
         _("The address %(address)s may not be checked (%(reason)s)."),

@@ -29,7 +29,7 @@ async def record_set(context: ProbeContext, host: str, types: Iterable[str]) -> 
     for kind in sorted({one.upper() for one in types}):
         answer = await ask(context.net, servers, name, kind)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            raise ProbeFailure("dns_failure", {"host": host, "detail": dns.rcode.to_text(answer.rcode())})
+            raise ProbeFailure("dns_no_answer", {"host": host, "detail": dns.rcode.to_text(answer.rcode())})
         found[kind] = _listed(sorted(record.to_text() for record in follow(answer).records or ()))
     return found
 

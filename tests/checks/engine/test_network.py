@@ -118,7 +118,7 @@ async def test_second_address_is_tried_beside_one_that_dawdles() -> None:
 @on_both_loops
 async def test_what_goes_wrong_before_the_connection_has_its_name() -> None:
     def missing(_host: str) -> tuple[str, ...]:
-        raise OSError(-2, "Name or service not known")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async with network(lookup=missing) as net:
         assert (await failure_of(net, "nobody.example", 80)).values["host"] == "nobody.example"

@@ -251,7 +251,7 @@ async def test_dns_records(zone: dict[str, list[str]], monkeypatch: pytest.Monke
         "− MX: 10 mail.example.test.",
     ]
     assert changed.details["changes"][3].startswith("+ MX: 30 #")
-    assert (broken.verdict, broken.error_code) == (Verdict.FAILURE, "dns_failure")
+    assert (broken.verdict, broken.error_code) == (Verdict.FAILURE, "dns_no_answer")
 
 
 async def test_largest_observation_stays_small(web: Web, page: Changing) -> None:
