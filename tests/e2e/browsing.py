@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from playwright import async_api, sync_api
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 CHROMIUM = os.environ.get("OBSERA_CHROMIUM", "/usr/bin/chromium")
-PATIENCE_MS = 30_000
+# Only a bound against hanging: what a page is expected to show may take its time on a busy machine.
+PATIENCE_MS = 60_000
+sync_api.expect.set_options(timeout=PATIENCE_MS)
+async_api.expect.set_options(timeout=PATIENCE_MS)
+LAUNCH: dict[str, Any] = {"executable_path": CHROMIUM, "args": ["--no-sandbox"], "timeout": 3 * PATIENCE_MS}
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -23,7 +28,7 @@ def is_installed() -> bool:
 def chromium() -> Iterator[Browser]:
     """Run a headless Chromium for the block."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(**LAUNCH)
         yield browser
         browser.close()
 

@@ -4,17 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright import async_api, sync_api
 from playwright.sync_api import Browser
 
-from tests.e2e.browsing import CHROMIUM, PATIENCE_MS, Visitor, chromium, is_installed
+from tests.e2e.browsing import CHROMIUM, Visitor, chromium, is_installed
 from tests.e2e.scenery import Scenery, furnish
 from tests.e2e.stage import Stage
 from tests.e2e.stage import stage as running_stage
-
-# What a page is expected to show may take its time on a busy machine.
-sync_api.expect.set_options(timeout=PATIENCE_MS)
-async_api.expect.set_options(timeout=PATIENCE_MS)
 
 Visits = Callable[..., Visitor]
 

@@ -17,7 +17,7 @@ from tests.peers import slack as slack_peer
 from tests.peers.receiver import Heard, Receiver, Say, listening
 from tests.peers.smtp import Mailbox, mail_server
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0  # only a bound against hanging
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Stage:
             "Authorization": f"Bearer {self.product.first_run['api_key']}",
             "Content-Type": "application/json",
         }
-        connection = http.client.HTTPConnection("localhost", self.product.port, timeout=30)
+        connection = http.client.HTTPConnection("localhost", self.product.port, timeout=PATIENCE_SECONDS)
         connection.request(method, f"/api/v1/{path}", None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
         text = answer.read()

@@ -61,7 +61,7 @@ def test_many_are_chosen_over_live_changes_and_tagged_at_once(
     expect(page.locator("#checks[data-old]")).to_have_count(0, timeout=PATIENCE_MS)
     expect(chosen).to_have_count(3)
     page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate(OVERFLOW) == 0
+    page.wait_for_function(f"() => {OVERFLOW} === 0")
     page.locator("#bulk [data-tags]").fill("fleet")
     page.keyboard.press("Enter")
 

@@ -1,7 +1,6 @@
 """The look in a real browser: the living page in every theme and width, and what its small modules promise."""
 
 import mimetypes
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -10,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.e2e.browsing import OVERFLOW, PATIENCE_MS
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("OBSERA_CHROMIUM", "/usr/bin/chromium")
-LIBRARY_MS = 30_000  # ECharts is a megabyte; a busy machine takes its time to read it
 SITE = "http://obsera.test"
 POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 AXE = settings.BASE_DIR / "node_modules" / "axe-core" / "axe.min.js"
@@ -23,17 +22,6 @@ AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pract
 NOTE_SUBMIT = """document.addEventListener("submit", (event) => {
   if (event.target.method !== "dialog") { event.preventDefault(); document.title = "sent"; }
 })"""
-BROKEN_LAYOUT = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no browser: {CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 def serve(route: Route) -> None:
@@ -68,6 +56,7 @@ def tab(browser: Browser) -> Iterator[Tab]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
     )
+    context.set_default_timeout(PATIENCE_MS)
     yield Tab(context.new_page())
     context.close()
 
@@ -84,10 +73,10 @@ def test_living_page_is_accessible_and_fits(tab: Tab, theme: str, system: Litera
     page = tab.open()
     for chart in page.locator("[data-chart]").all():  # drawn only when in sight
         chart.scroll_into_view_if_needed()
-        expect(chart.locator("canvas")).to_have_count(1, timeout=LIBRARY_MS)
+        expect(chart.locator("canvas")).to_have_count(1)
 
     assert tab.complaints == []
-    assert page.evaluate(BROKEN_LAYOUT) == 0
+    assert page.evaluate(OVERFLOW) == 0
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("rules => axe.run(document, {runOnly: rules})", AXE_RULES)
     assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
@@ -214,7 +203,7 @@ def test_chart_numbers_are_there_as_a_table(tab: Tab) -> None:
     chart = page.locator("[data-chart-data='sample-phases']")
 
     chart.scroll_into_view_if_needed()
-    expect(chart.locator("[data-chart-legend] button")).to_have_count(5, timeout=LIBRARY_MS)
+    expect(chart.locator("[data-chart-legend] button")).to_have_count(5)
     chart.get_by_text("Show the numbers").click()
 
     rows = chart.locator("tbody tr")

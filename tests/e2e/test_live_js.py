@@ -18,7 +18,7 @@ from apps.live.domain import wire
 from apps.live.domain.hub import hub
 from apps.live.domain.publish import publish
 from apps.live.routing import websocket_application
-from tests.e2e.browsing import CHROMIUM
+from tests.e2e.browsing import CHROMIUM, LAUNCH, PATIENCE_MS, is_installed
 from tests.live.conftest import PATIENCE_SECONDS, Valkey, open_topics, valkey
 
 __all__ = ["open_topics", "valkey"]
@@ -106,11 +106,12 @@ async def site(valkey: Valkey, open_topics: None) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def page(site: Site) -> AsyncIterator[Page]:
-    if not Path(CHROMIUM).exists():
+    if not is_installed():
         pytest.skip(f"no browser: {CHROMIUM} is not installed")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(**LAUNCH)
         page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
@@ -126,9 +127,7 @@ async def visit(page: Page, site: Site, status: str = "live") -> None:
 
 
 async def shows_status(page: Page, status: str) -> None:
-    await expect(page.locator("[data-live-status]")).to_have_attribute(
-        "data-live-status", status, timeout=PATIENCE_SECONDS * 1000
-    )
+    await expect(page.locator("[data-live-status]")).to_have_attribute("data-live-status", status)
 
 
 async def settle(page: Page, site: Site, quiet: float = 0.6) -> None:
@@ -322,7 +321,7 @@ async def test_slow_answers_are_asked_for_less_often(page: Page, site: Site):
         await asyncio.sleep(1)
     assert site.fetches["one"] == 1
 
-    await expect(page.locator("#one")).to_have_text("one 2", timeout=PATIENCE_SECONDS * 1000)
+    await expect(page.locator("#one")).to_have_text("one 2")
 
 
 async def test_nobody_is_disturbed_while_typing(page: Page, site: Site):

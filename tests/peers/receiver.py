@@ -35,6 +35,14 @@ class Say:
 Script = Callable[[int, Heard], Say]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512  # many probes begin at one moment, and a connection that finds no room costs them a second
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the game."""
+
+
 class Receiver:
     """Answers with ``script(number, request)``; numbers count from 1."""
 
@@ -43,9 +51,7 @@ class Receiver:
         self.heard: list[Heard] = []
         self.closing = threading.Event()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are part of the game
+        self._server = _Server(("127.0.0.1", 0), self._handler_class())
         self._scheme = "https" if tls else "http"
         if tls:
             # Each shakes hands in its own thread, or one who never does would keep all others waiting.
