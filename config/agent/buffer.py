@@ -9,6 +9,7 @@ may be left, which is cut off at the next start. A segment is never appended to 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -147,6 +148,8 @@ class Buffer:
 
     def _open_all(self) -> None:
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+            if not path.stem.isdecimal():
+                continue  # nobody's but whoever put it there
             segment = Segment(path)
             data = path.read_bytes()
             for record, segment.size in unpacked(data):
@@ -245,7 +248,8 @@ class Buffer:
         if segment is self._segments[0]:
             self._head = []
         self._segments.remove(segment)
-        segment.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what cannot be deleted is offered again after a restart, and stored once
+            segment.path.unlink()
         if not self._segments:
             self.measured_until.clear()
 
@@ -254,13 +258,22 @@ class Buffer:
         while self._segments and not self._head:
             first = self._segments[0]
             if first.waiting:
-                read = [record for record, _end in unpacked(first.path.read_bytes()[: first.size])]
+                read = self._read(first)
                 self._head = read[first.taken :]
                 lost = first.records - len(read)
                 first.records = len(read)
                 self.dropped += max(lost, 0)  # damaged since they were written
             self._drop_if_empty()
         return bool(self._head)
+
+    def _read(self, segment: Segment) -> list[Record]:
+        """Return what of a segment can still be read: a disk that fails takes no more with it than lies there."""
+        try:
+            data = segment.path.read_bytes()
+        except OSError as error:
+            logger.error("kept results cannot be read from %s: %s", segment.path, error.strerror)  # noqa: TRY400
+            return []
+        return [record for record, _end in unpacked(data[: segment.size])]
 
 
 def _lock_folder(folder: Path) -> int:

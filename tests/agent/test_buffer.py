@@ -240,3 +240,25 @@ def test_what_was_appended_survives_kill_9_in_the_middle_of_writing(tmp_path: Pa
         promised = int(told[-1])
         assert found[:promised] == list(range(1, promised + 1))
         assert found == list(range(1, len(found) + 1))
+
+
+def test_a_segment_that_cannot_be_read_any_more_is_counted_and_costs_no_other(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path, max_bytes=40_000)  # segments of 5,000
+    for number in range(1, 4):
+        buffer.append([record(number, size=5_000)])
+    next(iter(sorted(tmp_path.glob("*.results")))).unlink()
+
+    assert everything(buffer) == [2, 3]
+    assert (buffer.dropped, buffer.waiting) == (1, 0)
+    buffer.append([record(4)])
+    assert everything(buffer) == [4]
+
+
+def test_a_strangers_file_in_the_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "copy of 1.results").write_bytes(b"what somebody keeps here")
+    buffer = Buffer(tmp_path, max_bytes=1_000_000)
+
+    buffer.append([record(1)])
+
+    assert everything(buffer) == [1]
+    assert (tmp_path / "copy of 1.results").read_bytes() == b"what somebody keeps here"
