@@ -1,21 +1,17 @@
 """From a name and an address to a signed-in person, and the ways that must stay closed."""
 
 import re
-import socket
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import default as email_policy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 
 from apps.accounts.models import User
 from tests.factories import PASSWORD, make_user
+from tests.peers.smtp import mail_server
 
 pytestmark = pytest.mark.django_db
 FORM = {"name": "Nora New", "email": "nora@new.example", "password1": PASSWORD}
@@ -125,27 +121,11 @@ def test_mailbox_page_names_the_folder_only_without_a_mail_server(client: Client
     assert ("var/mail" in with_server, "in the folder var/mail;" in without) == (False, True)
 
 
-class Mailbox:
-    def __init__(self) -> None:
-        self.letters: list[Message] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.letters.append(BytesParser(policy=email_policy).parsebytes(envelope.content))
-        return "250 OK"
-
-
 def test_letter_reaches_a_real_mail_server_as_text_and_html(client: Client, settings: Any) -> None:
-    mailbox = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
+    with mail_server() as mailbox:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mailbox.port
         client.post("/account/signup/", FORM)
-    finally:
-        controller.stop()
 
     (letter,) = mailbox.letters
     assert (letter["To"], letter["From"]) == ("nora@new.example", "Obsera <obsera@localhost>")

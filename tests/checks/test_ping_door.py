@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from apps.checks.consumers import PingDoor
+from apps.checks.domain import ping_bounds
 from apps.checks.domain.heartbeats import ping_key
 from apps.checks.domain.ping_bounds import Bound
 from apps.checks.domain.ping_dialects import Asked, UptimeKuma, gatus_token
@@ -48,7 +50,7 @@ class Door:
         self.port = port
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             client.request(method, path, body, headers)
             answer = client.getresponse()
@@ -134,7 +136,7 @@ def test_run_id_pairs_start_and_end(door: Door, check: Check) -> None:
 
     ended = Ping.objects.get(number=2)
     assert str(ended.run_id) == RUN
-    assert timedelta(0) < ended.duration < timedelta(seconds=10)
+    assert timedelta(0) < ended.duration < timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -332,6 +334,13 @@ def test_pings_that_come_together_are_all_stored_and_counted(door: Door, scope: 
     assert Ping.objects.count() == 200
 
 
+@pytest.fixture
+def standing_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing comes in again while a busy machine takes its time to ask."""
+    monkeypatch.setattr(ping_bounds, "time", SimpleNamespace(monotonic=lambda: 1.0))
+
+
+@pytest.mark.usefixtures("standing_bounds")
 def test_heartbeat_that_is_pinged_without_end_is_slowed_down(door: Door, check: Check) -> None:
     path = f"/ping/{token_of(check)}"
 
@@ -344,6 +353,7 @@ def test_heartbeat_that_is_pinged_without_end_is_slowed_down(door: Door, check: 
     assert Ping.objects.count() == 150 - len(refused)
 
 
+@pytest.mark.usefixtures("standing_bounds")
 def test_guessing_is_slowed_down_and_known_jobs_are_not(door: Door, check: Check) -> None:
     known = f"/ping/{token_of(check)}"
     door.ask(known)
@@ -366,7 +376,7 @@ def test_doors_give_a_sign_of_life(door: Door, scope: Tenant) -> None:
     wait_for(Sign.objects.filter(name="http").exists)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -420,7 +420,7 @@ def test_slow_answer_shows_in_the_log(channel: Channel, receiver: Receiver) -> N
 
     deliver_due()
 
-    assert 200 <= DeliveryAttempt.objects.get().duration_ms < 1_500
+    assert 200 <= DeliveryAttempt.objects.get().duration_ms < 10_000
 
 
 # --- Clocks that are set back ---------------------------------------------------------------------------------------------
