@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.urls import reverse
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from apps.checks.domain.results import store_results
 from apps.checks.enums import State, Verdict
@@ -21,31 +21,29 @@ from apps.statuspages.domain.components import add_component
 from apps.statuspages.domain.pages import create_page, update_page
 from apps.statuspages.models import StatusPage
 from apps.tenants.models import Tenant
+from tests.e2e.browsing import CHROMIUM, chromium, is_installed
 from tests.factories.checks import make_result
 from tests.statuspages.histories import watch
 
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}"),
+    pytest.mark.skipif(not is_installed(), reason=f"no {CHROMIUM}"),
 ]
 
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
         connections.close_all()  # beside Playwright's event loop Django keeps connections of their own
     _await_answers()
 
 
 def _await_answers() -> None:
     """Wait for the server's last threads: each holds a connection to the database that is about to be dropped."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any("process_request" in thread.name for thread in threading.enumerate()):
         time.sleep(0.05)
 
@@ -89,7 +87,7 @@ def test_page_changes_and_speaks_without_a_reload(browser: Browser, live_server:
 
     fail(check)  # this server has no sockets: the page must come to ask by itself
 
-    expect(page.locator("#verdict")).to_have_text("Partial outage", timeout=30_000)
+    expect(page.locator("#verdict")).to_have_text("Partial outage")
     expect(page.locator("[data-announcer]")).to_have_text("Partial outage. Affected: Public API")
     expect(page.locator("[data-live-status]")).to_have_attribute("data-live-status", "polling")
     expect(page.locator("link[data-favicon]")).to_have_attribute("href", "/static/img/favicon-down.svg")
