@@ -20,7 +20,7 @@ def serving_product(port: int = 0) -> Iterator[str]:
     connections["default"].settings_dict["CONN_MAX_AGE"] = 0  # the server's threads end with their requests
     port = port or free_port()
     server = uvicorn.Server(
-        uvicorn.Config(get_asgi_application(), port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=2)
+        uvicorn.Config(get_asgi_application(), port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=60)
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
