@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from apps.checks.domain.judging import rejudge
+from apps.checks.domain.rollups import note_overdue
 from apps.checks.domain.turns import hurry_other_regions
 from apps.checks.enums import Verdict
 from apps.checks.models import MAIN_REGION, Flip
@@ -134,13 +135,15 @@ def store_results(results: Iterable[NewResult]) -> Stored:
 
     A batch holds at most one result per check and region. Runs without an open scope: it serves every tenant.
     """
-    rows = [_row(result) for result in results]
+    given = list(results)
+    rows = [_row(result) for result in given]
     with system_scope("a prober's batch holds results of many tenants"), transaction.atomic():
         with connection.cursor() as cursor:
             prefer_keys(cursor, STAGING)
             _copy(cursor, rows)
             cursor.execute(STORE)
             noticed: list[tuple[UUID, int, bool]] = cursor.fetchall()
+        note_overdue(result.due_at for result in given)
         if not noticed:
             return Stored([])
         hurry_other_regions([(check_id, region_id) for check_id, region_id, _is_changed in noticed])

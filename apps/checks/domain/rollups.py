@@ -1,8 +1,8 @@
 """Rolling results up by hour and day, and reading what was rolled up.
 
 An hour is rolled up once, shortly after its end, by one statement over all checks; readers take the hours since from the
-results themselves. Agents may bring results late: hours of private regions are rolled a second time when agents' buffers have
-run dry, and `note_late` asks for any other hour again.
+results themselves. Agents may bring results late, and so does a prober that comes back after a while: hours of private
+regions are rolled a second time when agents' buffers have run dry, and `note_late` asks for any other hour again.
 """
 
 import json
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Min
 
@@ -91,10 +92,7 @@ def roll_up() -> int:
     """Roll up every hour that is due, then the days they belong to; return the number of hours. Safe to repeat."""
     with system_scope("results of all tenants are rolled up together"):
         _list_due_hours(clock.now())
-        rolled = [at for at in _hours_to_roll() if _roll_hour(at)]
-        for day in sorted({day_of(at) for at in rolled}):
-            _roll_day(day)
-    return len(rolled)
+        return sum(_roll_hour(at) for at in _hours_to_roll())
 
 
 def forget_old_rollups() -> None:
@@ -107,8 +105,23 @@ def forget_old_rollups() -> None:
 
 
 def note_late(due_ats: Iterable[datetime]) -> None:
-    """Have hours rolled up anew for which results have come late; hours that are not rolled up yet need no asking."""
-    RolledHour.objects.filter(at__in={hour_of(at) for at in due_ats}).update(rolled_at=None)
+    """Have hours rolled up anew for which results have come late; hours that are not rolled up yet need no asking.
+
+    What lies before all that was ever rolled up is rolled up, too; what is so old that results are dropped stays as it is.
+    """
+    kept_since = clock.now() - DAY * settings.RESULT_RETENTION_DAYS
+    hours = {hour for at in due_ats if (hour := hour_of(at)) >= kept_since}
+    last = RolledHour.objects.order_by("-at").first() if hours else None
+    if last:
+        again = [RolledHour(at=hour) for hour in sorted(hours) if hour <= last.at]  # rivals: others who bring late ones
+        RolledHour.objects.bulk_create(again, update_conflicts=True, unique_fields=["at"], update_fields=["rolled_at"])
+
+
+def note_overdue(due_ats: Iterable[datetime]) -> None:
+    """`note_late` for those of many that come when their hour may be rolled up already; mostly there are none."""
+    begun = hour_of(clock.now() - GRACE)
+    if late := {due_at for due_at in due_ats if due_at < begun}:
+        note_late(late)
 
 
 def _list_due_hours(now: datetime) -> None:
@@ -130,7 +143,7 @@ def _hours_to_roll() -> list[datetime]:
 
 @transaction.atomic
 def _roll_hour(at: datetime) -> bool:
-    """Roll one hour up, as a whole; return whether it was ours to do."""
+    """Roll one hour up, as a whole and with its day; return whether it was ours to do."""
     # Rivals: other workers; whoever holds the row does it.
     hour = RolledHour.objects.select_for_update(skip_locked=True).filter(at=at, rolled_at=None).first()
     if hour is None:
@@ -139,13 +152,18 @@ def _roll_hour(at: datetime) -> bool:
     _execute(ROLL_HOUR, at, at + HOUR)
     hour.rolled_at = clock.now()
     hour.save(update_fields=["rolled_at"])
+    _complete_day(day_of(at))
     return True
 
 
-@transaction.atomic
-def _roll_day(day: datetime) -> None:
-    with connection.cursor() as cursor:  # rival: another worker that rolled another hour of the day
+def _complete_day(day: datetime) -> None:
+    """Roll a day up with the last of its hours that wait: whoever is killed in between has rolled neither."""
+    with (
+        connection.cursor() as cursor
+    ):  # rival: another worker that rolls another hour of the day; the later one sees both
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"rollup:{day:%Y-%m-%d}"])
+    if RolledHour.objects.filter(rolled_at=None, at__gte=day, at__lt=day + DAY).exists():
+        return
     DayRollup.unscoped.filter(at=day).delete()
     _execute(ROLL_DAY, day, day + DAY)
 
