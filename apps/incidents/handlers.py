@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from apps.checks.events import CheckDegraded, CheckFlipped, CheckWentDown
 from apps.events.base import handler_of_many
+from apps.incidents.domain.maintenance_edges import enter_running_windows
 from apps.incidents.domain.outages import account_for_flips, concerned_by_flips
 from apps.incidents.events import OutageEvent
 from apps.live.domain.publish import publish
@@ -13,6 +14,7 @@ from apps.live.domain.publish import publish
 def on_check_flipped(events: Sequence[CheckFlipped]) -> None:
     """Open, change or resolve the checks' outages; most that came up had none."""
     unwell = {event.check_id for event in events if isinstance(event, CheckWentDown | CheckDegraded)}
+    enter_running_windows(unwell)
     account_for_flips(unwell | concerned_by_flips({event.check_id for event in events} - unwell))
 
 

@@ -23,7 +23,7 @@ STATES = st.sampled_from([str(state) for state in State])
 CHANGES = st.lists(st.tuples(MOMENTS, STATES), max_size=8)  # in any order: clocks step back
 OPINIONS = st.sampled_from([str(state) for state in (State.UP, State.DEGRADED, State.DOWN)])
 LEARNED = st.lists(
-    st.tuples(st.integers(FIRST - 5 * SECOND, LAST), st.integers(1, 12 * SECOND), OPINIONS).map(
+    st.tuples(st.integers(FIRST - 5 * SECOND, LAST), st.integers(0, 12 * SECOND), OPINIONS).map(
         lambda late: (late[0], late[0] + late[1], late[2])
     ),
     max_size=3,
@@ -66,7 +66,7 @@ def counted(life: Life, now: int) -> Iterator[Day]:
 
 
 def touches(begin: int, end: int, second: int) -> bool:
-    return begin // SECOND <= second and second * SECOND < end
+    return begin < end and begin // SECOND <= second and second * SECOND < end
 
 
 def worst(states: set[str]) -> str:

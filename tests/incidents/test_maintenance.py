@@ -3,14 +3,19 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 
 from apps.checks.domain.checks import pause_check, resume_check
+from apps.checks.domain.flips import Change, change_state
+from apps.checks.domain.uptime import daily_uptime
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Check, CheckState, Flip, Turn
+from apps.core import clock
 from apps.core.tenancy import tenant_scope
+from apps.events.domain.outbox import deliver_pending
 from apps.incidents.domain.maintenance import BadWindow, NotRunning, delete_window, end_now, keep_window, start_now
 from apps.incidents.domain.maintenance_edges import apply_edges
 from apps.incidents.domain.outages import account_for_flips
@@ -291,6 +296,13 @@ def test_each_tenants_windows_hold_its_own_checks(acme: Tenant, globex: Tenant, 
         ({"repeat": Repeat.CRON, "cron": "every day"}, "cron"),
         ({"repeat": Repeat.CRON, "cron": "0 0 30 2 *"}, "cron"),
         ({"covers_all": False}, "checks"),
+        ({"starts_at": datetime.min.replace(tzinfo=UTC)}, "starts_at"),
+        ({"starts_at": datetime.max.replace(tzinfo=UTC)}, "starts_at"),
+        (
+            {"repeat": Repeat.CRON, "cron": "0 3 * * *", "repeats_until_at": datetime.max.replace(tzinfo=UTC)},
+            "repeats_until_at",
+        ),
+        ({"repeat": Repeat.CRON, "cron": "* * * * *", "duration": timedelta(days=7)}, "duration"),
     ],
 )
 def test_nonsense_is_refused(in_acme: Tenant, changes: dict[str, Any], field: str) -> None:
@@ -301,6 +313,152 @@ def test_nonsense_is_refused(in_acme: Tenant, changes: dict[str, Any], field: st
 
     assert refused.value.field == field
     assert MaintenanceWindow.objects.count() == 0
+
+
+# --- Before the job comes round -----------------------------------------------------------------------------------------
+
+
+def go(check: Check, after: State) -> None:
+    """Let the check become that now, and everything follow before the job has looked."""
+    change_state(check.id, Change(after=after, at=clock.now()))
+    deliver_pending()
+
+
+def outages() -> list[datetime]:
+    return list(Outage.objects.order_by("started_at").values_list("started_at", flat=True))
+
+
+def test_windows_that_touch_hold_across_the_seam_whoever_plans_something_just_then(
+    in_acme: Tenant, hand: time_machine.Traveller
+) -> None:
+    check, other = well(), well("Shop")
+    plan(check, begin=0, hours=1)
+    plan(check, begin=1, hours=1)
+    see(check, Verdict.FAILURE)
+
+    hand.move_to(at(1.001))
+    plan(other, begin=5)
+    between = state(check)
+    apply_edges()
+    hand.move_to(at(2.001))
+    plan(other, begin=6)
+    apply_edges()
+
+    assert between == State.MAINTENANCE
+    assert flips(check) == [("maintenance", 0), ("down", 2)]
+
+
+def test_what_goes_down_with_the_begin_of_a_window_is_no_outage(in_acme: Tenant, hand: time_machine.Traveller) -> None:
+    check = well()
+    plan(check, begin=1, hours=2)
+    deliver_pending()
+
+    hand.move_to(at(1.0005))
+    go(check, State.DOWN)
+    during, told = state(check), outages()
+    see(check, Verdict.FAILURE)
+    hand.move_to(at(3.001))
+    apply_edges()
+    deliver_pending()
+
+    assert (during, told) == (State.MAINTENANCE, [])
+    assert flips(check) == [("down", 1.0005), ("maintenance", 1.0005), ("down", 3)]
+    assert outages() == [at(3)]
+    today = daily_uptime([check.id], zone=ZoneInfo("UTC"), days=1)[check.id][0]
+    assert (today.down, today.maintenance) == (4, 7_199)
+
+
+def test_what_went_down_before_a_window_is_an_outage(in_acme: Tenant, hand: time_machine.Traveller) -> None:
+    check = well()
+    plan(check, begin=1, hours=2)
+
+    hand.move_to(at(1.0005))
+    change_state(check.id, Change(after=State.DOWN, at=at(0.999)))
+    deliver_pending()
+
+    assert state(check) == State.MAINTENANCE
+    assert outages() == [at(0.999)]
+
+
+def test_what_is_resumed_within_a_window_and_goes_down_is_no_outage(
+    in_acme: Tenant, hand: time_machine.Traveller
+) -> None:
+    check = well()
+    pause_check(check)
+    plan(check, begin=0)
+
+    hand.move_to(at(0.5))
+    resume_check(check)
+    go(check, State.DOWN)
+
+    assert state(check) == State.MAINTENANCE
+    assert outages() == []
+
+
+def test_others_windows_hold_nobody(acme: Tenant, globex: Tenant, hand: time_machine.Traveller) -> None:
+    with tenant_scope(globex.id):
+        plan(well("Theirs"), begin=1, covers_all=True)
+    with tenant_scope(acme.id):
+        check = well()
+
+        hand.move_to(at(1.0005))
+        go(check, State.DOWN)
+
+        assert (state(check), outages()) == (State.DOWN, [at(1.0005)])
+
+
+# --- People who change the same window ------------------------------------------------------------------------------------
+
+
+def settings_of(window: MaintenanceWindow, check: Check, **changes: Any) -> WindowSettings:
+    given = {name: getattr(window, name) for name in ("name", "time_zone", "duration", "starts_at")}
+    return WindowSettings(**{**given, "repeat": Repeat(window.repeat), "checks": [check], **changes})
+
+
+def test_window_ended_by_hand_stays_ended_when_its_words_change_and_comes_back_with_another_time(
+    in_acme: Tenant, hand: time_machine.Traveller
+) -> None:
+    check = well()
+    window = plan(check, begin=0, hours=4)
+    hand.move_to(at(1))
+    end_now(window_id=window.id)
+
+    hand.move_to(at(2))
+    keep_window(window, settings_of(window, check, description="All went well."), actor=None)
+    ended = state(check)
+    keep_window(window, settings_of(window, check, duration=5 * HOUR), actor=None)
+
+    assert (ended, state(check)) == (State.UP, State.MAINTENANCE)
+    assert flips(check) == [("maintenance", 0), ("up", 1), ("maintenance", 2)]
+
+
+def test_window_that_a_colleague_deleted_does_not_come_back(in_acme: Tenant, hand: time_machine.Traveller) -> None:
+    check = well()
+    window = plan(check, begin=0)
+    seen = MaintenanceWindow.objects.get()
+    delete_window(window)
+
+    with pytest.raises(BadWindow):
+        keep_window(seen, settings_of(seen, check), actor=None)
+    with pytest.raises(NotRunning):
+        end_now(window_id=seen.id)
+
+    assert not MaintenanceWindow.objects.exists()
+    assert state(check) == State.UP
+
+
+def test_edit_of_a_window_that_was_read_before_it_was_ended_leaves_it_ended(
+    in_acme: Tenant, hand: time_machine.Traveller
+) -> None:
+    check = well()
+    window = plan(check, begin=0, hours=4)
+    seen = MaintenanceWindow.objects.get()
+    hand.move_to(at(1))
+    end_now(window_id=window.id)
+
+    keep_window(seen, settings_of(seen, check, name="New disks"), actor=None)
+
+    assert state(check) == State.UP
 
 
 # --- Clocks that are set back ---------------------------------------------------------------------------------------------

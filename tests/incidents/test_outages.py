@@ -247,7 +247,7 @@ def test_outages_of_many_checks_cost_as_many_statements_as_one(in_acme: Tenant, 
 
     assert Outage.objects.count() == count
     # lock, known outages, new flips, outages, lines, events
-    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 6
+    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 7
 
 
 def test_checks_that_came_up_without_an_outage_cost_one_look(in_acme: Tenant) -> None:

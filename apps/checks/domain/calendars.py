@@ -95,7 +95,7 @@ class Calendar:
         for at, before in chain(changes, [(self._now, state)]):
             if at < since:
                 at = since
-            if before != UP:
+            if before != UP and since < at:  # what lasts no time touches no second
                 start = since // SECOND
                 is_apart = is_apart and reached <= start
                 reached = -(-at // SECOND)
@@ -108,7 +108,8 @@ def _known(times: Iterable[Time], learned: Iterable[tuple[int, int, str]]) -> li
     """Return the times apart, unknown ones as what they are known to have been by now."""
     told = list(times)
     unknown = [Span(start, end) for start, end, kind in told if kind == UNKNOWN]
-    known = known_of(unknown, [Learned(Span(start // SECOND, _end(end)), state) for start, end, state in learned])
+    late = [Learned(Span(start // SECOND, _end(end)), state) for start, end, state in learned if start < end]
+    known = known_of(unknown, late)
     told = [time for time in told if time[2] != UNKNOWN]
     for kind, spans in ((DOWN, known.down), (DEGRADED, known.degraded), (UNKNOWN, known.unseen)):
         told += [(start, end, kind) for start, end in spans]

@@ -38,6 +38,12 @@ def lock_states(check_ids: Iterable[UUID]) -> dict[UUID, CheckState]:
     return {row.pk: row for row in rows}
 
 
+def lock_free_states(check_ids: Iterable[UUID]) -> dict[UUID, CheckState]:
+    """Lock those of the states that nobody holds: for who holds more than states already, and must not wait."""
+    rows = CheckState.unscoped.select_for_update(skip_locked=True).filter(pk__in=list(check_ids)).order_by("pk")
+    return {row.pk: row for row in rows}
+
+
 def flip(standing: CheckState, change: Change) -> Flip:
     """Return the flip of a state row that the caller has locked, and change the row; `record_flips` keeps both."""
     made = Flip(

@@ -14,8 +14,12 @@ class Span(NamedTuple):
 
 
 def span(start: datetime, end: datetime) -> Span:
-    """Return the whole seconds that the time touches: half a second of downtime counts as one, never as none."""
-    return Span(math.floor(start.timestamp()), math.ceil(end.timestamp()))
+    """Return the whole seconds that the time touches: half a second of downtime counts as one, never as none.
+
+    What lasts no time touches none.
+    """
+    first = math.floor(start.timestamp())
+    return Span(first, math.ceil(end.timestamp()) if start < end else first)
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

@@ -21,6 +21,8 @@ from apps.incidents.enums import Repeat
 from apps.incidents.models import MAX_DURATION, MIN_DURATION, MaintenanceWindow, WindowCheck
 
 QUICK_DURATION = timedelta(hours=1)
+YEARS = range(1970, 2200)  # far from where calendars end, whatever is added
+MOST_AT_ONCE = 100
 
 
 class BadWindow(Refusal):
@@ -45,6 +47,9 @@ def validate_window(given: WindowSettings) -> None:
     _validate_zone(given.time_zone)
     if not MIN_DURATION <= given.duration <= MAX_DURATION:
         raise BadWindow("duration", _("Maintenance lasts from one minute to seven days."))
+    for name in ("starts_at", "repeats_until_at"):
+        if (at := getattr(given, name)) and at.year not in YEARS:
+            raise BadWindow(name, _("Choose a time between the years 1970 and 2200."))
     if given.repeat == Repeat.ONCE and given.starts_at is None:
         raise BadWindow("starts_at", _("Say when it begins."))
     if given.repeat == Repeat.WEEKLY and (not given.weekdays or not set(given.weekdays) <= set(range(7))):
@@ -55,6 +60,14 @@ def validate_window(given: WindowSettings) -> None:
         _validate_cron(given.cron)
     if not (given.covers_all or given.tags or given.checks):
         raise BadWindow("checks", _("Choose checks or tags, or every check."))
+    _validate_overlap(given)
+
+
+def _validate_overlap(given: WindowSettings) -> None:
+    """Refuse what begins again and again before it ends: one window would keep the job busy for everybody."""
+    found = upcoming(plan_of(given), since=clock.now(), count=MOST_AT_ONCE + 1)
+    if len(found) > MOST_AT_ONCE and found[-1].starts_at < found[0].starts_at + given.duration:
+        raise BadWindow("duration", _("It begins again more than 100 times before it ends. Choose a shorter duration."))
 
 
 def _validate_zone(zone: str) -> None:
@@ -81,11 +94,14 @@ def preview(given: WindowSettings, *, count: int = 5) -> list[tuple[datetime, da
 def keep_window(existing: MaintenanceWindow | None, given: WindowSettings, *, actor: User | None) -> MaintenanceWindow:
     """Make a window, or give one other settings; raise `BadWindow`. What begins now begins with this."""
     validate_window(given)
-    window = existing or MaintenanceWindow(created_by=actor)
+    window = _held(existing) if existing else MaintenanceWindow(created_by=actor)
+    before = plan_of(window) if existing else None
     for name in PLAIN:
         setattr(window, name, getattr(given, name))
     window.weekdays, window.tags = sorted(set(given.weekdays)), list(given.tags)
-    window.updated_at, window.cut_off_at = clock.now(), None
+    window.updated_at = clock.now()
+    if plan_of(window) != before:  # what was ended by hand stays so until somebody says when else it takes place
+        window.cut_off_at = None
     take_up(window)
     window.save()
     WindowCheck.objects.filter(window=window).exclude(watched__in=given.checks).delete()
@@ -93,6 +109,14 @@ def keep_window(existing: MaintenanceWindow | None, given: WindowSettings, *, ac
     WindowCheck.objects.bulk_create(rows, ignore_conflicts=True)
     apply_edges_now()
     return window
+
+
+def _held(window: MaintenanceWindow) -> MaintenanceWindow:
+    """Lock a window and read it anew. Rivals: the job, and colleagues who end or delete it; saving would bring it back."""
+    held: MaintenanceWindow | None = MaintenanceWindow.objects.select_for_update().filter(id=window.id).first()
+    if held is None:
+        raise BadWindow("name", _("This maintenance was deleted meanwhile. Plan it anew."))
+    return held
 
 
 def start_now(check: Check, *, actor: User | None, time_zone: str) -> MaintenanceWindow:
@@ -111,8 +135,8 @@ def start_now(check: Check, *, actor: User | None, time_zone: str) -> Maintenanc
 @transaction.atomic
 def end_now(*, window_id: object) -> None:
     """End what runs of a window; later occurrences take place. Raise `NotRunning`."""
-    window = MaintenanceWindow.objects.select_for_update().get(id=window_id)
-    if not window.is_running:  # rival: a colleague, or its own end
+    window = MaintenanceWindow.objects.select_for_update().filter(id=window_id).first()
+    if window is None or not window.is_running:  # rival: a colleague, or its own end
         raise NotRunning
     # It ends at this instant, which is no longer a part of it.
     window.cut_off_at = window.running_until_at = clock.now()

@@ -6,7 +6,7 @@ the edge, not the moment at which somebody looked.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Greatest
 
-from apps.checks.domain.flips import Change, change_state, flip, lock_states, record_flips
+from apps.checks.domain.flips import Change, change_state, flip, lock_free_states, lock_states, record_flips
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.unprobed import source_of
 from apps.checks.enums import HELD_STATES, State
@@ -49,9 +49,11 @@ SELECT watched.tenant_id, watched.id, min(greatest(plan.running_since_at, plan.u
 FROM incidents_maintenancewindow AS plan JOIN checks_check AS watched ON {COVERS}
 JOIN checks_checkstate AS standing ON standing.check_id = watched.id
 WHERE plan.running_until_at > %(now)s AND standing.state <> ALL(%(held)s)
+  AND watched.id = ANY(coalesce(%(check_ids)s::uuid[], ARRAY[watched.id]))
 GROUP BY watched.tenant_id, watched.id ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
 """  # noqa: S608 - constants alone
-# Until when: the end of what covered it last; without one, a window was changed or deleted, and it is over now.
+# Until when: the end of what covered it last; without one, a window was changed or deleted, and it is over now. A window
+# whose edge has come and that nobody has turned yet may go on at that very moment, so its checks wait for that.
 LEAVING = f"""
 SELECT watched.tenant_id, watched.id, (
     SELECT max(plan.ended_at) FROM (
@@ -62,7 +64,8 @@ SELECT watched.tenant_id, watched.id, (
 ) AS until
 FROM checks_checkstate AS standing JOIN checks_check AS watched ON watched.id = standing.check_id
 WHERE standing.state = '{State.MAINTENANCE}' AND NOT EXISTS (
-    SELECT FROM incidents_maintenancewindow AS plan WHERE plan.running_until_at > %(now)s AND {COVERS}
+    SELECT FROM incidents_maintenancewindow AS plan
+    WHERE (plan.running_until_at > %(now)s OR plan.next_edge_at <= %(now)s) AND {COVERS}
 )
 ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
 """  # noqa: S608 - constants alone
@@ -84,6 +87,14 @@ class Edges:
 
     entering: list[Edge]
     leaving: list[Edge]
+
+    def check_ids(self) -> list[UUID]:
+        return [check_id for _tenant, check_id, _at in (*self.entering, *self.leaving)]
+
+    def of_checks(self, wanted: Collection[UUID]) -> "Edges":
+        return Edges(
+            [edge for edge in self.entering if edge[1] in wanted], [edge for edge in self.leaving if edge[1] in wanted]
+        )
 
     def of_tenants(self) -> dict[UUID, "Edges"]:
         """Return the same by tenant."""
@@ -108,9 +119,31 @@ def apply_edges() -> int:
 
 
 def apply_edges_now() -> None:
-    """Apply what people just changed: few checks at once, within the open scope; the job does the rest without delay."""
-    _apply(_find(AT_ONCE))
+    """Apply what people just changed: few checks at once, within the open scope; the job does the rest without delay.
+
+    Checks that a rival holds (a prober, somebody deleting them) are the job's, too: we hold a window already.
+    """
+    edges = _find(AT_ONCE)
+    free = lock_free_states(edges.check_ids())
+    _apply(edges.of_checks(free))
     transaction.on_commit(lambda: hint(APPLY_TASK, queue=QUEUE), robust=True)
+
+
+def enter_running_windows(check_ids: Collection[UUID]) -> None:
+    """Bring in those of the open tenant's checks that a window covers which has begun, if the job has not come round yet.
+
+    What has flipped since its begin is then no outage: it lasted no time.
+    """
+    now = clock.now()
+    begun = Q(next_edge_at__lte=now) | Q(running_until_at__gt=now)
+    windows = list(MaintenanceWindow.objects.filter(begun).order_by("id")) if check_ids else []
+    if not windows:
+        return
+    with transaction.atomic():
+        if any(window.next_edge_at and window.next_edge_at <= now for window in windows):
+            # Rivals: the job, and people; whatever they make of the windows is seen once they are done.
+            _turn(list(MaintenanceWindow.objects.filter(next_edge_at__lte=now).select_for_update().order_by("id")))
+        _apply(Edges(_find_entering(BATCH_SIZE, check_ids), []))
 
 
 def turn_windows() -> int:
@@ -122,11 +155,15 @@ def turn_windows() -> int:
             Q(next_edge_at__lte=now) | Q(latest_edge__gt=now + CLOCKS_DIFFER)
         )
         windows = list(due.select_for_update(skip_locked=True).order_by("next_edge_at")[:BATCH_SIZE])
-        for window in windows:
-            take_up(window)
-        kept = ("running_since_at", "running_until_at", "last_ended_at", "next_edge_at", "cut_off_at")
-        MaintenanceWindow.unscoped.bulk_update(windows, kept)
+        _turn(windows)
     return len(windows)
+
+
+def _turn(windows: list[MaintenanceWindow]) -> None:
+    for window in windows:
+        take_up(window)
+    kept = ("running_since_at", "running_until_at", "last_ended_at", "next_edge_at", "cut_off_at")
+    MaintenanceWindow.unscoped.bulk_update(windows, kept)
 
 
 def _find_all() -> Edges:
@@ -136,12 +173,19 @@ def _find_all() -> Edges:
 
 def _find(limit: int) -> Edges:
     """Return what is not as it should be, within the open scope: one tenant's, or the system's."""
-    given: dict[str, Any] = {"now": clock.now(), "held": list(HELD_STATES), "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(LEAVING, {"now": clock.now(), "limit": limit})
+        leaving = cursor.fetchall()
+    return Edges(_find_entering(limit), leaving)
+
+
+def _find_entering(limit: int, check_ids: Collection[UUID] | None = None) -> list[Edge]:
+    wanted = None if check_ids is None else list(check_ids)
+    given: dict[str, Any] = {"now": clock.now(), "held": list(HELD_STATES), "limit": limit, "check_ids": wanted}
     with connection.cursor() as cursor:
         cursor.execute(ENTERING, given)
-        entering = cursor.fetchall()
-        cursor.execute(LEAVING, given)
-        return Edges(entering, cursor.fetchall())
+        found: list[Edge] = cursor.fetchall()
+    return found
 
 
 def _apply_to(tenant_id: UUID, edges: Edges) -> int:
@@ -155,6 +199,7 @@ def _apply_to(tenant_id: UUID, edges: Edges) -> int:
 
 @transaction.atomic
 def _apply(edges: Edges) -> int:
+    lock_states(edges.check_ids())  # all at once: who goes and who comes are locked in one order
     flips = _enter({check_id: since for _tenant, check_id, since in edges.entering if since})
     by_end: dict[datetime | None, list[UUID]] = {}
     for _tenant, check_id, until in edges.leaving:

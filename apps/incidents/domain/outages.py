@@ -73,7 +73,7 @@ def account_for_flips(check_ids: Collection[UUID]) -> None:
     known = Outage.objects.filter(watched__in=ids).order_by("watched", "-last_flip__sequence").distinct("watched")
     outages = {outage.watched_id: outage for outage in known.select_related("last_flip")}
     ledger = Ledger()
-    for flip in _news(ids, outages):
+    for flip in _told(_news(ids, outages)):
         outage = outages.get(flip.watched_id)
         if after := _account(ledger, outage if outage and outage.is_open else None, flip):
             outages[flip.watched_id] = after
@@ -86,6 +86,18 @@ def _news(check_ids: Sequence[UUID], outages: Mapping[UUID, Outage]) -> list[Fli
     for check_id, outage in outages.items():
         fresh |= Q(watched=check_id, sequence__gt=outage.last_flip.sequence)
     return list(Flip.objects.filter(fresh).order_by("sequence"))
+
+
+def _told(flips: Sequence[Flip]) -> list[Flip]:
+    """Leave out what lasted no time, since maintenance had begun before anybody knew: it is no outage."""
+    following: dict[UUID, Flip] = {}
+    told: list[Flip] = []
+    for flip in reversed(flips):
+        then = following.get(flip.watched_id)
+        if not (then and then.after == State.MAINTENANCE and then.at <= flip.at and flip.after in UNWELL):
+            told.append(flip)
+        following[flip.watched_id] = flip
+    return told[::-1]
 
 
 @dataclass(slots=True)

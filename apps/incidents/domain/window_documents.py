@@ -17,7 +17,14 @@ from apps.checks.domain.document_steps import Action, Change, SectionStep
 from apps.checks.domain.tags import clean_tags
 from apps.checks.models import Check
 from apps.checks.types.schedules import BadSchedule, check_zone
-from apps.incidents.domain.maintenance import BadWindow, delete_window, find_windows, keep_window, validate_window
+from apps.incidents.domain.maintenance import (
+    YEARS,
+    BadWindow,
+    delete_window,
+    find_windows,
+    keep_window,
+    validate_window,
+)
 from apps.incidents.domain.plans import WindowSettings
 from apps.incidents.enums import Repeat
 from apps.incidents.models import MaintenanceWindow
@@ -276,9 +283,12 @@ def _repeat(value: Any) -> str:
 
 def _instant(value: Any) -> str | None:
     try:
-        return None if value is None else datetime.fromisoformat(value).isoformat()
+        at = None if value is None else datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise ValidationError(_("Give a date and a time, such as 2026-03-01T02:00.")) from error
+    if at and at.year not in YEARS:
+        raise ValidationError(_("Choose a time between the years 1970 and 2200."))
+    return at.isoformat() if at else None
 
 
 def _time(value: Any) -> str | None:

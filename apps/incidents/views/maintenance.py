@@ -45,9 +45,13 @@ def edit_window(request: TenantRequest, window_id: UUID) -> HttpResponse:
 def _form_page(request: TenantRequest, window: MaintenanceWindow | None) -> HttpResponse:
     form = WindowForm(request.POST or None, window=window, time_zone=request.tenant.time_zone)
     if request.method == "POST" and form.is_valid():
-        maintenance.keep_window(window, form.settings(), actor=request.user)
-        messages.success(request, _("The maintenance is planned."))
-        return redirect("incidents:windows", request.tenant.slug)
+        try:
+            maintenance.keep_window(window, form.settings(), actor=request.user)
+        except maintenance.BadWindow as refusal:  # a colleague was faster
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, _("The maintenance is planned."))
+            return redirect("incidents:windows", request.tenant.slug)
     planned = [(one.starts_at, one.ends_at) for one in maintenance.next_of(window, count=5)] if window else []
     context = {"form": form, "window": window, "planned": planned}
     return render(request, "incidents/window_form.html", context, status=422 if form.errors else 200)

@@ -117,7 +117,7 @@ def history_of(past: Past, *, since: datetime, now: datetime) -> History:
     born = span(component.watched_since, now).start
     return History(
         born=born,
-        now=span(now, now).end,
+        now=span(since, now).end,
         down=down,
         degraded=degraded,
         maintenance=maintenance,
