@@ -33,6 +33,7 @@ from apps.tenants.doors import TenantRequest, tenant_view
 
 # A screen's worth, and how many of them may stand below each other before a new page begins.
 PAGE_SIZE, MOST_PAGES = 25, 8
+LONGEST_NUMBER = 6
 AVAILABILITY = "availability"
 
 
@@ -110,7 +111,7 @@ def _window(request: TenantRequest, paginator: Paginator[Check]) -> Window:
     """Return the pages asked for: ``page``, and those after it until ``upto`` (as many as may stand together)."""
     first = paginator.get_page(request.GET.get("page"))
     wanted = request.GET.get("upto", "")
-    upto = int(wanted) if wanted.isdecimal() else first.number
+    upto = int(wanted) if wanted.isdecimal() and len(wanted) <= LONGEST_NUMBER else first.number
     return Window(first, paginator.get_page(min(max(upto, first.number), first.number + MOST_PAGES - 1)))
 
 

@@ -7,6 +7,7 @@ import time_machine
 
 from apps.alerting.domain.reminding import reevaluate_due
 from apps.alerting.models import Alert
+from apps.checks.domain.checks import delete_check, pause_check
 from apps.checks.domain.dependencies import set_parents
 from apps.checks.domain.results import NewResult, store_results
 from apps.checks.enums import State, Verdict
@@ -184,6 +185,47 @@ def test_slow_router_explains_no_dead_server(told: None, hand: Hand) -> None:
     later(hand, 20)
 
     assert titles() == ["Router is degraded", "Server 00 is down"]
+
+
+@pytest.mark.parametrize("change", ["paused", "deleted", "no parent any more"])
+def test_server_is_told_once_nothing_explains_it_any_more(told: None, hand: Hand, change: str) -> None:
+    router = make_check("Router", state=State.UP)
+    (server,) = behind(router, 1)
+    hand.move_to(minute(1))
+    see(router, server, verdict=Verdict.FAILURE)
+    later(hand, 120)
+    before = titles()
+
+    if change == "paused":
+        pause_check(router)
+    elif change == "deleted":
+        delete_check(router)
+    else:
+        set_parents(server, [])
+    deliver_pending()
+    later(hand, 90)
+    see(server, verdict=Verdict.FAILURE)
+    later(hand, 90)
+    later(hand, 600)
+
+    assert before == ["Router is down"]
+    assert titles().count("Server 00 is down") == 1
+
+
+def test_parent_that_is_down_when_it_becomes_one_takes_nothing_back_and_explains_what_comes(
+    told: None, hand: Hand
+) -> None:
+    router, one, two = (make_check(name, state=State.UP) for name in ("Router", "Server 01", "Server 02"))
+    hand.move_to(minute(1))
+    see(router, one, verdict=Verdict.FAILURE)
+
+    set_parents(one, [router])
+    set_parents(two, [router])
+    later(hand, 60)
+    see(two, verdict=Verdict.FAILURE)
+    later(hand, 600)
+
+    assert sorted(titles()) == ["Router is down", "Server 01 is down"]
 
 
 def test_trace_names_the_one_to_blame(told: None, hand: Hand) -> None:

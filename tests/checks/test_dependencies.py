@@ -7,7 +7,9 @@ from django.db import IntegrityError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.checks.domain.checks import delete_check
 from apps.checks.domain.dependencies import (
+    CheckGone,
     DependencyCycle,
     TooDeep,
     TooManyParents,
@@ -161,7 +163,9 @@ def test_strangers_check_is_no_parent(acme: Tenant, globex: Tenant) -> None:
         theirs = make_check("Theirs")
     with tenant_scope(acme.id):
         mine = make_check("Mine")
-        set_parents(mine, [theirs])
+        with pytest.raises(CheckGone):
+            set_parents(mine, [theirs])
+        Dependency.objects.bulk_create([Dependency(child_id=mine.id, parent_id=theirs.id)])
         with pytest.raises(IntegrityError, match="foreign key"), connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -184,3 +188,15 @@ def test_two_changes_at_once_close_no_circle(acme: Tenant) -> None:
 
     with tenant_scope(acme.id):
         assert Dependency.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_check_that_was_deleted_meanwhile_is_refused_with_a_word(in_acme: Tenant) -> None:
+    server, router, switch = make_check("Server"), make_check("Router"), make_check("Switch")
+    set_parents(server, [switch])
+    delete_check(router)
+
+    with pytest.raises(CheckGone):
+        set_parents(server, [router])
+
+    assert list(depends_on(server)) == [switch]

@@ -1,5 +1,6 @@
 """When a check flaps, and when it has calmed down."""
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -116,3 +117,34 @@ def test_each_tenants_checks_calm_down(acme: Tenant, globex: Tenant, hand: time_
     hand.move_to(NOON + 90 * MINUTE)
 
     assert look_for_calm() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_story_is_marked_as_counting_its_changes_says(
+    in_acme: Tenant, hand: time_machine.Traveller, seed: int
+) -> None:
+    """Whatever a check lives through: each change between what was seen weighs by its age, and both thresholds hold."""
+    luck = random.Random(seed)
+    check, stretch = make_check(state=State.UP, interval_seconds=120), 2_400
+    now, state, seen, is_marked, marks = NOON, State.UP, [], False, set[bool]()
+    for _step in range(60):
+        now += luck.choice([20, 60, 60, 120, 20, 60, 60, 120, 60, 4_000]) * timedelta(seconds=1)
+        hand.move_to(now)
+        after = luck.choice([State.UP, State.DOWN, State.UP, State.DOWN, State.DEGRADED, State.UNKNOWN, State.PAUSED])
+        change_state(check.id, Change(after=after, at=now))
+        look_for_calm()
+        if after != state and not {state, after} & {State.UNKNOWN, State.PAUSED}:
+            seen.append(now)
+        state = after
+        ages = [(now - at).total_seconds() / stretch for at in seen]
+        share = sum(1.2 - 0.4 * age for age in ages if age <= 1) / 20
+        if share > 0.25 and seen and seen[-1] == now:  # begins with a change
+            is_marked = True
+        elif share <= 0.10:  # ends with time
+            is_marked = False
+
+        assert CheckState.objects.get().is_flapping == is_marked
+        marks.add(is_marked)
+
+    assert marks == {True, False}

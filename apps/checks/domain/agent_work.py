@@ -25,11 +25,10 @@ from apps.checks.domain.turns import (
     HEAD_START,
     ClaimedTurn,
     claim_turns,
-    extend_leases,
-    give_back,
     pass_stored_turns,
     straighten_turns,
 )
+from apps.checks.domain.turns import renew_leases as renew
 from apps.checks.models import Agent, Check, Heartbeat, Turn
 from apps.checks.types.heartbeat import Signal
 from apps.core import clock
@@ -69,22 +68,31 @@ class Traded:
     skipped: int = 0
 
 
-@transaction.atomic
 def trade(agent: Agent, results: Sequence[NewResult], *, limit: int, ahead: timedelta = HEAD_START) -> Traded:
     """Keep results, late ones too, then claim up to ``limit`` turns that are due within ``ahead``."""
-    _see_again(agent)
+    _see_again(agent)  # by itself: it locks turns and then states, and so does what follows
+    return _trade(agent, results, limit, min(max(ahead, HEAD_START), MOST_AHEAD))
+
+
+@transaction.atomic
+def _trade(agent: Agent, results: Sequence[NewResult], limit: int, ahead: timedelta) -> Traded:
+    _hold_turns(agent, results)
     found = _sorted(agent, results)
     _store_live(found.live)
     if found.late:
         store_late(found.late)
     _note(agent, found)
-    return _claim(agent, limit, min(max(ahead, HEAD_START), MOST_AHEAD)) if limit else Traded([])
+    return _claim(agent, limit, ahead) if limit else Traded([])
 
 
-@transaction.atomic
 def backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
     """Keep what an agent saw while it could not reach us. Return how many were new, and how many were dropped."""
     _see_again(agent)
+    return _backfill(agent, results)
+
+
+@transaction.atomic
+def _backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
     found = _sorted(agent, results)
     stored = store_late([*found.late, *found.live])
     _note(agent, found)
@@ -108,11 +116,9 @@ def open_settings(agent: Agent, check_ids: Iterable[UUID]) -> dict[UUID, OpenSet
 Held = tuple[UUID, datetime]
 
 
-@transaction.atomic
 def renew_leases(agent: Agent, *, extend: Iterable[Held], give_up: Iterable[Held]) -> None:
     """Keep turns whose probes are under way, and let others have those that the agent will not finish."""
-    extend_leases([_turn(agent, held) for held in extend])
-    give_back([_turn(agent, held) for held in give_up])
+    renew(extend=[_turn(agent, held) for held in extend], give_up=[_turn(agent, held) for held in give_up])
 
 
 def _turn(agent: Agent, held: Held) -> ClaimedTurn:
@@ -133,16 +139,16 @@ def hear_of(
     agent: Agent, *, failed_controls: Sequence[str], buffered: int, version: str, source_ip: str | None = None
 ) -> None:
     """Note an agent's sign of life: its heartbeat, whether its network is well, and what it says of itself."""
-    with transaction.atomic():
-        mark_agent_seen(agent.region)  # first: what nobody looked at is no word that counts again
-        if failed_controls:
-            mark_sick(agent.region_id, failed_controls)
-        else:
-            mark_well(agent.region_id)
-        straighten_turns(agent.region_id)  # no process of ours watches the database's clock for an agent
-        said = {"buffered": buffered, "version": version[:VERSION_LENGTH]}
-        if any(getattr(agent, name) != value for name, value in said.items()):
-            Agent.objects.filter(id=agent.id).update(**said)
+    # Each step by itself: most lock turns, then states, and whoever takes up turns with states in hand may wait for ever.
+    mark_agent_seen(agent.region)  # first: what nobody looked at is no word that counts again
+    if failed_controls:
+        mark_sick(agent.region_id, failed_controls)
+    else:
+        mark_well(agent.region_id)
+    straighten_turns(agent.region_id)  # no process of ours watches the database's clock for an agent
+    said = {"buffered": buffered, "version": version[:VERSION_LENGTH]}
+    if any(getattr(agent, name) != value for name, value in said.items()):
+        Agent.objects.filter(id=agent.id).update(**said)
     changed = [agent.live_id]
     if agent.heartbeat_id and _beat(agent, source_ip):
         changed.append(f"check:{agent.heartbeat_id}")
@@ -182,6 +188,15 @@ def _sorted(agent: Agent, results: Sequence[NewResult]) -> Sorted:
     late = [result for result in plausible if now - result.due_at > patience[result.check_id]]
     live = [result for result in plausible if now - result.due_at <= patience[result.check_id]]
     return Sorted(live, late, len(results) - len(plausible))
+
+
+def _hold_turns(agent: Agent, results: Iterable[NewResult]) -> None:
+    """Lock the turns that results are of, live and late ones at once, so that all are locked in one order.
+
+    Rivals: people who edit many of the checks.
+    """
+    turns = Turn.objects.filter(region_id=agent.region_id, watched__in={result.check_id for result in results})
+    list(turns.select_for_update(no_key=True).order_by("watched_id").values_list("region_id"))
 
 
 def _patience(agent: Agent, check_ids: set[UUID]) -> dict[UUID, timedelta]:

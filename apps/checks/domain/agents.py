@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from apps.checks.domain.agent_wire import AgentToken, parse_bearer, public_key_of, to_base64
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check
+from apps.checks.domain.flips import lock_states
 from apps.checks.domain.judging import SILENT_AFTER, rejudge
 from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.region_holds import outwait_holders
@@ -271,9 +272,10 @@ def delete_agent(agent: Agent) -> None:
     if alone:
         raise StillNeeded(_refusal(alone))
     check_ids = list(using.values_list("id", flat=True))
-    # Rivals: colleagues who edit or delete many of them, in the order of their ids.
+    # Rivals: colleagues who edit or delete many of them, in the order of their ids; pings, which lock states before checks.
     touched_ids = [*check_ids, *([agent.heartbeat_id] if agent.heartbeat_id else [])]
     hold_turns(touched_ids)
+    lock_states(touched_ids)
     touched = Check.objects.filter(id__in=touched_ids)
     list(touched.select_for_update().order_by("id").values_list("id"))
     left = Func(F("regions"), agent.region_id, function="array_remove", output_field=Check._meta.get_field("regions"))

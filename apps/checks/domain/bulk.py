@@ -51,10 +51,16 @@ def _untag(checks: list[Check], tags: Sequence[str]) -> int:
 
 @transaction.atomic
 def _keep_tags(checks: list[Check], tags_of: Callable[[Check], list[str]]) -> int:
-    wanted = [(check, tags_of(check)) for check in checks]
-    changed = [check for check, tags in wanted if tags != check.tags]
-    for check, tags in wanted:
-        check.tags, check.updated_at = tags, clock.now()
+    # Rivals: colleagues who tag some of them, too: each adds to what the other has made of them.
+    held = Check.objects.select_for_update(no_key=True).filter(id__in=[check.id for check in checks]).order_by("id")
+    present, now = dict(held.values_list("id", "tags")), clock.now()
+    changed = []
+    for check in checks:
+        check.tags = before = present.get(check.id, check.tags)
+        check.tags = tags_of(check)
+        if check.tags != before and check.id in present:
+            check.updated_at = now
+            changed.append(check)
     Check.objects.bulk_update(changed, ["tags", "updated_at"], batch_size=BATCH)
     return len(changed)
 

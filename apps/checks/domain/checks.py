@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from apps.checks.domain.allowance import allowed_interval, require_fit, require_resumable, require_room_for
 from apps.checks.domain.asking_pace import spend_by_hand
 from apps.checks.domain.flips import flip, lock_states, now_as, record_flips
-from apps.checks.domain.grouping import follow_names
+from apps.checks.domain.grouping import follow_names, named_rows
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.learning import keep_goals
 from apps.checks.domain.pacing import (
@@ -150,10 +150,9 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     standing = [(check, _as_standing(check, given.timing, regions), given) for check, given in edits]
     allowed = [(check, replace(given, timing=_as_allowed(check, timing))) for check, timing, given in standing]
     hold_turns(check.id for check, _given in edits)
+    lock_states(check.id for check, _given in edits)  # before the checks, as those do who delete them
     # Rivals: a colleague who edits them, too, or deletes them; not those who write flips, which refer to them.
-    rows = (
-        Check.objects.select_for_update(no_key=True).filter(id__in=[check.id for check, _given in edits]).order_by("id")
-    )
+    rows = named_rows([check.id for check, _given in edits], renames=any(_renames(*edit) for edit in edits))
     before = {check_id: (version, name) for check_id, version, name in rows.values_list("id", "version", "name")}
     now, changed = clock.now(), []
     for check, given in allowed:
@@ -168,6 +167,10 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     if renamed := {check.id: before[check.id][1] for check in changed if check.name != before[check.id][1]}:
         follow_names(renamed)
     return changed
+
+
+def _renames(check: Check, given: Wanted) -> bool:
+    return check.name != given.name
 
 
 def _follow_settings(checks: Sequence[Check]) -> None:
@@ -206,6 +209,7 @@ def _as_allowed(check: Check, timing: Timing) -> Timing:
 @transaction.atomic
 def rename_check(check: Check, *, name: str) -> Check:
     """Call a check something else; probers need not know, groups that know it by its name do."""
+    list(named_rows([check.id], renames=True).values_list("id"))  # rivals: as of `update_checks`
     before, check.name, check.updated_at = check.name, name, clock.now()
     check.save(update_fields=["name", "updated_at"])
     if before != name:
@@ -267,7 +271,11 @@ def _change_states(checks: Sequence[Check], after: State, is_wanted: Callable[[s
 def check_now(check: Check) -> None:
     """Bring the next turn forward to now, unless the check is paused or being probed."""
     now = clock.now()
-    _to_come(check, now).update(due_at=now, claimable_at=now)
+    # Rivals: who edits or deletes the check, or stores a result of it, moves its turns anyway; and a round of alerts that
+    # asks for a look at a parent holds what they may be waiting for.
+    free = _to_come(check, now).select_for_update(no_key=True, skip_locked=True)
+    places = list(free.values_list("region_id", flat=True))
+    Turn.objects.filter(watched=check, region_id__in=places).update(due_at=now, claimable_at=now)
 
 
 def check_by_hand(check: Check) -> None:

@@ -41,6 +41,12 @@ class TooManyParents(Refusal):
     message = gettext_lazy("A check depends on at most 10 others directly.")
 
 
+class CheckGone(Refusal):
+    """A check that another one shall depend on, or the other one, is not there any more."""
+
+    message = gettext_lazy("A check was deleted meanwhile. Look again and choose anew.")
+
+
 Graph = Mapping[UUID, Collection[UUID]]
 
 
@@ -101,7 +107,7 @@ def set_parents(check: Check, parents: Collection[Check]) -> None:
 
 @transaction.atomic
 def set_parents_of(wanted: Mapping[UUID, Set[UUID]]) -> None:
-    """Make each check depend on exactly these; raise `DependencyCycle`, `TooDeep`, `TooManyParents`, and change nothing.
+    """Make each check depend on exactly these; or raise `DependencyCycle`, `TooDeep`, `TooManyParents`, `CheckGone`.
 
     One tenant's dependencies change one after the other: two changes at once, each harmless, could close a circle.
     """
@@ -123,8 +129,19 @@ def set_parents_of(wanted: Mapping[UUID, Set[UUID]]) -> None:
     ]
     _refuse_bad_shape({**graph, **wanted}, first=next(iter(wanted), None))
     Dependency.objects.filter(id__in=gone).delete()
+    _keep({one for link in fresh for one in (link.child_id, link.parent_id)})
     Dependency.objects.bulk_create(fresh, ignore_conflicts=True, batch_size=BATCH)
     publish(f"tenant:{current_tenant_id()}", [f"check:{child}" for child in wanted])
+
+
+def _keep(check_ids: Collection[UUID]) -> None:
+    """See that the checks are there and stay; raise `CheckGone`. Rival: a colleague who deletes one of them."""
+    if not check_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM checks_check WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [list(check_ids)])
+        if len(cursor.fetchall()) < len(check_ids):
+            raise CheckGone
 
 
 def _refuse_bad_shape(graph: Graph, *, first: UUID | None) -> None:

@@ -113,8 +113,18 @@ def _groups() -> QuerySet[Check]:
     return found
 
 
+def named_rows(check_ids: Collection[UUID], *, renames: bool) -> QuerySet[Check]:
+    """Return checks whose rows are locked when they are read; where some get other names, with all groups.
+
+    Rivals: who renames another member of the same group, since what a group calls its members is written as a whole.
+    """
+    wanted = Q(id__in=check_ids) | Q(kind=KIND) if renames else Q(id__in=check_ids)
+    found: QuerySet[Check] = Check.objects.select_for_update(no_key=True).filter(wanted).order_by("id")
+    return found
+
+
 def follow_names(renamed: Mapping[UUID, str]) -> None:
-    """Have groups that name checks by their old names (given by id) name them by the new ones.
+    """Have groups that name checks by their old names (given by id) name them by the new ones; `named_rows` holds them.
 
     What else bears the old name, or has it for its key, stays a member by it.
     """

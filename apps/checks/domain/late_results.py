@@ -34,7 +34,7 @@ WANTED = ", ".join(JUDGED if name == "verdict" else f"given.{name}" for name, _k
 # When a check's results stop coming, or after a while at most, `apps.checks.domain.looking_back` sees what they come to.
 QUIET, AT_MOST = timedelta(seconds=5), timedelta(minutes=1)
 # A turn that such a result answers, or that lies before it, moves on to the next moment of its own grid: it would only be
-# probed for a time that has been seen already.
+# probed for a time that has been seen already. Rivals: people's edits, who lock turns in this order too.
 KEEP = f"""
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for _name, kind in COLUMNS)}) AS given({NAMES})
@@ -47,16 +47,19 @@ WITH given AS MATERIALIZED (
     RETURNING check_id, tenant_id, due_at
 ), newest AS (
     SELECT check_id, region_id, max(due_at) AS due_at FROM given GROUP BY check_id, region_id
+), behind AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, turn.due_at, watched.interval_seconds
+    FROM newest JOIN checks_check AS watched ON watched.id = newest.check_id
+    JOIN checks_turn AS turn ON turn.check_id = newest.check_id AND turn.region_id = newest.region_id
+    WHERE turn.due_at <= newest.due_at AND turn.claimable_at IS NOT NULL
+    ORDER BY turn.check_id, turn.region_id FOR NO KEY UPDATE OF turn
 ), moved AS (
     UPDATE checks_turn AS turn SET due_at = following.at, claimable_at = following.at
-    FROM newest JOIN checks_check AS watched ON watched.id = newest.check_id
-    JOIN checks_turn AS was ON was.check_id = newest.check_id AND was.region_id = newest.region_id
-    CROSS JOIN LATERAL (
-        SELECT was.due_at + make_interval(secs => watched.interval_seconds) * greatest(
-            floor(extract(epoch FROM clock_timestamp() - was.due_at) / watched.interval_seconds) + 1, 1) AS at
+    FROM behind CROSS JOIN LATERAL (
+        SELECT behind.due_at + make_interval(secs => behind.interval_seconds) * greatest(
+            floor(extract(epoch FROM clock_timestamp() - behind.due_at) / behind.interval_seconds) + 1, 1) AS at
     ) AS following
-    WHERE turn.check_id = newest.check_id AND turn.region_id = newest.region_id
-      AND turn.due_at = was.due_at AND turn.due_at <= newest.due_at AND turn.claimable_at IS NOT NULL
+    WHERE turn.check_id = behind.check_id AND turn.region_id = behind.region_id
 ), noted AS (
     INSERT INTO checks_lookback AS already (check_id, tenant_id, since_at, until_at, noted_at, due_at)
     SELECT check_id, tenant_id, min(due_at), max(due_at), now(), now() + interval '{QUIET.total_seconds()} seconds'

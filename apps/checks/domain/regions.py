@@ -104,12 +104,18 @@ def mark_agent_seen(region: Region) -> None:
     region.seen_at = now
 
 
+# Rivals: probers and people, who lock turns in this order too.
 LOSE_SIGHT = """
+WITH unseen AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, region.seen_at
+    FROM checks_turn AS turn JOIN checks_region AS region ON region.id = turn.region_id
+    WHERE region.seen_at < %(before)s AND turn.opinion IS NOT NULL AND turn.claimable_at IS NOT NULL
+      AND region.id = coalesce(%(region)s, region.id)
+    ORDER BY turn.check_id, turn.region_id FOR NO KEY UPDATE OF turn
+)
 UPDATE checks_turn AS turn SET opinion = NULL, failures = 0, successes = 0, last_verdict = %(unknown)s,
-    run_since_at = region.seen_at
-FROM checks_region AS region
-WHERE region.id = turn.region_id AND region.seen_at < %(before)s AND turn.opinion IS NOT NULL
-  AND turn.claimable_at IS NOT NULL AND region.id = coalesce(%(region)s, region.id)
+    run_since_at = unseen.seen_at
+FROM unseen WHERE turn.check_id = unseen.check_id AND turn.region_id = unseen.region_id
 RETURNING turn.check_id
 """
 

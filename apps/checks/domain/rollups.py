@@ -158,9 +158,8 @@ def _roll_hour(at: datetime) -> bool:
 
 def _complete_day(day: datetime) -> None:
     """Roll a day up with the last of its hours that wait: whoever is killed in between has rolled neither."""
-    with (
-        connection.cursor() as cursor
-    ):  # rival: another worker that rolls another hour of the day; the later one sees both
+    # Rival: another worker that rolls another hour of the day; the later one sees both.
+    with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"rollup:{day:%Y-%m-%d}"])
     if RolledHour.objects.filter(rolled_at=None, at__gte=day, at__lt=day + DAY).exists():
         return

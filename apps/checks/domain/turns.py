@@ -72,43 +72,56 @@ def claim_turns(limit: int, *, region_id: int = MAIN_REGION, head_start: timedel
         return [ClaimedTurn(*row) for row in cursor.fetchall()]
 
 
-EXTEND = """
-UPDATE checks_turn AS turn SET claimable_at = now() + %s::interval
-FROM unnest(%s::uuid[], %s::int2[], %s::timestamptz[]) AS held (check_id, region_id, due_at)
-WHERE turn.check_id = held.check_id AND turn.region_id = held.region_id AND turn.due_at = held.due_at
-  AND turn.claimable_at IS NOT NULL
+# Rivals: people's edits, who lock turns in this order too, whatever way the planner reads them.
+LEASE_ANEW = """
+WITH mine AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, held.lease
+    FROM unnest(%s::uuid[], %s::int2[], %s::timestamptz[], %s::interval[]) AS held (check_id, region_id, due_at, lease)
+    JOIN checks_turn AS turn ON turn.check_id = held.check_id AND turn.region_id = held.region_id
+    WHERE turn.due_at = held.due_at AND turn.claimable_at IS NOT NULL
+    ORDER BY turn.check_id, turn.region_id FOR NO KEY UPDATE OF turn
+)
+UPDATE checks_turn AS turn SET claimable_at = now() + mine.lease
+FROM mine WHERE turn.check_id = mine.check_id AND turn.region_id = mine.region_id
 """
 
 
 def extend_leases(turns: Iterable[ClaimedTurn]) -> None:
     """Keep turns whose probes are still under way."""
-    _lease(turns, EXTENSION)
+    renew_leases(extend=turns, give_up=())
 
 
 def give_back(turns: Iterable[ClaimedTurn]) -> None:
     """Let others claim turns at once that this prober will not finish."""
-    _lease(turns, timedelta(0))
+    renew_leases(extend=(), give_up=turns)
 
 
-def _lease(turns: Iterable[ClaimedTurn], lease: timedelta) -> None:
-    held = sorted(turns, key=lambda turn: (turn.check_id, turn.region_id))
+def renew_leases(*, extend: Iterable[ClaimedTurn], give_up: Iterable[ClaimedTurn]) -> None:
+    """Both by one statement: turns are locked in one order, so they cannot be locked in two portions."""
+    held = [*((turn, str(EXTENSION)) for turn in extend), *((turn, "0") for turn in give_up)]
     keys: list[list[Any]] = [
-        [turn.check_id for turn in held],
-        [turn.region_id for turn in held],
-        [turn.due_at for turn in held],
+        [turn.check_id for turn, _lease in held],
+        [turn.region_id for turn, _lease in held],
+        [turn.due_at for turn, _lease in held],
+        [lease for _turn, lease in held],
     ]
     with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
         prefer_keys(cursor)
-        cursor.execute(EXTEND, [str(lease), *keys])
+        cursor.execute(LEASE_ANEW, keys)
 
 
 # By the clock and not by `now()`: a transaction that hurries a turn twice gives it two moments, so two results.
+# Rival: somebody who edits the check. They wait for the turn that we hold already, so we wait for none of theirs.
 HURRY = """
-WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at)
-UPDATE checks_turn AS turn SET due_at = moment.at, claimable_at = moment.at
-FROM moment, unnest(%s::uuid[], %s::int2[]) AS noticed (check_id, region_id)
-WHERE turn.check_id = noticed.check_id AND turn.region_id <> noticed.region_id
-  AND turn.claimable_at = turn.due_at AND turn.due_at > moment.at
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at), free AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, moment.at
+    FROM moment, unnest(%s::uuid[], %s::int2[]) AS noticed (check_id, region_id)
+    JOIN checks_turn AS turn ON turn.check_id = noticed.check_id AND turn.region_id <> noticed.region_id
+    WHERE turn.claimable_at = turn.due_at AND turn.due_at > moment.at
+    FOR NO KEY UPDATE OF turn SKIP LOCKED
+)
+UPDATE checks_turn AS turn SET due_at = free.at, claimable_at = free.at
+FROM free WHERE turn.check_id = free.check_id AND turn.region_id = free.region_id
 """
 
 
@@ -137,16 +150,22 @@ def settings_of(check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSetting
 
 
 MOVE_PAST = """
+WITH stuck AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, turn.due_at, watched.interval_seconds
+    FROM unnest(%s::uuid[], %s::timestamptz[]) AS seen (check_id, due_at)
+    JOIN checks_check AS watched ON watched.id = seen.check_id
+    JOIN checks_turn AS turn ON turn.check_id = seen.check_id AND turn.due_at = seen.due_at
+    WHERE turn.region_id = %s AND turn.claimable_at IS NOT NULL AND EXISTS (
+        SELECT FROM checks_result AS stored
+        WHERE stored.check_id = turn.check_id AND stored.due_at = turn.due_at AND stored.region_id = turn.region_id)
+    ORDER BY turn.check_id, turn.region_id FOR NO KEY UPDATE OF turn
+)
 UPDATE checks_turn AS turn SET due_at = following.at, claimable_at = following.at
-FROM unnest(%s::uuid[], %s::timestamptz[]) AS seen (check_id, due_at)
-JOIN checks_check AS watched ON watched.id = seen.check_id
-CROSS JOIN LATERAL (
-    SELECT seen.due_at + make_interval(secs => watched.interval_seconds) * greatest(
-        floor(extract(epoch FROM clock_timestamp() - seen.due_at) / watched.interval_seconds) + 1, 1) AS at
+FROM stuck CROSS JOIN LATERAL (
+    SELECT stuck.due_at + make_interval(secs => stuck.interval_seconds) * greatest(
+        floor(extract(epoch FROM clock_timestamp() - stuck.due_at) / stuck.interval_seconds) + 1, 1) AS at
 ) AS following
-WHERE turn.check_id = seen.check_id AND turn.region_id = %s AND turn.due_at = seen.due_at AND turn.claimable_at IS NOT NULL
-  AND EXISTS (SELECT FROM checks_result AS stored WHERE stored.check_id = seen.check_id AND stored.due_at = seen.due_at
-              AND stored.region_id = turn.region_id)
+WHERE turn.check_id = stuck.check_id AND turn.region_id = stuck.region_id
 """
 
 
@@ -159,12 +178,16 @@ def pass_stored_turns(region_id: int, seen: Sequence[tuple[UUID, datetime]]) -> 
 # A turn lies at most an interval ahead, and its lease a timeout and a little more: what is later was made by a clock that
 # has been set back since. The time is drawn anew, so that they do not all fall due at once.
 STRAIGHTEN = """
-UPDATE checks_turn AS turn SET due_at = fresh.at, claimable_at = fresh.at
-FROM checks_check AS watched
-CROSS JOIN LATERAL (SELECT now() + make_interval(secs => random() * watched.interval_seconds) AS at) AS fresh
-WHERE watched.id = turn.check_id AND turn.region_id = %(region)s AND watched.tenant_id = turn.tenant_id
-  AND turn.claimable_at > now() + make_interval(secs => greatest(watched.interval_seconds, watched.timeout_seconds))
-                          + %(slack)s::interval
+WITH ahead AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, now() + make_interval(secs => random() * watched.interval_seconds) AS at
+    FROM checks_turn AS turn JOIN checks_check AS watched ON watched.id = turn.check_id
+    WHERE turn.region_id = %(region)s AND watched.tenant_id = turn.tenant_id
+      AND turn.claimable_at > now() + make_interval(secs => greatest(watched.interval_seconds, watched.timeout_seconds))
+                              + %(slack)s::interval
+    ORDER BY turn.check_id FOR NO KEY UPDATE OF turn
+)
+UPDATE checks_turn AS turn SET due_at = ahead.at, claimable_at = ahead.at
+FROM ahead WHERE turn.check_id = ahead.check_id AND turn.region_id = ahead.region_id
 """
 STRAIGHTEN_SLACK = timedelta(seconds=30)
 
