@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from config.run.paths import FIRST_RUN_FILE, LOCK_FILE, private_folder, var_fold
 from config.run.prepare import prepare_files
 from config.run.private_files import write_private
 from config.run.services import product_plan, start_services
+from config.run.share import MAIL, WEB, check_shared, chosen_parts
 from config.run.supervisor import StartInterruptedError, Supervisor
 
 READY_SECONDS = 180.0  # a slow or busy machine takes its time
@@ -29,39 +30,66 @@ NO_ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 
 def main(_arguments: list[str]) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    port = front_door.chosen_port()
+    port, chosen = front_door.chosen_port(), chosen_parts()
     var = private_folder(var_folder())
     with only_one(private_folder(var / "run"), port):
-        listeners = front_door.open_listeners(port)
+        listeners = front_door.open_listeners(port) if WEB in chosen else []
+        mails = [mail_port.open_listener()] if MAIL in chosen and mail_port.is_wanted() else []
         prepare_files()
         with Supervisor(logs=var / "log", pid_file=var / "run" / "parts.json") as supervisor:
             with suppress(StartInterruptedError):
-                _serve(supervisor, listeners, port)
+                if listeners:
+                    _serve(supervisor, listeners, mails, port, chosen)
+                else:
+                    _serve_share(supervisor, mails, port, chosen)
             say("Stopping …")
         say("Stopped. The data is kept; `make run` starts again.")
     return 0
 
 
-def _serve(supervisor: Supervisor, listeners: list[socket.socket], port: int) -> None:
+def _serve(
+    supervisor: Supervisor, listeners: list[socket.socket], mails: list[socket.socket], port: int, chosen: Sequence[str]
+) -> None:
     environment = {**base_environment(port), **start_services(product_plan(), supervisor)}
-    parts = [_web(environment, listeners), *_workers(environment)]
+    parts = [_listening(WEB, "config.run.web", environment, listeners), *_others(environment, mails, chosen)]
     if wants_example():
-        listener = example.open_listener()
+        listener = example.open_listener()  # a name of its own: what nobody holds is closed
         environment["EXAMPLE_URL"] = example.address(listener)
         parts.append(_listening("example", "config.run.example", environment, [listener]))
-    if mail_port.is_wanted():
-        mails = mail_port.open_listener()  # a name of its own: what nobody holds is closed
-        parts.append(_listening("mail", "config.run.mail", environment, [mails]))
     _install(supervisor, environment)
     for part in parts:
         supervisor.start(part)
-    supervisor.wait_until(lambda: front_door.is_ready(port), seconds=READY_SECONDS, what="web", every=0.2)
-    for part in parts:
-        supervisor.wait_until(partial(supervisor.is_steady, part.name), seconds=READY_SECONDS, what=part.name)
+    supervisor.wait_until(lambda: front_door.is_ready(port), seconds=READY_SECONDS, what=WEB, every=0.2)
+    _await_steady(supervisor, parts)
     _welcome(var_folder() / FIRST_RUN_FILE, port)
     supervisor.run()
     # Side by side, and before the services they need.
     supervisor.stop([part.name for part in parts])
+
+
+def _serve_share(supervisor: Supervisor, mails: list[socket.socket], port: int, chosen: Sequence[str]) -> None:
+    """Run parts beside a web process elsewhere, which makes and migrates the database."""
+    check_shared()
+    parts = _others(base_environment(port), mails, chosen)
+    if not parts:
+        raise RunError(f"PARTS={MAIL} takes pings by e-mail, and PING_MAIL_DOMAIN is not given.", mend="give it, too")
+    for part in parts:
+        supervisor.start(part)
+    _await_steady(supervisor, parts)
+    say(f"At work: {', '.join(part.name for part in parts)}. Ctrl-C stops it.")
+    supervisor.run()
+    supervisor.stop([part.name for part in parts])
+
+
+def _others(environment: Mapping[str, str], mails: list[socket.socket], chosen: Sequence[str]) -> list[Part]:
+    """The chosen parts besides the web process."""
+    parts = [part for part in _workers(environment) if part.name in chosen]
+    return [*parts, *([_listening(MAIL, "config.run.mail", environment, mails)] if mails else ())]
+
+
+def _await_steady(supervisor: Supervisor, parts: Sequence[Part]) -> None:
+    for part in parts:
+        supervisor.wait_until(partial(supervisor.is_steady, part.name), seconds=READY_SECONDS, what=part.name)
 
 
 def only_one(folder: Path, port: int) -> AbstractContextManager[None]:
@@ -115,10 +143,6 @@ def explain(lines: list[str], log: Path) -> RunError:
             return RunError(text, mend="change that setting in the environment, then: make run")
     tail = "\n".join(lines[-6:])
     return RunError(f"the product could not be prepared:\n{tail}", mend=f"read {log}")
-
-
-def _web(environment: Mapping[str, str], listeners: list[socket.socket]) -> Part:
-    return _listening("web", "config.run.web", environment, listeners)
 
 
 def _listening(name: str, module: str, environment: Mapping[str, str], listeners: list[socket.socket]) -> Part:
