@@ -15,6 +15,8 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 # For so long nothing is missing that was claimed ahead; a busy server mostly answers within it.
 PATIENCE_SECONDS = 1.5
+# So long after an absence what the server had to let pass by is no sign of overload.
+SETTLING_SECONDS = 60.0
 
 
 class Link:
@@ -38,6 +40,7 @@ class Link:
         self._failures = 0
         self._pause_seconds = 0.0
         self._asked_at: float | None = None
+        self._up_since = monotonic()
 
     # --- how quickly it answers ---------------------------------------------------------------------------------------
 
@@ -64,6 +67,11 @@ class Link:
             self.is_behind, self.has_traded, self.has_told_newest = True, False, False
             return True
 
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether the server has been there for a while, and everything that waited for it has arrived."""
+        return self.is_up and not self.is_behind and monotonic() - self._up_since >= SETTLING_SECONDS
+
     # --- whether it is there ------------------------------------------------------------------------------------------
 
     def came_up(self, *, waiting: int) -> None:
@@ -71,6 +79,7 @@ class Link:
             if self.is_up:
                 return
             self.is_up, self._failures, self._asked_at = True, 0, None
+            self._up_since = monotonic()
             if self._was_up:
                 away = monotonic() - self._down_since
                 logger.info("the server is back after %.0f s; %d results wait for it", away, waiting)

@@ -103,8 +103,7 @@ class Present(Part):
             self._desk.region_id = whole_number(0, 32_767)(answer.get("region"), "region")
             offered = decode_turns(answer.get("turns"), region_id=self._desk.region_id)
             skipped = whole_number(0, 2_147_483_647)(answer.get("skipped", 0), "skipped")
-        # What passed by before the first trade was nobody's to probe.
-        skipped *= self._link.has_traded and not self._link.is_behind
+        skipped *= self._link.is_settled  # what passed by while nobody was there was nobody's to probe
         self._link.has_traded = True
         wanted = self._desk.unmeasured(offered)
         self._learn_settings(wanted)

@@ -70,6 +70,7 @@ class StandIn:
         self.connections = 0
         self.misbehave: Misbehaviour | None = None
         self.turns: list[OfferedTurn] = []
+        self.skipped = 0
         self.settings: dict[UUID, OpenSettings] = {}
         self._lock = threading.Lock()
 
@@ -98,7 +99,7 @@ class StandIn:
         with self._lock:
             if verb == "trade":
                 turns, self.turns = self.turns[: fields["limit"]], self.turns[fields["limit"] :]
-                return {"region": 7, "beat_seconds": 1.0, "turns": encode_turns(turns)}
+                return {"region": 7, "beat_seconds": 1.0, "turns": encode_turns(turns), "skipped": self.skipped}
             if verb == "settings":
                 known = {check_id: self.settings.get(UUID(check_id)) for check_id in fields["checks"]}
                 return {"settings": encode_settings({UUID(key): one for key, one in known.items() if one})}

@@ -283,3 +283,17 @@ def test_a_late_answer_offers_nothing_that_was_probed_meanwhile(
 
     assert [each.due_at for each in taken if each.due_at <= made[0].due_at] == []
     await_true(lambda: (turn.check_id, to_wire_time(made[0].due_at)) in server.results("late"))
+
+
+def test_turns_that_passed_by_are_lost_unless_nobody_was_there(
+    agent: Agent, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.skipped = 5
+
+    monkeypatch.setattr("config.agent.link.SETTLING_SECONDS", 3_600.0)
+    agent.trade([], 10)
+    just_back = agent.work.losses.untold().lost
+    monkeypatch.setattr("config.agent.link.SETTLING_SECONDS", 0.0)
+    agent.trade([], 10)
+
+    assert (just_back, agent.work.losses.untold().lost) == (0, 5)
