@@ -1,5 +1,6 @@
 """What people may say of a check, validated; nothing is written here."""
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -174,6 +175,9 @@ class CheckForm(KindForm[Config]):
         initial.setdefault("regions", [MAIN_REGION])
         initial["interval_seconds"] = allowed_interval(initial.get("interval_seconds", Timing().interval_seconds))
         super().__init__(*args, config_class=kind.Config, **kwargs)
+        if check:
+            usual = {**asdict(Timing()), "regions": [MAIN_REGION]}
+            self._chosen |= {name for name, value in usual.items() if getattr(check, name) != value}
         kept = check.regions if check else []
         self.fields["regions"].choices = [  # type: ignore[attr-defined]
             (region.id, str(region)) for region in regions_to_choose(kept)
@@ -223,23 +227,31 @@ class CheckForm(KindForm[Config]):
         settings = [self[name] for name in self.fields if name.startswith(PREFIX)]
         required = [field for field in settings if field.field.required]
         optional = [field for field in settings if not field.field.required]
+        patience, regions = self._shown(*PATIENCE), self._shown(*REGIONS)
         groups = [
             FieldGroup(_("What to watch"), [*required, *self._shown("name", "interval_seconds", "tags")]),
             *self._sections(optional, is_folded=bool(required)),
-            FieldGroup(_("Patience"), self._shown(*PATIENCE), is_folded=True),
-            FieldGroup(_("Regions"), self._shown(*REGIONS), is_folded=True),
+            FieldGroup(_("Patience"), patience, is_folded=not self._is_chosen(patience)),
+            FieldGroup(_("Regions"), regions, is_folded=not self._is_chosen(regions)),
         ]
         return [group for group in groups if group.fields]
 
+    def _is_chosen(self, group: list[forms.BoundField]) -> bool:
+        """Tell whether the check has one of these otherwise than a new one: then people look for it."""
+        return any(field.name in self._chosen for field in group)
+
     def _sections(self, settings: list[forms.BoundField], *, is_folded: bool) -> list[FieldGroup]:
-        """Return optional settings under the titles that their kind gives them, in the order of their first; only that one
-        is ever open from the start."""
+        """Return optional settings under the titles that their kind gives them, in the order of their first; from the start
+        that one may be open, and what the check says something in."""
         sections: dict[str, list[forms.BoundField]] = {}
         for field in settings:
             title = str(getattr(field.field, "section", "") or _("Request and expectations"))
             sections.setdefault(title, []).append(field)
         groups = enumerate(sections.items())
-        return [FieldGroup(title, fields, is_folded=is_folded or place > 0) for place, (title, fields) in groups]
+        return [
+            FieldGroup(title, fields, is_folded=(is_folded or place > 0) and not self._is_chosen(fields))
+            for place, (title, fields) in groups
+        ]
 
     def _shown(self, *names: str) -> list[forms.BoundField]:
         return [self[name] for name in names if name in self.fields]

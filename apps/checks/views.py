@@ -17,7 +17,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from apps.checks.domain import checks, queries
 from apps.checks.domain.allowance import is_used_up, kinds_beyond_plan
 from apps.checks.domain.charts import PERIODS, default_period, latency_chart, stretch_between
+from apps.checks.domain.dependencies import blamed_for
 from apps.checks.domain.findings import findings_of
+from apps.checks.domain.reasons import reason_of
 from apps.checks.domain.rollups import rolled_availability
 from apps.checks.domain.settings import config_of, type_of
 from apps.checks.domain.switches import kinds_switched_off, switch_of
@@ -121,8 +123,9 @@ def _detail_context(check: Check) -> dict[str, Any]:
         "results": results,
         "findings": findings_of(kind, results[0].details if results else None),
         "turns": queries.turns_by_region(check),
-        "flips": queries.latest_flips(check, 10),
+        "reason": reason_of(check, results),
         "confidence": queries.outage_confidence(check),
+        "blamed_checks": blamed_for([check]),
         "day": queries.availability(check.id, since=now - timedelta(days=1)),
         "week": rolled_availability(check.id, since=now - timedelta(days=7)),
     }

@@ -8,6 +8,7 @@ from apps.core.kind_fields import FilledField
 from apps.core.kinds import (
     Config,
     ConfigErrors,
+    chosen_settings,
     config_form_fields,
     dump_config,
     is_secret_setting,
@@ -30,6 +31,7 @@ class KindForm(forms.Form, Generic[C]):
         self._config_class, self._stored = config_class, stored
         self.parsed_config: C | None = None
         shown = dump_config(stored) if stored else {}
+        self._chosen = {PREFIX + name for name in chosen_settings(stored)} if stored else set()
         for name, field in config_form_fields(config_class).items():
             if field.widget.is_hidden:
                 continue

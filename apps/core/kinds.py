@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.kind_fields import ChosenField, LinesField, NumberField, ObjectsField, PairsField, StructuredField
@@ -130,15 +131,14 @@ def _form_field(entry: Field[Any], python_type: Any) -> forms.Field:
         return NumberField(min_value=given.low, max_value=given.high, **common)
     if given.choices:
         may_be_empty = any(value == "" for value, _label in given.choices)
+        known = ", ".join(value for value, _label in given.choices if value)
+        common["error_messages"] = {"invalid_choice": format_lazy(_("Choose one of these: {known}."), known=known)}
         return (forms.ChoiceField if may_be_empty else ChosenField)(choices=given.choices, **common)
     common["max_length"] = given.max_length
     for declared, structured, widget in STRUCTURED_FIELDS:
         if python_type == declared:
             return structured(widget=widget(), **common)
-    made: forms.Field = forms.CharField(widget=WIDGETS[given.widget](), **common)
-    if given.placeholder:
-        made.widget.attrs["placeholder"] = given.placeholder
-    return made
+    return forms.CharField(widget=WIDGETS[given.widget](), **common)
 
 
 def config_form_fields(config: type[Config]) -> dict[str, forms.Field]:
@@ -146,8 +146,11 @@ def config_form_fields(config: type[Config]) -> dict[str, forms.Field]:
     hints = get_type_hints(config)
     made = {entry.name: _form_field(entry, hints[entry.name]) for entry in fields(config)}
     for entry in fields(config):
-        made[entry.name].section = _setting_of(entry).section  # type: ignore[attr-defined]
-        made[entry.name].shown_when = _setting_of(entry).shown_when  # type: ignore[attr-defined]
+        given = _setting_of(entry)
+        made[entry.name].section = given.section  # type: ignore[attr-defined]
+        made[entry.name].shown_when = given.shown_when  # type: ignore[attr-defined]
+        if given.placeholder:
+            made[entry.name].widget.attrs["placeholder"] = given.placeholder
     return made
 
 
@@ -229,6 +232,15 @@ def _refuse_unstorable(given: Any) -> None:
             raise ValidationError(_("Null characters are not allowed."))
         elif isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):
             raise ValidationError(_("This has half of a character that takes two (a lone surrogate); remove it."))
+
+
+def chosen_settings(config: Config) -> set[str]:
+    """Return the names of the settings that say something else than they do when they are left out."""
+    usual = {
+        entry.name: entry.default_factory() if entry.default_factory is not MISSING else entry.default
+        for entry in fields(config)
+    }
+    return {name for name, value in usual.items() if getattr(config, name) != value}
 
 
 def dump_config(config: Config) -> dict[str, Any]:

@@ -121,7 +121,12 @@ class WindowForm(forms.Form):
         max_length=1_000,
         help_text=_("Separated by commas. Checks given a tag later count too."),
     )
-    checks = forms.ModelMultipleChoiceField(label=_("Checks"), queryset=Check.objects.none(), required=False)
+    checks = forms.ModelMultipleChoiceField(
+        label=_("Checks"),
+        queryset=Check.objects.none(),
+        required=False,
+        widget=forms.SelectMultiple(attrs={"size": 8}),
+    )
     is_public = forms.BooleanField(
         label=_("Tell customers"),
         required=False,

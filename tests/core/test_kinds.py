@@ -12,6 +12,7 @@ from apps.core.kinds import (
     Config,
     ConfigErrors,
     Widget,
+    chosen_settings,
     config_form_fields,
     dump_config,
     lightened,
@@ -92,7 +93,7 @@ def test_stored_values_come_back_and_forgotten_settings_are_passed_over() -> Non
         ),
         ({**FULL, "count": 12}, {"count": ["Ensure this value is less than or equal to 10."]}),
         ({**FULL, "is_loud": "perhaps"}, {"is_loud": ["Give true or false."]}),
-        ({**FULL, "mode": "c"}, {"mode": ["Select a valid choice. c is not one of the available choices."]}),
+        ({**FULL, "mode": "c"}, {"mode": ["Choose one of these: a, b."]}),
         ({**FULL, "mode": "b"}, {"mode": ["Mode B is quiet."]}),
         (
             {**FULL, "headers": "no colon"},
@@ -192,3 +193,8 @@ def test_lightened_configuration_says_the_same_and_keeps_only_what_differs() -> 
     assert light == load_config(Sample, {"url": "https://x.example"})
     assert sorted(vars(light)) == ["headers", "url"]
     assert dump_config(lightened(full)) == FULL
+
+
+def test_settings_that_were_chosen_are_told_from_those_left_as_usual() -> None:
+    assert chosen_settings(Sample(url="https://x.example")) == {"url"}
+    assert chosen_settings(Sample(url="", count=6, headers={"A": "b"}, mode="a")) == {"url", "count", "headers"}

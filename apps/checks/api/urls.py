@@ -7,6 +7,7 @@ from apps.checks.api.agents import AgentViewSet
 from apps.checks.api.configuration import ApplyView, ExportView, ImportView
 from apps.checks.api.dependencies import DependenciesView
 from apps.checks.api.heartbeats import HeartbeatView, PingBodyView, PingsView
+from apps.checks.api.regions import RegionsView
 from apps.checks.api.views import CheckViewSet
 
 router = SimpleRouter()
@@ -20,5 +21,6 @@ urlpatterns = [
     path("checks/<uuid:check_id>/heartbeat/", HeartbeatView.as_view(), name="api-checks-heartbeat"),
     path("checks/<uuid:check_id>/pings/", PingsView.as_view(), name="api-checks-pings"),
     path("checks/<uuid:check_id>/pings/<str:number>/body/", PingBodyView.as_view(), name="api-checks-ping-body"),
+    path("regions/", RegionsView.as_view(), name="api-regions"),
     *router.urls,
 ]

@@ -47,7 +47,7 @@ def findings_of(kind: CheckType, details: Mapping[str, Any] | None) -> Findings:
     facts = [
         _shown_fact(fact.label, fact.unit, given[name])
         for name, fact in kind.facts.items()
-        if name not in (CONDITIONS, STEPS) and given.get(name) not in (None, "", [])
+        if fact.is_shown and name not in (CONDITIONS, STEPS) and given.get(name) not in (None, "", [])
     ]
     return Findings(facts, _entries(given, CONDITIONS), _entries(given, STEPS))
 

@@ -75,10 +75,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """How one entry of `Outcome.details` is shown: its name, and the unit of a number."""
+    """How one entry of `Outcome.details` is shown: its name, and the unit of a number; or that others show it."""
 
     label: Text
     unit: Text = ""
+    is_shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)

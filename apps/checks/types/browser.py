@@ -31,6 +31,7 @@ class BrowserConfig(BaseConfig):
             "expect element SELECTOR, expect url PART, expect title PART, wait SECONDS. "
             "Put words with spaces in quotes; write secrets as {{name}}."
         ),
+        placeholder='goto https://shop.example.com/\nexpect text "Welcome"',
         max_length=20_000,
         check=_check_steps_field,
     )

@@ -74,7 +74,7 @@ class DnsConfig(NetworkConfig):
     """What a DNS check asks, whom, and what it wants to hear."""
 
     name: str = setting(
-        label=_("Name"),
+        label=_("Name to look up"),
         help=_("For PTR, an IP address will do."),
         placeholder="example.com",
         max_length=255,

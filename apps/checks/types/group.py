@@ -17,6 +17,7 @@ from apps.core.kinds import Text, setting
 
 BY_KEY = "key:"  # before a member's key: then no check is meant that merely is called so
 MOST_CHARACTERS = 20_000
+MEMBERS = _("Members and their rule")
 
 
 class Rule(TextChoices):
@@ -30,9 +31,10 @@ class Rule(TextChoices):
 class GroupConfig(BaseConfig):
     """Which checks belong to it, and what they make of it."""
 
-    rule: str = setting(Rule.WORST.value, label=_("State"), choices=tuple(Rule.choices))
+    rule: str = setting(Rule.WORST.value, section=MEMBERS, label=_("State"), choices=tuple(Rule.choices))
     quorum: int = setting(
         1,
+        section=MEMBERS,
         shown_when="rule=quorum",
         label=_("Enough are"),
         help=_("Only for “Up while enough of them are”: so many must be up or degraded."),
@@ -41,11 +43,18 @@ class GroupConfig(BaseConfig):
     )
     members: list[str] = setting(  # noqa: RUF009 - it makes a field
         list,
+        section=MEMBERS,
         label=_("Members"),
         help=_("Checks by their name, key or id, one a line; “key:shop” means the check with that key alone."),
         max_length=MOST_CHARACTERS,
     )
-    tag: str = setting("", label=_("Members by tag"), help=_("Every check with this tag belongs to it."), max_length=40)
+    tag: str = setting(
+        "",
+        section=MEMBERS,
+        label=_("Members by tag"),
+        help=_("Every check with this tag belongs to it."),
+        max_length=40,
+    )
 
     def clean(self) -> None:
         if self.rule not in Rule.values:

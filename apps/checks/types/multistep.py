@@ -48,6 +48,10 @@ from apps.core.kinds import Text, Widget, setting
 
 MAX_DETAILS = 3_600  # bytes
 MAX_SHOWN_NAME = 24
+EXAMPLE = """[
+  {"url": "https://shop.example/login", "method": "POST", "extract": {"token": "json: $.token"}},
+  {"url": "https://shop.example/orders", "headers": {"Authorization": "Bearer {{token}}"}}
+]"""
 
 
 def _check_secrets(secrets: Mapping[str, str]) -> None:
@@ -70,6 +74,7 @@ class MultistepConfig(BaseConfig):
             "An array of objects with name, method, url, headers, body, expected_status, conditions (in Gatus' language) "
             'and extract, such as {"token": "json: $.token"}. Later steps use it as {{token}}.'
         ),
+        placeholder=EXAMPLE,
         widget=Widget.CODE,
         max_length=64_000,
         check=check_steps,
