@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.domain.allowance import allowed, allowed_interval
 from apps.checks.domain.bulk import BulkAction
 from apps.checks.domain.checks import Timing
+from apps.checks.domain.promises import promise_of
 from apps.checks.domain.regions import regions_to_choose
 from apps.checks.domain.tags import clean_tags
 from apps.checks.enums import FalsePagePeriod
@@ -140,7 +141,9 @@ class CheckForm(KindForm[Config]):
         label=_("At most one false page per"),
         choices=(("", _("no goal: the retries above")), *FalsePagePeriod.choices),
         required=False,
-        help_text=_("With a goal, the retries follow from the check's own history, learned anew each hour."),
+        help_text=_(
+            "With a goal, the retries follow from the check's own history, learned anew each hour; at first up to ten."
+        ),
     )
     regions = forms.MultipleChoiceField(
         label=_("Regions"),
@@ -185,6 +188,7 @@ class CheckForm(KindForm[Config]):
         for name, unit in self.UNITS.items():
             self.fields[name].unit = unit  # type: ignore[attr-defined]  # read by components/form_field.html
         self._tell_plan()
+        self._tell_promise(check)
         if not kind.is_probed:
             for name in PROBED_ONLY:
                 del self.fields[name]
@@ -198,6 +202,11 @@ class CheckForm(KindForm[Config]):
         if plan.regions_per_check is not None and plan.regions_per_check < len(self.fields["regions"].choices):  # type: ignore[attr-defined]
             text = _("Your plan allows so many at once: %(most)s.")
             self.fields["regions"].help_text = text % {"most": plan.regions_per_check}
+
+    def _tell_promise(self, check: Check | None) -> None:
+        """Say what the goal comes to for this check, where it is chosen."""
+        if check and (promise := promise_of(check)):
+            self.fields["false_page_period"].help_text = promise.says
 
     def clean_tags(self) -> list[str]:
         return parse_tags(self.cleaned_data["tags"])

@@ -19,6 +19,7 @@ from apps.checks.domain.allowance import is_used_up, kinds_beyond_plan
 from apps.checks.domain.charts import PERIODS, default_period, latency_chart, stretch_between
 from apps.checks.domain.dependencies import blamed_for
 from apps.checks.domain.findings import findings_of
+from apps.checks.domain.promises import promise_of
 from apps.checks.domain.reasons import reason_of
 from apps.checks.domain.rollups import rolled_availability
 from apps.checks.domain.settings import config_of, type_of
@@ -125,6 +126,7 @@ def _detail_context(check: Check) -> dict[str, Any]:
         "turns": queries.turns_by_region(check),
         "reason": reason_of(check, results),
         "confidence": queries.outage_confidence(check),
+        "promise": promise_of(check),
         "blamed_checks": blamed_for([check]),
         "day": queries.availability(check.id, since=now - timedelta(days=1)),
         "week": rolled_availability(check.id, since=now - timedelta(days=7)),

@@ -4,8 +4,10 @@ from functools import cached_property
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.checks.domain.promises import Promise, promise_of
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MAX_TAGS
@@ -40,6 +42,16 @@ class RegionCodesField(serializers.ListField):
 REGION_HELP = _("Choose at least one of the regions that probe now: %(codes)s.")
 
 
+class PatienceSerializer(serializers.Serializer[Promise]):
+    """What "at most one false page per …" comes to for a check, by its own history."""
+
+    retries = serializers.IntegerField()
+    seconds = serializers.IntegerField(help_text=_("From an outage's first failure to its page."))
+    false_pages = serializers.FloatField(help_text=_("To be expected each period, at most."))
+    is_kept = serializers.BooleanField(help_text=_("False: no retries there are can keep it; `says` tells what helps."))
+    says = serializers.CharField()
+
+
 class CheckSerializer(StrictModelSerializer):
     """A check. ``config`` holds the settings of its kind; secret ones come back masked."""
 
@@ -49,6 +61,9 @@ class CheckSerializer(StrictModelSerializer):
     config = serializers.DictField()
     tags = serializers.ListField(child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False)
     regions = RegionCodesField(required=False, max_length=20)
+    patience = serializers.SerializerMethodField(
+        help_text=_("What the goal for false pages comes to; null without one.")
+    )
     state = serializers.CharField(source="checkstate.state", read_only=True)
     state_since_at = serializers.DateTimeField(source="checkstate.since_at", read_only=True)
     last_result_at = serializers.DateTimeField(read_only=True, allow_null=True)
@@ -77,6 +92,7 @@ class CheckSerializer(StrictModelSerializer):
                 "degraded_ms",
                 "recoveries",
                 "false_page_period",
+                "patience",
                 "regions",
                 "confirmations",
                 "state",
@@ -88,6 +104,11 @@ class CheckSerializer(StrictModelSerializer):
             *("created_at", "updated_at"),
         )
         read_only_fields = ("target", "created_at", "updated_at")
+
+    @extend_schema_field(PatienceSerializer(allow_null=True))
+    def get_patience(self, check: Check) -> dict[str, Any] | None:
+        promise = promise_of(check)
+        return PatienceSerializer(promise).data if promise else None
 
     def get_kind_label(self, check: Check) -> str:
         return str(CHECK_TYPES.get(check.kind).label)

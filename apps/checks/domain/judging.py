@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
-from apps.checks.domain.patience import confidence
+from apps.checks.domain.patience import History, Watch, confidence
 from apps.checks.domain.verdicts import RegionView, judge_regions
 from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.core import clock
 
+READ = ("confirmations", "interval_seconds", "retry_interval_seconds", "regions", "retries")
 # A region whose prober gave no sign of life for so long has no say.
 SILENT_AFTER = timedelta(seconds=90)
 
@@ -32,7 +32,7 @@ def rejudge(check_ids: Iterable[UUID], *, at: datetime | None = None, leaving: S
         return []
     states = lock_states(ids)
     seen = _seen(ids)
-    checks = {check.id: check for check in Check.unscoped.filter(id__in=ids).only("confirmations", "interval_seconds")}
+    checks = {check.id: check for check in Check.unscoped.filter(id__in=ids).only(*READ)}
     changed = [
         (standing, flip(standing, change))
         for check_id, standing in states.items()
@@ -44,11 +44,10 @@ def rejudge(check_ids: Iterable[UUID], *, at: datetime | None = None, leaving: S
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one region says, and the error of its last result."""
+    """What one region says, and where that comes from."""
 
     view: RegionView
-    error_code: str
-    error_values: dict[str, Any]
+    turn: Turn
 
 
 def _change(standing: CheckState, seen: list[_Seen], check: Check, at: datetime | None) -> Change | None:
@@ -60,17 +59,19 @@ def _change(standing: CheckState, seen: list[_Seen], check: Check, at: datetime 
     moment = max(filter(None, (judgement.at, at)), default=clock.now())
     if judgement.state != State.DOWN:
         return Change(after=judgement.state, at=moment, regions=judgement.regions)
-    why = next((one for one in seen if one.view.region_id in judgement.regions and one.error_code), None)
+    why = next((one for one in seen if one.view.region_id in judgement.regions and one.turn.last_error), None)
     return Change(
         after=State.DOWN,
         at=moment,
-        error_code=why.error_code if why else "",
-        error_values=why.error_values if why else {},
+        error_code=why.turn.last_error if why else "",
+        error_values=(why.turn.last_error_values or {}) if why else {},
         regions=judgement.regions,
         confidence_ratio=confidence(
-            judgement.failures,
-            false_failure_ratio=standing.false_failure_ratio,
-            interval_seconds=check.interval_seconds,
+            History.of(one.turn for one in seen),
+            Watch.of(check),
+            failures=judgement.failures,
+            retries=check.retries,
+            agreeing=len(judgement.regions),
         ),
     )
 
@@ -96,5 +97,5 @@ def _seen(check_ids: list[UUID]) -> dict[UUID, list[_Seen]]:
             failures=turn.failures,
             is_able=turn.region.sick_since_at is None and not is_silent,
         )
-        found.setdefault(turn.watched_id, []).append(_Seen(view, turn.last_error, turn.last_error_values or {}))
+        found.setdefault(turn.watched_id, []).append(_Seen(view, turn))
     return found

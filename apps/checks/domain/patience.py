@@ -1,34 +1,53 @@
 """How many failures in a row are needed before somebody is paged, from a check's own history.
 
-A run test: while the target is well, each result fails by itself with a small probability p, learned from the check's own
-results. A run of m failures then begins at any one result with probability p^m, so that N results give N * p^m false pages.
-Asking for at most one gives m = ln N / -ln p. That is Wald's sequential test for "failing" against "failing by chance" with
-error rate 1/N, for the case that a success settles it (A. Wald, Sequential Analysis, 1947, chapter 3).
+A sequential test (A. Wald, Sequential Analysis, 1947, chapter 3): after each failure in a row either the next look settles it
+or it is "down", and where the line is drawn follows from the error rate that is asked for. Between "it fails by chance" and
+"it is down" a success decides; so of runs of failures that end by themselves, those of m or more are the false pages of a
+check that pages at m.
 
-Failures that come in bursts break that rule: the second is then likelier than the first. So what follows is watched, too:
-each page that was over by itself with the next look or two asks for more failures for a while. `bench/false_pages.py`
-counts what comes of it.
+How often runs begin and how long they last is counted. That the next one fails, too, is *not* taken to be as rare as the
+first failure was: failures come in bursts (E. N. Gilbert, Capacity of a burst-noise channel, 1960). For each length it is
+estimated by itself which share of runs goes on, runs whose end was not seen counting as far as they were seen (the
+product-limit estimate: E. L. Kaplan, P. Meier, Nonparametric estimation from incomplete observations, 1958), and drawn
+towards what is assumed of bursts while little was seen (beta priors: V. Susarla, J. Van Ryzin, 1976).
+`bench/false_pages.py` counts what comes of it.
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil, log
+from math import exp
+from typing import Any, Protocol, Self
 
 from apps.checks.enums import FalsePagePeriod
 
 # One at least: where the first failure is an outage, no failure is ever seen to be none, and nothing is learned.
 MIN_RETRIES, MAX_RETRIES = 1, 10
-# So many results are remembered of each region: what was learned of another target, or in better days, soon counts no more.
-MEMORY = 5_000
-# Pages that were over by themselves are heeded for so many periods, each by so many retries. Both are tried out by the bench:
-# half as many periods, or one retry each, let bursts break the promise in the second year, too.
-HEEDED_PERIODS = 8
-RETRIES_FOR_A_BRIEF_OUTAGE = 2
-# What is assumed of a check without history: one failure in a hundred by chance, worth fifty results.
-PRIOR_FAILURES = 0.5
-PRIOR_RESULTS = 50.0
-# Of the results of a target that is down so many fail; and one is down anew so often.
+# How a turn counts what came of runs of failures: first those that were forgiven, by their failures; then outages that were
+# over by themselves with the next look or two, by the failures that had made them one; last the other outages.
+BRIEF = MAX_RETRIES
+OUTAGES = 2 * MAX_RETRIES + 1
+PLACES = OUTAGES + 1
+# A run that was over with the look after its page had gone on meanwhile, nobody knows how long: for so many retries, at least.
+UNSEEN_RETRIES = 2
+# What is assumed of a check without history, worth one run that began in one day: a burst lasts so long on average.
+BURST = timedelta(seconds=10)
+ONE_RUN_EVERY = timedelta(days=1)
+# Where the share of runs that go on is not known better, it is never taken to be less.
+RARELY = 0.02
+# What is expected by a careful guess is kept to so much of what was promised: guesses err, and bursts may be new.
+CAUTION = 0.25
+# Of the results of a target that is down so many fail; and one is down anew so often, worth one outage.
 FAILING_WHEN_DOWN = 0.95
 AN_OUTAGE_EVERY = timedelta(days=30)
+# Runs may be of a trouble that began lately, so that they come so much oftener than on average.
+NEW_TROUBLE = 3.0
+# Known better than by a careful guess: runs in a day, and how much fewer of them go on.
+LIKELY_RUNS = 0.5
+LIKELY_TO_GO_ON = 0.8
+# That a promise cannot be kept is said only of a check that was seen to fail for long so often.
+ENOUGH_RUNS = 3
+DAYS_OF_MEMORY = 180
 
 PERIODS = {
     FalsePagePeriod.WEEK: timedelta(weeks=1),
@@ -38,30 +57,154 @@ PERIODS = {
 }
 
 
-def false_failure_ratio(*, failures: int, results: int) -> float:
-    """Return p: of ``results`` while the target was well, ``failures`` failed; few results are pulled towards 1 %."""
-    return (failures + PRIOR_FAILURES) / (results + PRIOR_RESULTS)
+class Counts(Protocol):
+    """What one region's turn has counted."""
+
+    @property
+    def measured(self) -> int: ...
+
+    @property
+    def forgiven(self) -> int: ...
+
+    @property
+    def runs(self) -> Sequence[int] | None: ...
 
 
-def retries_needed(
-    ratio: float, *, interval_seconds: int, regions: int, period: FalsePagePeriod, brief_outages: int = 0
-) -> int:
-    """Return the retries (failures forgiven in a row) that keep false pages to at most one a ``period``.
+class Watched(Protocol):
+    """What a check says of how it is watched."""
 
-    ``brief_outages`` is how many pages of the last `HEEDED_PERIODS` were over by themselves.
+    interval_seconds: int
+    retry_interval_seconds: int
+    regions: Any
+    confirmations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a check is watched; where ``confirmations`` regions must agree, each page takes so many runs."""
+
+    interval_seconds: int
+    retry_interval_seconds: int
+    regions: int = 1
+    confirmations: int = 1
+
+    @classmethod
+    def of(cls, check: Watched) -> Self:
+        regions = max(1, len(check.regions))
+        return cls(check.interval_seconds, check.retry_interval_seconds, regions, check.confirmations)
+
+    @property
+    def retry_seconds(self) -> int:
+        return min(self.retry_interval_seconds, self.interval_seconds)
+
+    @property
+    def runs_per_page(self) -> float:
+        return max(1, min(self.confirmations, self.regions))
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of a check: good results, and what came of runs of failures (see `PLACES`), over all its regions."""
+
+    well: int = 0
+    runs: tuple[int, ...] = (0,) * PLACES
+
+    @classmethod
+    def of(cls, turns: Iterable[Counts]) -> Self:
+        turns = list(turns)
+        counted = [turn.runs for turn in turns if turn.runs]
+        runs = tuple(map(sum, zip(*counted, strict=True))) if counted else (0,) * PLACES
+        return cls(sum(turn.measured - turn.forgiven for turn in turns), runs)
+
+    @property
+    def began(self) -> int:
+        """How many runs began that were no outage."""
+        return sum(self.runs[:OUTAGES])
+
+    def settled(self, failures: int) -> tuple[int, int]:
+        """Return of how many runs it was seen whether they went on after so many failures, and how many of them did."""
+        known = max(failures + 1 - UNSEEN_RETRIES, 1)
+        went_on = sum(self.runs[failures:MAX_RETRIES]) + sum(self.runs[BRIEF + known - 1 : OUTAGES])
+        ended = self.runs[failures - 1] if failures <= MAX_RETRIES else 0
+        return ended + went_on, went_on
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What is assumed before anything was seen: so many runs in a day's watching, and the share of runs that go on. And so
+    much oftener than on average they may come now."""
+
+    runs: float
+    goes_on: float
+    oftener: float = 1.0
+
+
+def careful(watch: Watch) -> Guess:
+    """Return the guess by which nobody is paged too early: a burst a day."""
+    return Guess(1.0, max(exp(-watch.retry_seconds / BURST.total_seconds()), RARELY), NEW_TROUBLE)
+
+
+def likely(watch: Watch) -> Guess:
+    """Return the guess by which what is said of pages comes true as often as it says (`bench/false_pages.py`)."""
+    guess = careful(watch)
+    return Guess(LIKELY_RUNS, guess.goes_on * LIKELY_TO_GO_ON)
+
+
+def retries_needed(history: History, watch: Watch, *, period: FalsePagePeriod) -> int:
+    """Return the retries (failures forgiven in a row) that keep false pages to at most one a ``period``."""
+    guess = careful(watch)
+    pages = _runs_a_second(history, watch, guess) * PERIODS[period].total_seconds()
+    for retries in range(1, MAX_RETRIES):
+        pages *= _goes_on(history, retries, guess)
+        if pages <= CAUTION and retries >= MIN_RETRIES:
+            return retries
+    return MAX_RETRIES
+
+
+def false_pages(history: History, watch: Watch, *, retries: int, period: FalsePagePeriod) -> float:
+    """Return how many false pages are to be expected each ``period``, at most: by chance regions rarely agree."""
+    runs = _runs_a_second(history, watch, likely(watch)) * PERIODS[period].total_seconds()
+    return runs * _share_longer(history, watch, failures=retries, retries=retries)
+
+
+def is_beyond_retries(history: History, watch: Watch, *, period: FalsePagePeriod) -> bool:
+    """Tell whether runs last so long, by what was seen and no guess, that no retries there are could keep the promise."""
+    seen, _went_on = history.settled(MAX_RETRIES // 2)
+    return seen >= ENOUGH_RUNS and false_pages(history, watch, retries=MAX_RETRIES, period=period) > 1
+
+
+def confidence(history: History, watch: Watch, *, failures: int, retries: int, agreeing: int = 1) -> float:
+    """Return how sure we are, 0–1, that so many failures in a row in each of the ``agreeing`` regions are an outage.
+
+    By Bayes' rule: of all times, so many begin an outage and so many a run that lasts as long.
     """
-    results = PERIODS[period].total_seconds() / interval_seconds * max(1, regions)
-    runs = log(max(results, 2)) / -log(min(max(ratio, 1e-9), 0.99))
-    return min(max(ceil(runs) - 1, MIN_RETRIES) + RETRIES_FOR_A_BRIEF_OUTAGE * brief_outages, MAX_RETRIES)
+    month = AN_OUTAGE_EVERY.total_seconds()
+    watched = history.well * watch.interval_seconds
+    outages = (history.runs[OUTAGES] + 1) / (watched + month) * FAILING_WHEN_DOWN ** (failures - 1)
+    runs = _runs_a_second(history, watch, likely(watch)) * watch.runs_per_page / max(1, agreeing)
+    by_chance = runs * _share_longer(history, watch, failures=failures - 1, retries=retries)
+    return outages / (outages + by_chance)
 
 
-def confidence(failures: int, *, false_failure_ratio: float | None, interval_seconds: int) -> float:
-    """Return how sure we are, 0–1, that so many failures in a row (over all regions) are an outage and no chance.
+def _runs_a_second(history: History, watch: Watch, guess: Guess) -> float:
+    """Return how many runs begin that could become a page of their own."""
+    watched = history.well * watch.interval_seconds + ONE_RUN_EVERY.total_seconds()
+    return (history.began * guess.oftener + guess.runs) / watched * watch.regions / watch.runs_per_page
 
-    By Bayes' rule: of all results, so many begin an outage and so many such a run by chance.
-    """
-    chance = false_failure_ratio if false_failure_ratio is not None else PRIOR_FAILURES / PRIOR_RESULTS
-    begins = min(timedelta(seconds=interval_seconds) / AN_OUTAGE_EVERY, 0.5)
-    by_outage = begins * FAILING_WHEN_DOWN**failures
-    by_chance = (1 - begins) * chance**failures
-    return by_outage / (by_outage + by_chance)
+
+def _goes_on(history: History, failures: int, guess: Guess) -> float:
+    """Return the share of runs that go on after so many failures."""
+    seen, went_on = history.settled(failures)
+    return (went_on + guess.goes_on) / (seen + 1)
+
+
+def _share_longer(history: History, watch: Watch, *, failures: int, retries: int) -> float:
+    """Return the share of runs that have more than so many failures, the ``retries`` among them close to each other."""
+    guess, share = likely(watch), 1.0
+    for each in range(1, min(failures, retries) + 1):
+        share *= _goes_on(history, each, guess)
+    # Looks are further apart than retries: few bursts that outlast a retry outlast a whole interval, and what fails by
+    # chance fails anew.
+    looks = history.well + history.began + ONE_RUN_EVERY.total_seconds() / watch.interval_seconds
+    again = max(guess.goes_on ** (watch.interval_seconds / watch.retry_seconds), (history.began + guess.runs) / looks)
+    return share * float(again ** max(0, failures - retries))

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Case, Count, Func, IntegerField, Q, QuerySet, TextField, Value, When
 
-from apps.checks.domain.patience import confidence, false_failure_ratio
+from apps.checks.domain.patience import History, Watch, confidence
 from apps.checks.domain.regions import known_places
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Check, CheckState, Flip, Result, Turn
@@ -71,16 +71,15 @@ def turns_by_region(check: Check) -> list[Turn]:
 
 
 def outage_confidence(check: Check) -> float | None:
-    """Return how sure we are (0–1) that a check which is down is no false alarm, by all failures in a row until now; None
+    """Return how sure we are (0–1) that a check which is down is no false alarm, by the longest run of failures until now; None
     where no region counts any."""
     turns = list(check.turns.all())
-    failures = sum(turn.failures for turn in turns)
-    if not failures:
+    failing = [turn.failures for turn in turns if turn.failures]
+    if not failing:
         return None
-    ratio = false_failure_ratio(
-        failures=sum(turn.forgiven for turn in turns), results=sum(turn.measured for turn in turns)
+    return confidence(
+        History.of(turns), Watch.of(check), failures=max(failing), retries=check.retries, agreeing=len(failing)
     )
-    return confidence(failures, false_failure_ratio=ratio, interval_seconds=check.interval_seconds)
 
 
 def latest_flips(check: Check, limit: int = 20) -> list[Flip]:

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from apps.checks.domain.judging import rejudge
+from apps.checks.domain.patience import BRIEF, MAX_RETRIES, OUTAGES, PLACES
 from apps.checks.domain.rollups import note_overdue
 from apps.checks.domain.turns import hurry_other_regions
 from apps.checks.enums import Verdict
@@ -87,6 +88,10 @@ WITH fresh AS (
         last_error = fresh.error_code, last_error_values = fresh.error_values,
         measured = least(was.measured + became.learned, 1000000000),
         forgiven = least(was.forgiven + became.forgiven, 1000000000),
+        runs = CASE WHEN ended.place IS NULL THEN was.runs ELSE ARRAY(
+            SELECT coalesce(was.runs[place], 0) + (place = ended.place)::int FROM generate_series(1, {PLACES}) AS place
+            ORDER BY place
+        ) END,
         due_at = following.at, claimable_at = following.at
     FROM fresh JOIN checks_check AS watched ON watched.id = fresh.check_id
     JOIN checks_turn AS was ON was.check_id = fresh.check_id AND was.region_id = fresh.region_id
@@ -106,6 +111,14 @@ WITH fresh AS (
         FROM (SELECT fresh.verdict IN ({Verdict.SUCCESS}, {Verdict.DEGRADED})
                      AND was.opinion IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) AS is_well) AS became_well
     ) AS became
+    -- Which run of failures a good result ends, as a history counts them; within an outage none is counted.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN fresh.verdict NOT IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) OR was.failures = 0 THEN NULL
+                    WHEN was.opinion IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) THEN least(was.failures, {MAX_RETRIES})
+                    WHEN was.opinion IS NULL OR was.failures <= watched.retries THEN NULL
+                    WHEN was.failures <= watched.retries + 2 THEN {BRIEF} + watched.retries + 1
+                    ELSE {OUTAGES} + 1 END AS place
+    ) AS ended
     CROSS JOIN LATERAL (
         SELECT CASE WHEN CASE WHEN became.opinion = {Verdict.FAILURE} THEN became.successes > 0 ELSE became.failures > 0 END
             THEN clock_timestamp() + make_interval(secs => least(watched.retry_interval_seconds, watched.interval_seconds))

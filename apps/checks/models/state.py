@@ -24,9 +24,6 @@ class CheckState(PerCheck):
     since_at = models.DateTimeField(default=clock.now)
     is_flapping = models.BooleanField(default=False)
     flapping_since_at = models.DateTimeField(null=True)
-    false_failure_ratio = RealField(
-        null=True, help_text=_("Of the results while it was well, the share that failed; learned from its history.")
-    )
 
     class Meta(PerCheck.Meta):
         indexes = [

@@ -1,5 +1,8 @@
 """When a check is probed from a region, and what was seen from there. Changes with every result."""
 
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -40,6 +43,8 @@ class Turn(models.Model):
     # For learning how often results fail by chance: results while it was well, and the failures among them.
     measured = models.PositiveIntegerField(default=0)
     forgiven = models.PositiveIntegerField(default=0)
+    # And what came of its runs of failures (`apps.checks.domain.patience.History`); empty until the first one is over.
+    runs: ArrayField[Any, Any] = ArrayField(models.IntegerField(), null=True)
 
     objects = TenantManager["Turn"]()
     unscoped = UnscopedManager["Turn"]()
