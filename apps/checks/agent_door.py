@@ -29,6 +29,7 @@ from apps.checks.domain.agent_wire import (
     encode_turns,
     seal_answer,
 )
+from apps.checks.domain.agent_words import decode_words
 from apps.checks.domain.agents import RevokedToken, UnknownToken, authenticate, signing_key
 from apps.checks.domain.ping_bounds import Bound
 from apps.checks.domain.wire_fields import HEX, WireError, load
@@ -182,6 +183,7 @@ def _health(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:
         buffered=decode_count(given.get("buffered"), "buffered"),
         version=UNPRINTABLE.sub("", request.headers.get("Obsera-Agent-Version", "")),
         source_ip=_address(request),
+        words=decode_words(given),
     )
     return {}
 

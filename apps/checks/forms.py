@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.domain.agent_refusals import reasons_by_region
 from apps.checks.domain.allowance import allowed, allowed_interval
 from apps.checks.domain.bulk import BulkAction
 from apps.checks.domain.checks import Timing
@@ -182,8 +183,10 @@ class CheckForm(KindForm[Config]):
             usual = {**asdict(Timing()), "regions": [MAIN_REGION]}
             self._chosen |= {name for name, value in usual.items() if getattr(check, name) != value}
         kept = check.regions if check else []
+        places = regions_to_choose(kept)
+        reasons = reasons_by_region(kind, check, [place.agent for place in places if place.agent])
         self.fields["regions"].choices = [  # type: ignore[attr-defined]
-            (region.id, str(region)) for region in regions_to_choose(kept)
+            (place.id, f"{place} ({reasons[place.id]})" if place.id in reasons else str(place)) for place in places
         ]
         for name, unit in self.UNITS.items():
             self.fields[name].unit = unit  # type: ignore[attr-defined]  # read by components/form_field.html

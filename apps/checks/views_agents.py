@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.checks.domain import agents
+from apps.checks.domain.agent_refusals import known_kinds, refused_by
 from apps.checks.domain.agents import Introduction
 from apps.checks.forms_agents import AgentForm, RenameAgentForm, RotationForm
 from apps.checks.models import Agent
@@ -67,6 +68,8 @@ def _page(request: TenantRequest, agent_id: UUID, **more: Any) -> HttpResponse:
         "standing": agents.standing_of(agent),
         "agent": agent,
         "checks": agents.checks_of(agent).select_related("checkstate")[:CHECKS_SHOWN],
+        "refused": refused_by(agent),
+        "kinds": known_kinds(agent),
         "rename_form": RenameAgentForm(agent=agent),
         "rotation_form": RotationForm(),
         "grace_ends_at": agents.grace_ends_at(agent),

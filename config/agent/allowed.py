@@ -49,7 +49,9 @@ class AllowList:
     """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        self.entries = tuple(map(_entry, texts)) or tuple(map(_entry, ANYWHERE))
+        named = tuple(map(_entry, texts))
+        self.is_limited = bool(named)
+        self.entries = named or tuple(map(_entry, ANYWHERE))
         self.reason_against = lru_cache(maxsize=16_384)(self._reason_against)
 
     def __str__(self) -> str:

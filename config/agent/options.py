@@ -8,6 +8,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from apps.checks.domain.agent_wire import AgentToken, parse_token
@@ -21,6 +22,7 @@ PREFIX = "OBSERA_AGENT_"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_BUFFER_MIB = 512
 MAX_TOKEN_BYTES = 4_096
+MOST_TOLD = 200  # entries of an allow-list: the server takes no more
 EXIT_CODES = """exit codes: 0 stopped by a signal; 1 a fault of the agent; 2 a wrong option, file or folder;
 3 the server refuses the token"""
 
@@ -37,7 +39,14 @@ class Options:
     controls: tuple[str, ...]
     ca_file: str
     buffer_bytes: int
+    tells_allow_list: bool = False
     warnings: tuple[str, ...] = ()
+
+    def limits(self) -> dict[str, Any]:
+        """Return what the server may know of the allow-list."""
+        entries = list(map(str, self.allowed.entries))
+        is_told = self.allowed.is_limited and self.tells_allow_list and len(entries) <= MOST_TOLD
+        return {"limited": self.allowed.is_limited, "allow": entries if is_told else None}
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
@@ -56,6 +65,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str] | None
         controls=tuple(_control(control, allowed) for control in controls),
         ca_file=_ca_file(_one(values, "ca-file")),
         buffer_bytes=_buffer_bytes(_one(values, "buffer-mib")),
+        tells_allow_list=_yes("tell-allow-list", _one(values, "tell-allow-list")),
         warnings=tuple(warnings),
     )
 
@@ -75,12 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     option("--kinds", metavar="KIND,…", action="append", help="kinds of checks that may be run; without it, all")
     option("--control", metavar="URL", action="append", help="an address that answers whenever this network is well")
     option("--ca-file", metavar="PEM", help="roots to trust for the server instead of the system's")
+    option("--tell-allow-list", metavar="yes|no", help="whether the server may show what --allow opens (default: no)")
     option("--buffer-mib", metavar="N", help=f"how much may wait on disk (default: {DEFAULT_BUFFER_MIB})")
     return parser
 
 
 LISTS = ("allow", "kinds", "control")
-NAMES = ("server", "token-file", "state-dir", *LISTS, "ca-file", "buffer-mib")
+NAMES = ("server", "token-file", "state-dir", *LISTS, "ca-file", "buffer-mib", "tell-allow-list")
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -178,6 +189,12 @@ def _ca_file(path: str) -> str:
     if "-----BEGIN CERTIFICATE-----" not in content:
         raise AgentError(f"--ca-file: {path} holds no certificate in PEM form.")
     return path
+
+
+def _yes(name: str, text: str) -> bool:
+    if text not in ("", "yes", "no"):
+        raise AgentError(f"--{name}: “{text}” is neither yes nor no.")
+    return text == "yes"
 
 
 def _buffer_bytes(text: str) -> int:

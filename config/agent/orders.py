@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from apps.checks.domain.agent_wire import OpenSettings
+from apps.checks.domain.switches import runs_on_agents
 from apps.checks.domain.turns import CheckSettings, ClaimedTurn
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.secrets import seal
@@ -27,8 +28,8 @@ class OrderBook:
     """Settings by check. ``kinds`` empty allows every kind that this agent knows."""
 
     def __init__(self, kinds: frozenset[str]) -> None:
-        probed = {kind.kind for kind in CHECK_TYPES if kind.is_probed}
-        self._kinds = (kinds or probed) & probed
+        probed = {kind.kind for kind in CHECK_TYPES if kind.is_probed and runs_on_agents(kind)}
+        self.kinds = (kinds or probed) & probed
         self._orders: dict[UUID, Order] = {}
 
     def unknown(self, turns: Iterable[ClaimedTurn]) -> list[UUID]:
@@ -53,4 +54,4 @@ class OrderBook:
     def refused_kind(self, turn: ClaimedTurn) -> str | None:
         """Return the kind of a check that may not be run here, or None where it may."""
         kind = self._orders[turn.check_id].settings.kind
-        return kind if kind not in self._kinds else None
+        return kind if kind not in self.kinds else None

@@ -60,7 +60,7 @@ def _run(options: Options, buffer: Buffer) -> ExitCode:
     ca_file = options.ca_file
     present = Connection(options.server, options.token, server_clock, named_ca_file=ca_file)
     history = Connection(options.server, options.token, server_clock, named_ca_file=ca_file, stop=stop)
-    desk = AgentWork(link, buffer, server_clock, OrderBook(options.kinds))
+    desk = AgentWork(link, buffer, server_clock, OrderBook(options.kinds), limits=options.limits())
     parts = (
         Backfill(history, link, buffer, server_clock, desk),
         Present(present, link, desk),

@@ -7,7 +7,7 @@ both on a thread of its own. While that hears nothing, the rota makes the turns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -35,7 +35,16 @@ Errand = tuple[str, dict[str, Any]]
 class AgentWork:
     """A `ProberWork` that never raises `PlaceAway` and never waits. Its lock is held for moments, whoever holds it."""
 
-    def __init__(self, link: Link, buffer: Buffer, server_clock: ServerClock, orders: OrderBook) -> None:
+    def __init__(
+        self,
+        link: Link,
+        buffer: Buffer,
+        server_clock: ServerClock,
+        orders: OrderBook,
+        *,
+        limits: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``limits`` is what the server may know of our allow-list."""
         self.region_id = 0  # until the server has said it
         self.failed_controls: list[str] = []
         self.newest = Newest()
@@ -43,6 +52,7 @@ class AgentWork:
         self.orders = orders
         self.wake = threading.Event()  # set when there is something to trade
         self.closing = threading.Event()
+        self._limits = dict(limits or {})
         self._link = link
         self._buffer = buffer
         self._clock = server_clock
@@ -154,7 +164,13 @@ class AgentWork:
 
     def own_words(self) -> dict[str, Any]:
         """Return what each sign of life tells of us."""
-        return {"failed_controls": self.failed_controls, "buffered": self._buffer.waiting}
+        kinds = sorted(self.orders.kinds)
+        return {
+            "failed_controls": self.failed_controls,
+            "buffered": self._buffer.waiting,
+            "kinds": kinds,
+            **self._limits,
+        }
 
     # --- under the lock -----------------------------------------------------------------------------------------------
 

@@ -93,6 +93,7 @@ def test_http_is_taken_on_this_machine_only(token_file: Path) -> None:
         (["--ca-file", "/dev/null"], "--ca-file"),
         (["--buffer-mib", "0"], "--buffer-mib"),
         (["--buffer-mib", "many"], "--buffer-mib"),
+        (["--tell-allow-list", "maybe"], "--tell-allow-list"),
     ],
 )
 def test_a_wrong_option_is_named(token_file: Path, wrong: list[str], named: str) -> None:
@@ -123,3 +124,18 @@ def test_a_token_that_others_may_read_is_warned_of(token_file: Path) -> None:
     (warning,) = options(token_file).warnings
 
     assert warning.endswith(f"run: chmod 600 {token_file}")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], {"limited": False, "allow": None}),
+        (["--tell-allow-list", "yes"], {"limited": False, "allow": None}),
+        (["--allow", "10.0.0.0/8:443"], {"limited": True, "allow": None}),
+        (["--allow", "10.0.0.0/8:443", "--tell-allow-list", "yes"], {"limited": True, "allow": ["10.0.0.0/8:443"]}),
+    ],
+)
+def test_the_server_is_told_of_the_allow_list_what_the_operator_lets_it(
+    token_file: Path, given: list[str], told: dict[str, object]
+) -> None:
+    assert options(token_file, "--server", "https://obsera.example", *given).limits() == told

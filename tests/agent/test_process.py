@@ -201,7 +201,10 @@ def test_a_sign_of_life_tells_how_much_waits(tmp_path: Path) -> None:
     with serving(server) as url, running_agent(tmp_path, url, server.token):
         await_true(lambda: len(server.asked("health")) >= 1)
 
-    assert server.asked("health")[0] == {"failed_controls": [], "buffered": 0, "lost": 0, "late_ms": 0}
+    said = server.asked("health")[0]
+    assert {"http", "tcp"} < set(said.pop("kinds"))
+    # That it has an allow-list, and not what stands there: nobody has let it.
+    assert said == {"failed_controls": [], "buffered": 0, "lost": 0, "late_ms": 0, "limited": True, "allow": None}
 
 
 def test_a_refused_token_ends_it(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from apps.checks.models import Agent, Check, Region, Result, Turn
 from apps.core import clock, rate, redis
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
-from tests.factories.checks import due_now, make_check
+from tests.factories.checks import make_check
 from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
@@ -77,9 +77,7 @@ def talker(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> Talker:
 @pytest.fixture
 def check(talker: Talker) -> Check:
     with tenant_scope(talker.agent.tenant_id):
-        check = make_check(regions=[talker.agent.region_id])
-        due_now(check)
-        return check
+        return make_check(regions=[talker.agent.region_id])
 
 
 def result_of(check: Check, **fields: Any) -> list[Any]:
@@ -160,6 +158,27 @@ def test_two_agents_get_no_turn_of_each_other(talker: Talker, check: Check, glob
 def _turn(talker: Talker) -> Turn:
     with tenant_scope(talker.agent.tenant_id):
         return Turn.objects.get()
+
+
+def test_an_agent_tells_what_it_runs_and_how_it_keeps_up(talker: Talker) -> None:
+    told = {"kinds": ["http", "dns"], "limited": True, "allow": ["10.0.0.0/8:443"], "lost": 3, "late_ms": 1_500}
+    talker.ask("health", {"failed_controls": [], "buffered": 0, **told})
+
+    with tenant_scope(talker.agent.tenant_id):
+        agent = Agent.objects.get()
+    assert (agent.kinds, agent.is_limited, agent.allow_list) == (["http", "dns"], True, ["10.0.0.0/8:443"])
+    assert (agent.lost, agent.late_ms, agent.lost_at is not None) == (3, 1_500, True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("kinds", "http"), ("kinds", ["a b"]), ("limited", 1), ("allow", ["x" * 81]), ("lost", -1), ("late_ms", "1")],
+)
+def test_words_that_make_no_sense_are_refused(talker: Talker, field: str, value: object) -> None:
+    answer = talker.post("health", {"failed_controls": [], "buffered": 0, field: value})
+
+    assert answer.status_code == 400
+    assert [name.split("[")[0] for name in answer.json()["errors"]] == [field]
 
 
 # --- who is let in ----------------------------------------------------------------------------------------------------

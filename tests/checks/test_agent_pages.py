@@ -228,3 +228,52 @@ def test_a_check_names_its_agents_on_its_page(acme: Tenant, client_as: Callable[
     page = client_as(Role.VIEWER).get(f"/t/acme/checks/{check.id}/")
 
     assert re.search(r'<th scope="row" class="cell-main">Cellar', page.content.decode())
+
+
+def test_a_page_says_what_its_agent_refuses_and_why(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent = made_agent(acme)
+    with tenant_scope(acme.id):
+        regions = [agent.region_id]
+        for name, kind in (("Fine", "http"), ("Names", "dns"), ("Far away", "http")):
+            make_check(name, kind=kind, regions=regions)
+        Turn.objects.filter(watched__name="Far away").update(
+            last_error="outside_allow_list", last_error_values={"address": "192.0.2.1"}
+        )
+        Agent.objects.update(
+            kinds=["http", "tcp"], is_limited=True, allow_list=["10.0.0.0/8"], lost=7, lost_at=clock.now()
+        )
+
+    page = client_as(Role.VIEWER).get(f"{PAGE}{agent.id}/")
+
+    assert [(one.check.name, one.reason) for one in page.context["refused"]] == [
+        ("Far away", "its allow-list does not hold 192.0.2.1"),
+        ("Names", "it does not run checks of the kind “DNS”"),
+    ]
+    text = page.content.decode()
+    assert "It refuses 2 checks" in text
+    assert "It is overloaded: it loses turns" in text
+    assert "10.0.0.0/8" in text
+
+
+def test_a_form_says_which_agents_refuse_the_check(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent, other = made_agent(acme), made_agent(acme, "Attic")
+    with tenant_scope(acme.id):
+        Agent.objects.filter(id=agent.id).update(kinds=["dns"])
+        check = make_check(regions=[other.region_id])
+        Turn.objects.update(last_error="outside_allow_list", last_error_values={"address": "192.0.2.1"})
+
+    form = client_as(Role.EDITOR).get(f"/t/acme/checks/{check.id}/edit/").context["form"]
+
+    choices = dict(form.fields["regions"].choices)
+    assert choices[agent.region_id] == "Office (it does not run checks of the kind “HTTP”)"
+    assert choices[other.region_id] == "Attic (its allow-list does not hold 192.0.2.1)"
+
+
+def test_an_agent_that_has_told_nothing_refuses_nothing(acme: Tenant, client_as: Callable[[Role], Client]) -> None:
+    agent = made_agent(acme)
+    with tenant_scope(acme.id):
+        make_check(kind="dns", regions=[agent.region_id])
+
+    page = client_as(Role.VIEWER).get(f"{PAGE}{agent.id}/")
+
+    assert (page.context["refused"], page.context["kinds"]) == ([], None)

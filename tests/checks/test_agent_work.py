@@ -9,6 +9,7 @@ from django.contrib.postgres.functions import TransactionNow
 
 from apps.alerting.models import Alert
 from apps.checks.domain import agent_work, agents
+from apps.checks.domain.agent_words import Words
 from apps.checks.domain.charts import latency_chart
 from apps.checks.domain.checks import Timing, create_check, pause_check
 from apps.checks.domain.queries import availability, latest_results
@@ -35,7 +36,7 @@ from apps.core.tenancy import tenant_scope
 from apps.events.models import OutboxRow
 from apps.incidents.models import Outage
 from apps.tenants.models import Tenant
-from tests.factories.checks import due_now, make_check
+from tests.factories.checks import make_check
 from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
@@ -57,10 +58,7 @@ def stranger(globex: Tenant) -> Check:
 
 
 def watched(agent: Agent, name: str = "API", **fields: Any) -> Check:
-    check = make_check(name, regions=[agent.region_id], **fields)
-    if "due_at" not in fields:
-        due_now(check)
-    return check
+    return make_check(name, regions=[agent.region_id], **fields)
 
 
 def seen(check: Check, due_at: datetime, verdict: Verdict = Verdict.SUCCESS, **fields: Any) -> NewResult:
@@ -115,6 +113,46 @@ def test_turns_that_nobody_ran_are_counted(agent: Agent) -> None:
 
     assert {each.turn.check_id for each in traded.turns} == {late.id, on_time.id}
     assert (traded.skipped, agent_work.trade(agent, [], limit=10).skipped) == (3, 0)
+
+
+def test_turns_of_kinds_that_the_agent_refuses_are_answered_without_it(agent: Agent) -> None:
+    wanted, refused = watched(agent, state=State.UP), watched(agent, "name", kind="dns", state=State.UP)
+    agent_work.hear_of(agent, failed_controls=[], buffered=0, version="1", words=Words(kinds=["http", "tcp"]))
+    agent.refresh_from_db()
+
+    traded = agent_work.trade(agent, [], limit=10)
+    opened = agent_work.open_settings(agent, [wanted.id, refused.id])
+
+    assert [each.turn.check_id for each in traded.turns] == [wanted.id]
+    assert set(opened) == {wanted.id}  # whose secrets it has no use for, it is not told
+    [answer] = Result.objects.filter(check_id=refused.id)
+    assert (answer.verdict, answer.error_code, answer.error_values) == (
+        Verdict.UNKNOWN,
+        "kind_not_allowed",
+        {"kind": "dns"},
+    )
+    assert CheckState.objects.get(watched=refused).state == State.UNKNOWN
+    assert due_at(refused) > answer.due_at
+
+
+def test_an_agent_that_does_not_tell_its_kinds_gets_every_turn(agent: Agent) -> None:
+    checks = [watched(agent), watched(agent, "name", kind="dns")]
+    agent_work.hear_of(agent, failed_controls=[], buffered=0, version="1", words=Words(kinds=["http"]))
+    agent_work.hear_of(agent, failed_controls=[], buffered=0, version="0")  # an earlier release has taken its place
+    agent.refresh_from_db()
+
+    assert len(agent_work.trade(agent, [], limit=10).turns) == len(checks)
+    assert agent.kinds is None
+
+
+def test_lost_turns_add_up_and_call_the_agent_overloaded_for_a_while(agent: Agent) -> None:
+    for lost, late_ms in ((0, 5), (2, 900), (3, 40)):
+        agent_work.hear_of(agent, failed_controls=[], buffered=0, version="1", words=Words(lost=lost, late_ms=late_ms))
+
+    agent.refresh_from_db()
+    assert (agent.lost, agent.late_ms, agent.is_overloaded) == (5, 40, True)
+    agent.lost_at = clock.now() - 6 * MINUTE
+    assert agent.is_overloaded is False
 
 
 def test_no_turns_are_claimed_where_there_is_no_room(agent: Agent) -> None:

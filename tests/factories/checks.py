@@ -46,13 +46,6 @@ def make_check(
     return check
 
 
-def due_now(check: Check) -> None:
-    """Make its turns due as a claim sees it: its clock stands still in a test's one transaction, however slow that is."""
-    Turn.objects.filter(watched=check).exclude(claimable_at=None).update(
-        due_at=TransactionNow(), claimable_at=TransactionNow()
-    )
-
-
 def make_result(check: Check, verdict: Verdict = Verdict.SUCCESS, **fields: Any) -> NewResult:
     """A result for the check's present turn in a region."""
     region_id = fields.setdefault("region_id", MAIN_REGION)

@@ -32,6 +32,7 @@ class AgentSerializer(StrictModelSerializer):
         model = Agent
         fields = (
             *("id", "name", "code", "state", "checks", "version", "buffered", "dropped", "last_seen_at"),
+            *("kinds", "is_limited", "allow_list", "lost", "lost_at", "late_ms"),
             *("heartbeat", "created_at", "revoked_at", "previous_ends_at"),
         )
         read_only_fields = tuple(name for name in fields if name != "name")

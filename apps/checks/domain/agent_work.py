@@ -5,7 +5,7 @@ and counted.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 from django.db.models import F
 
 from apps.checks.domain.agent_wire import CLOCKS_MAY_DIFFER, OfferedTurn, OpenSettings
+from apps.checks.domain.agent_words import Words, takes
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.judging import SILENT_AFTER
 from apps.checks.domain.late_results import store_late
@@ -29,6 +30,7 @@ from apps.checks.domain.turns import (
     straighten_turns,
 )
 from apps.checks.domain.turns import renew_leases as renew
+from apps.checks.enums import Verdict
 from apps.checks.models import Agent, Check, Heartbeat, Turn
 from apps.checks.types.heartbeat import Signal
 from apps.core import clock
@@ -104,6 +106,8 @@ def open_settings(agent: Agent, check_ids: Iterable[UUID]) -> dict[UUID, OpenSet
     own = Turn.objects.filter(region_id=agent.region_id, watched__in=list(check_ids)).values("watched")
     opened = {}
     for check in Check.objects.filter(id__in=own):
+        if not takes(agent, check.kind):
+            continue  # its secrets are not for whom it would not be run by
         try:
             public, secret = split_config(config_of(check))
         except (SealBroken, LookupError, TypeError):
@@ -136,7 +140,13 @@ def _turn(agent: Agent, held: Held) -> ClaimedTurn:
 
 
 def hear_of(
-    agent: Agent, *, failed_controls: Sequence[str], buffered: int, version: str, source_ip: str | None = None
+    agent: Agent,
+    *,
+    failed_controls: Sequence[str],
+    buffered: int,
+    version: str,
+    source_ip: str | None = None,
+    words: Words | None = None,
 ) -> None:
     """Note an agent's sign of life: its heartbeat, whether its network is well, and what it says of itself."""
     # Each step by itself: most lock turns, then states, and whoever takes up turns with states in hand may wait for ever.
@@ -146,7 +156,7 @@ def hear_of(
     else:
         mark_well(agent.region_id)
     straighten_turns(agent.region_id)  # no process of ours watches the database's clock for an agent
-    said = {"buffered": buffered, "version": version[:VERSION_LENGTH]}
+    said = {"buffered": buffered, "version": version[:VERSION_LENGTH], **(words or Words()).news()}
     if any(getattr(agent, name) != value for name, value in said.items()):
         Agent.objects.filter(id=agent.id).update(**said)
     changed = [agent.live_id]
@@ -286,6 +296,34 @@ def _claim(agent: Agent, limit: int, ahead: timedelta) -> Traded:
     if not turns:
         return Traded([], skipped)
     checks = Check.objects.filter(id__in=[turn.check_id for turn in turns])
-    intervals = dict(checks.values_list("id", "interval_seconds"))
-    offered = [OfferedTurn(turn, intervals[turn.check_id]) for turn in turns if turn.check_id in intervals]
+    known = {
+        check_id: (interval, kind) for check_id, interval, kind in checks.values_list("id", "interval_seconds", "kind")
+    }
+    refused = {check_id: kind for check_id, (_interval, kind) in known.items() if not takes(agent, kind)}
+    _answer_ourselves(agent, [turn for turn in turns if turn.check_id in refused], refused)
+    offered = [
+        OfferedTurn(turn, known[turn.check_id][0])
+        for turn in turns
+        if turn.check_id in known and turn.check_id not in refused
+    ]
     return Traded(offered, skipped)
+
+
+def _answer_ourselves(agent: Agent, turns: Sequence[ClaimedTurn], kinds: Mapping[UUID, str]) -> None:
+    """Say of turns that the agent would refuse what it would say: not measured, and why."""
+    results = [
+        NewResult(
+            check_id=turn.check_id,
+            tenant_id=agent.tenant_id,
+            region_id=agent.region_id,
+            due_at=turn.due_at,
+            started_at=max(clock.now(), turn.due_at),
+            verdict=Verdict.UNKNOWN,
+            error_code="kind_not_allowed",
+            error_values={"kind": kinds[turn.check_id]},
+        )
+        for turn in turns
+    ]
+    if results:
+        store_results(results)
+        publish(f"tenant:{agent.tenant_id}", [f"check:{result.check_id}" for result in results])

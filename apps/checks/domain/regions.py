@@ -25,6 +25,7 @@ class Place:
     id: int
     code: str
     name: str
+    agent: Agent | None = None
 
     def __str__(self) -> str:
         return self.name or self.code
@@ -70,7 +71,7 @@ def _place(region: Region) -> Place:
 
 
 def _place_of_agent(agent: Agent) -> Place:
-    return Place(agent.region_id, agent.code, agent.name)
+    return Place(agent.region_id, agent.code, agent.name, agent)
 
 
 def regions_to_choose(kept: Iterable[int]) -> list[Place]:

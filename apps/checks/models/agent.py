@@ -1,5 +1,9 @@
 """Agents: programs of a tenant that probe from its own network."""
 
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -8,6 +12,9 @@ from apps.checks.models.region import Region
 from apps.core import clock
 from apps.core.tenancy import TenantForeignKey
 from apps.tenants.models import TenantModel
+
+# So long after a lost turn it is called overloaded.
+OVERLOADED_FOR = timedelta(minutes=5)
 
 
 class Agent(TenantModel):
@@ -29,6 +36,21 @@ class Agent(TenantModel):
     dropped = models.PositiveBigIntegerField(
         default=0, help_text=_("What it handed in for checks that are not its own, or for times it cannot have seen.")
     )
+    # What it may be asked for, in its own words; null where it has not told.
+    kinds: ArrayField[Any, Any] = ArrayField(
+        models.CharField(max_length=60), null=True, help_text=_("Which kinds of checks it runs.")
+    )
+    is_limited = models.BooleanField(null=True, help_text=_("Whether it has an allow-list."))
+    allow_list: ArrayField[Any, Any] = ArrayField(
+        models.CharField(max_length=80), null=True, help_text=_("What it may probe, where it tells.")
+    )
+    lost = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text=_("Turns whose time had passed before it could start them.")
+    )
+    lost_at = models.DateTimeField(null=True, help_text=_("When it told of lost turns last."))
+    late_ms = models.PositiveIntegerField(
+        default=0, db_default=0, help_text=_("How late the latest start was before its last sign of life.")
+    )
     heartbeat = TenantForeignKey(
         Check,
         on_delete=models.SET_NULL,
@@ -44,6 +66,10 @@ class Agent(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_overloaded(self) -> bool:
+        return self.lost_at is not None and clock.now() - self.lost_at < OVERLOADED_FOR
 
     @property
     def live_id(self) -> str:
