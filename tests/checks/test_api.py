@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.checks.domain.queries import outage_confidence
 from apps.checks.domain.results import store_results
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Check
+from apps.checks.models import Check, CheckState, Turn
 from apps.core.tenancy import tenant_scope
 from apps.tenants.domain.api_keys import create_api_key
 from apps.tenants.domain.rights import permissions_of
@@ -144,3 +145,18 @@ def test_check_says_its_kinds_name_and_icon(api: Api, acme: Tenant) -> None:
         "kind_label": "HTTP",
         "kind_icon": "world",
     }
+
+
+def test_check_says_how_sure_we_are_and_whether_it_flaps(api: Api, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        make_check(name="calm")
+        restless = make_check(name="restless", state=State.DOWN)
+        Turn.objects.filter(watched=restless).update(failures=3, opinion=Verdict.FAILURE)
+        CheckState.objects.filter(watched=restless).update(is_flapping=True)
+        sure = outage_confidence(restless)
+
+    _status, page = api.call("GET", "")
+
+    told = {check["name"]: (check["is_flapping"], check["confidence_ratio"]) for check in page["results"]}
+    assert sure is not None
+    assert told == {"calm": (False, None), "restless": (True, sure)}

@@ -7,13 +7,14 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.checks.domain.promises import Promise, promise_of
+from apps.checks.domain.promises import promise_of
+from apps.checks.domain.queries import outage_confidence
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MAX_TAGS
 from apps.checks.models import MAIN_REGION, Check, Result
 from apps.checks.types.registry import CHECK_TYPES
-from apps.core.api.serializers import StrictModelSerializer
+from apps.core.api.serializers import StrictModelSerializer, StrictSerializer
 from apps.core.kinds import parse_config, public_config
 
 
@@ -42,7 +43,7 @@ class RegionCodesField(serializers.ListField):
 REGION_HELP = _("Choose at least one of the regions that probe now: %(codes)s.")
 
 
-class PatienceSerializer(serializers.Serializer[Promise]):
+class PatienceSerializer(StrictSerializer):
     """What "at most one false page per …" comes to for a check, by its own history."""
 
     retries = serializers.IntegerField()
@@ -66,6 +67,10 @@ class CheckSerializer(StrictModelSerializer):
     )
     state = serializers.CharField(source="checkstate.state", read_only=True)
     state_since_at = serializers.DateTimeField(source="checkstate.since_at", read_only=True)
+    is_flapping = serializers.BooleanField(source="checkstate.is_flapping", read_only=True)
+    confidence_ratio = serializers.SerializerMethodField(
+        help_text=_("How sure we are (0 to 1) that its failing is no false alarm; null while no region sees it fail.")
+    )
     last_result_at = serializers.DateTimeField(read_only=True, allow_null=True)
     last_ms = serializers.FloatField(read_only=True, allow_null=True)
     last_error = serializers.CharField(read_only=True)
@@ -97,6 +102,8 @@ class CheckSerializer(StrictModelSerializer):
                 "confirmations",
                 "state",
                 "state_since_at",
+                "is_flapping",
+                "confidence_ratio",
                 "last_result_at",
                 "last_ms",
                 "last_error",
@@ -109,6 +116,9 @@ class CheckSerializer(StrictModelSerializer):
     def get_patience(self, check: Check) -> dict[str, Any] | None:
         promise = promise_of(check)
         return PatienceSerializer(promise).data if promise else None
+
+    def get_confidence_ratio(self, check: Check) -> float | None:
+        return outage_confidence(check)
 
     def get_kind_label(self, check: Check) -> str:
         return str(CHECK_TYPES.get(check.kind).label)
