@@ -244,7 +244,9 @@ class TestRegions:
         assert self.see(check, 3, Verdict.FAILURE) == "down"
         flip = Flip.objects.get()
         assert flip.regions == [1, 3]
-        assert flip.confidence_ratio == pytest.approx(0.0426, abs=1e-4)  # one failure each, and nothing is known of it yet
+        assert flip.confidence_ratio == pytest.approx(
+            0.0426, abs=1e-4
+        )  # one failure each, and nothing is known of it yet
 
     def test_others_look_at_once_when_one_fails(self, check: Check) -> None:
         later = clock.now() + timedelta(seconds=40)
