@@ -84,16 +84,8 @@ JOIN checks_pingkey AS key ON key.key = asked.key
 JOIN checks_heartbeat AS beat ON beat.tenant_id = key.tenant_id AND beat.slug = asked.slug
 GROUP BY key.key, beat.slug
 """
-# The state before the heartbeat, in the order of ids: as people's changes and the sweep lock them.
-FIND = """
-SELECT beat.token, beat.check_id, beat.tenant_id, watched.version, standing.state, beat.pings, beat.last_ping_at,
-       beat.last_start_at, beat.last_start_run, beat.last_duration, beat.deadline_at, beat.is_doubtful
-FROM checks_heartbeat AS beat
-JOIN checks_checkstate AS standing ON standing.check_id = beat.check_id
-JOIN checks_check AS watched ON watched.id = beat.check_id
-WHERE beat.token = ANY(%b::text[])
-ORDER BY beat.check_id FOR UPDATE OF standing FOR UPDATE OF beat
-"""
+# Functions of the database: these keep their plans, through any pooler (checks/migrations, "cheaper pings").
+FIND = "SELECT * FROM checks_lock_heartbeats(%b::text[])"
 # One array per column: binding them costs less than a staging table, which would have to be emptied at each commit.
 COLUMNS = (
     *(("check_id", "uuid"), ("tenant_id", "uuid"), ("number", "int8"), ("at", "timestamptz"), ("signal", "text")),
@@ -102,24 +94,7 @@ COLUMNS = (
     *(("last_start_at", "timestamptz"), ("last_start_run", "uuid"), ("last_duration", "interval")),
     *(("deadline_at", "timestamptz"), ("is_doubtful", "bool")),
 )
-KEEP = f"""
-WITH heard AS MATERIALIZED (
-    SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for _name, kind in COLUMNS)})
-        AS heard({", ".join(name for name, _kind in COLUMNS)})
-), kept AS (
-    INSERT INTO checks_ping (check_id, tenant_id, number, at, signal, exit_status, run_id, duration, method, source_ip,
-                             agent, body_bytes, body)
-    SELECT check_id, tenant_id, number, at, signal, exit_status, run_id, duration, method, source_ip, agent,
-           body_bytes, body
-    FROM heard
-)
-UPDATE checks_heartbeat AS beat
-SET pings = last.number, last_ping_at = last.last_ping_at, last_start_at = last.last_start_at,
-    last_start_run = last.last_start_run, last_duration = last.last_duration, deadline_at = last.deadline_at,
-    is_doubtful = last.is_doubtful
-FROM (SELECT DISTINCT ON (check_id) * FROM heard ORDER BY check_id, number DESC) AS last
-WHERE beat.check_id = last.check_id
-"""  # noqa: S608 - constants of this module alone
+KEEP = f"SELECT checks_keep_pings({', '.join(f'%b::{kind}[]' for _name, kind in COLUMNS)})"
 
 
 @dataclass(slots=True)

@@ -16,7 +16,9 @@ SELECT FROM checks_region AS region WHERE NOT region.is_private AND EXISTS (
 """  # noqa: S608 - constants alone
 LATE_HEARTBEATS = f"""
 SELECT FROM checks_heartbeat AS beat JOIN checks_checkstate AS standing ON standing.check_id = beat.check_id
-WHERE beat.deadline_at <= now() AND standing.state NOT IN ('{State.DOWN}', '{State.MAINTENANCE}')
+WHERE beat.wake_at <= now() AND (
+    beat.deadline_at IS NULL OR beat.deadline_at > now() OR standing.state NOT IN ('{State.DOWN}', '{State.MAINTENANCE}')
+)
 """
 LOST_SIGHT = f"""
 SELECT FROM checks_region AS region

@@ -31,6 +31,10 @@ class Heartbeat(PerCheck):
     last_start_run = models.UUIDField(null=True)
     last_duration = models.DurationField(null=True)
     deadline_at = models.DateTimeField(null=True, help_text=_("From when on silence means down."))
+    # While each ping moved a value in an index, it wrote an entry in every index.
+    wake_at = models.DateTimeField(
+        null=True, help_text=_("When the sweep has to look: no later than the deadline. The database sets it.")
+    )
     is_doubtful = models.BooleanField(
         default=False, help_text=_("A ping may have been lost while this installation could not be reached.")
     )
@@ -40,10 +44,8 @@ class Heartbeat(PerCheck):
         constraints = [models.UniqueConstraint(fields=["token"], name="checks_heartbeat_token")]  # a ping by token
         indexes = [
             models.Index(fields=["tenant", "slug"], name="checks_heartbeat_slug", condition=~Q(slug="")),  # by slug
-            # the sweep: whose deadline has passed
-            models.Index(
-                fields=["deadline_at"], name="checks_heartbeat_deadline", condition=Q(deadline_at__isnull=False)
-            ),
+            # the sweep: whose deadline may have passed
+            models.Index(fields=["wake_at"], name="checks_heartbeat_wake", condition=Q(wake_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
