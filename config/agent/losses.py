@@ -52,16 +52,16 @@ class Losses:
             unsaid.late_ms / 1_000,
         )
 
-    def untold(self) -> Tally:
-        """Return what the server does not know yet; it stays until `told`."""
+    def take(self) -> Tally:
+        """Return what the server does not know yet and hold it for told: of two who tell at once, one alone gets it."""
         with self._lock:
-            return self._untold
+            taken, self._untold = self._untold, Tally()
+            return taken
 
-    def told(self, tally: Tally) -> None:
-        """Forget what the server knows by now."""
+    def put_back(self, tally: Tally) -> None:
+        """Have what did not reach the server told another time."""
         with self._lock:
-            late_ms = self._untold.late_ms if self._untold.late_ms > tally.late_ms else 0
-            self._untold = Tally(self._untold.lost - tally.lost, late_ms)
+            self._untold = _together(self._untold, tally.lost, tally.late_ms)
 
 
 def _together(tally: Tally, lost: int, late_ms: int) -> Tally:

@@ -126,9 +126,12 @@ class Present(Part):
 
 def say_life(connection: Connection, desk: AgentWork) -> None:
     """Give a sign of life, with what the server is to know of us."""
-    tally = desk.losses.untold()
-    connection.ask("health", dump({**desk.own_words(), **tally.fields()}))
-    desk.losses.told(tally)
+    tally = desk.losses.take()
+    try:
+        connection.ask("health", dump({**desk.own_words(), **tally.fields()}))
+    except BaseException:
+        desk.losses.put_back(tally)
+        raise
 
 
 @contextmanager

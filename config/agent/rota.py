@@ -59,7 +59,10 @@ class Place:
 
     def skipped(self, now: datetime) -> int:
         """Return how many of our own turns are lost since nobody made them in time."""
-        return max(1, self.passed(now)) - max(1, self.passed(self.free_since)) if self.free_since else 0
+        if self.free_since is None:
+            return 0
+        # The server's clock may have been set back meanwhile.
+        return max(0, max(1, self.passed(now)) - max(1, self.passed(self.free_since)))
 
 
 class Rota:

@@ -168,3 +168,12 @@ def test_alone_slots_are_lost_when_nobody_makes_their_turns() -> None:
 
     assert made(rota, 45) == [(A, 40, 0)]
     assert rota.lost == 2
+
+
+def test_a_clock_that_is_set_back_gives_no_lost_turn_back() -> None:
+    rota = alone((A, 0, 10))
+    made(rota, 9)
+    finish(rota, A, 10, took=35)  # at 45, free for the slot of 40
+
+    assert made(rota, 21) == [(A, 20, 0)]  # set back by 24 seconds
+    assert rota.lost == 0

@@ -292,8 +292,8 @@ def test_turns_that_passed_by_are_lost_unless_nobody_was_there(
 
     monkeypatch.setattr("config.agent.link.SETTLING_SECONDS", 3_600.0)
     agent.trade([], 10)
-    just_back = agent.work.losses.untold().lost
+    just_back = agent.work.losses.take().lost
     monkeypatch.setattr("config.agent.link.SETTLING_SECONDS", 0.0)
     agent.trade([], 10)
 
-    assert (just_back, agent.work.losses.untold().lost) == (0, 5)
+    assert (just_back, agent.work.losses.take().lost) == (0, 5)
