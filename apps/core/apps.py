@@ -11,3 +11,6 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("apps.core.checks")  # registers the system checks
+        import_module(
+            "apps.core.postgres.arrays"
+        )  # how to bind a column: Django's first connection copies what is known

@@ -153,22 +153,25 @@ def _listening(name: str, module: str, environment: Mapping[str, str], listeners
 
 
 def _workers(environment: Mapping[str, str]) -> list[Part]:
+    region = os.environ.get("PROBE_REGION") or "main"
+    probes = "probes" if region == "main" else f"probes-{region}"
     return [
-        _celery("probes", environment, pool="solo", concurrency=1),
+        _celery("probes", environment, pool="solo", concurrency=1, queue=probes),
         _celery("events", environment, pool="threads", concurrency=4),
         _celery("deliveries", environment, pool="threads", concurrency=16),
         Part("scheduler", (sys.executable, "manage.py", "run_scheduler", "--skip-checks"), env=environment),
     ]
 
 
-def _celery(queue: str, environment: Mapping[str, str], *, pool: str, concurrency: int) -> Part:
+def _celery(name: str, environment: Mapping[str, str], *, pool: str, concurrency: int, queue: str = "") -> Part:
+    queue = queue or name
     argv = (
         *(sys.executable, "-m", "celery", "--quiet", "--app", "config.celery", "worker"),
         *("--queues", queue, "--hostname", f"{queue}@%h", "--pool", pool, "--concurrency", str(concurrency)),
         # Workers need not know each other; this saves messages and memory.
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
     )
-    return Part(queue, argv, env={**environment, "PYTHONWARNINGS": NO_ROOT_WARNING})
+    return Part(name, argv, env={**environment, "PYTHONWARNINGS": NO_ROOT_WARNING})
 
 
 # -- words ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from apps.checks.tasks import queue_of
 from config.run import serve
 from config.run.errors import RunError
 from config.run.paths import PROJECT
@@ -66,6 +67,15 @@ def test_only_the_named_workers_are_started() -> None:
     names = [part.name for part in serve._others({}, [], ("probes", "scheduler"))]
 
     assert names == ["probes", "scheduler"]
+
+
+@pytest.mark.parametrize(("region", "queue"), [("", "probes"), ("main", "probes"), ("eu", "probes-eu")])
+def test_prober_listens_for_its_own_region(region: str, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROBE_REGION", region)
+
+    (prober,) = serve._others({}, [], ("probes",))
+
+    assert prober.argv[prober.argv.index("--queues") + 1] == queue == queue_of(region or "main")
 
 
 @pytest.fixture(scope="module")

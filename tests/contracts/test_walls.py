@@ -45,7 +45,7 @@ WHERE nspname = 'public' AND (relkind = 'm'
 DEFINER_FUNCTIONS = """
 SELECT proname FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
 WHERE nspname = 'public' AND prosecdef
-  AND NOT (proname = ANY ({known}) AND 'search_path=public' = ANY (proconfig)
+  AND NOT (proname = ANY ({known}) AND 'search_path=public, pg_temp' = ANY (proconfig)
            AND NOT has_function_privilege('public', pg_proc.oid, 'EXECUTE')) ORDER BY 1
 """
 # Run as the owner of the tables, take a number only, fix their search path, and may be called by our roles alone.

@@ -17,8 +17,9 @@ from apps.live.domain.publish import publish_many
 
 logger = logging.getLogger(__name__)
 
-# A transaction costs as much as some fifty pings in it: while several come, they wait for more.
+# A transaction costs as much as some fifty pings in it: while several come, they wait for more, but never for nobody.
 QUIET_SECONDS, BUSY_SECONDS = 0.01, 0.1
+LULL_SECONDS = 0.02
 BUSY_FROM = 4
 # Viewers are told this often at most; the browser fetches once a second anyhow.
 TELL_SECONDS = 0.25
@@ -108,7 +109,7 @@ class PingBatches:
 
     async def _work(self) -> None:
         while self._waiting:
-            await asyncio.sleep(BUSY_SECONDS if self._is_busy else QUIET_SECONDS)
+            await self._gather()
             batch = self._next_batch()
             self._is_busy = len(batch) >= BUSY_FROM
             try:
@@ -119,6 +120,17 @@ class PingBatches:
                 settle(stored.fates[place] if stored else None)
             if stored and stored.changed:
                 self._tell_soon(stored.changed)
+
+    async def _gather(self) -> None:
+        """Wait for more pings: a moment, or while many come as long as they do."""
+        if not self._is_busy:
+            await asyncio.sleep(QUIET_SECONDS)
+            return
+        for _part in range(round(BUSY_SECONDS / LULL_SECONDS)):
+            before = len(self._waiting)
+            await asyncio.sleep(LULL_SECONDS)
+            if len(self._waiting) == before:
+                return
 
     def _next_batch(self) -> list[Waiting]:
         """Take the first ones in line, as far as one transaction should carry them."""

@@ -1,7 +1,7 @@
 """Storing pings: whatever came in within a few milliseconds goes into one transaction.
 
 One statement locks the heartbeats that are meant, the rules judge each ping in its order, and one statement keeps the
-pings and moves the heartbeats. When `store_pings` returns, it is committed: only then may a job be told so.
+pings and moves the heartbeats. When `PingStore.store` returns, it is committed: only then may a job be told so.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ rebind a name nor name an address in some odd spelling. It serves CONNECT (https
 """
 
 import asyncio
+import errno
 import re
 import socket
 from collections.abc import Coroutine, Iterable
@@ -21,6 +22,8 @@ MAX_HEAD = 65_536
 CHUNK = 65_536
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
+REST_SECONDS = 0.5
+TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 MAX_ADDRESSES = 3  # that are tried of one name
 HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 # What concerns this connection alone, not the server's.
@@ -74,13 +77,25 @@ class GuardedProxy:
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _peer = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in TOO_MANY:
+                self._rest(listener)
             return
         connection.setblocking(False)
         self._unserved.add(connection)
         task = asyncio.ensure_future(self._serve(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _rest(self, listener: socket.socket) -> None:
+        """Accept nothing for a while: the next try would fail at once, and cost every other probe its time."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        loop.call_later(REST_SECONDS, self._listen_again, listener)
+
+    def _listen_again(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:  # not closed meanwhile
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     async def _serve(self, connection: socket.socket) -> None:
         self._unserved.discard(connection)

@@ -46,8 +46,8 @@ class Witnesses:
     def look(self) -> None:
         """See to it that there is a fresh look, or one under way."""
         if self._look is None and monotonic() - self._ended > FRESH_SECONDS:
-            self._look, self._began = self._loop.create_future(), monotonic()
-            threading.Thread(target=self._work, name="resolver-witnesses", daemon=True).start()
+            threading.Thread(target=self._work, name="resolver-witnesses", daemon=True).start()  # may be refused
+            self._look, self._began = self._loop.create_future(), monotonic()  # before it ends: that comes by the loop
 
     async def all_fail(self) -> bool:
         """Tell whether none of the witnesses is answered; may take as long as the resolver's own patience."""

@@ -5,29 +5,37 @@ from django.db import migrations
 # so the default one is opened to its owner while they are taken out; the transaction holds it for itself alone meanwhile.
 MAKE = """
 CREATE OR REPLACE FUNCTION checks_make_partitions(days_ahead integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE days date[]; day date; made integer := 0; name text;
 BEGIN
-    LOCK TABLE checks_result_default IN ACCESS EXCLUSIVE MODE;
+    days := ARRAY(SELECT generate_series(current_date - 1, current_date + days_ahead, interval '1 day')::date);
+    IF pg_relation_size('checks_result_default') = 0 AND NOT EXISTS (
+        SELECT FROM unnest(days) AS each WHERE to_regclass('public.checks_result_' || to_char(each, 'YYYYMMDD')) IS NULL
+    ) THEN
+        RETURN 0;
+    END IF;
+    -- The parent first, as whoever reads or writes results.
+    LOCK TABLE ONLY checks_result, ONLY checks_result_default IN ACCESS EXCLUSIVE MODE;
     ALTER TABLE checks_result_default NO FORCE ROW LEVEL SECURITY;
-    days := ARRAY(SELECT generate_series(current_date - 1, current_date + days_ahead, interval '1 day')::date
-                  UNION SELECT due_at::date FROM checks_result_default);
+    days := ARRAY(SELECT unnest(days) UNION SELECT due_at::date FROM checks_result_default);
     FOREACH day IN ARRAY days LOOP
         name := 'checks_result_' || to_char(day, 'YYYYMMDD');
-        CONTINUE WHEN to_regclass(name) IS NOT NULL;
-        CREATE TEMPORARY TABLE strays (LIKE checks_result) ON COMMIT DROP;
+        CONTINUE WHEN to_regclass('public.' || name) IS NOT NULL;
+        CREATE TEMPORARY TABLE strays (LIKE public.checks_result) ON COMMIT DROP;
         WITH gone AS (DELETE FROM checks_result_default WHERE due_at >= day AND due_at < day + 1 RETURNING *)
-        INSERT INTO strays SELECT * FROM gone;
-        EXECUTE format('CREATE TABLE %I PARTITION OF checks_result FOR VALUES FROM (%L) TO (%L)',
+        INSERT INTO pg_temp.strays SELECT * FROM gone;
+        EXECUTE format('CREATE TABLE public.%I PARTITION OF checks_result FOR VALUES FROM (%L) TO (%L)',
                        name, day::timestamptz, (day + 1)::timestamptz);
-        EXECUTE format('INSERT INTO %I SELECT * FROM strays', name);
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
-        DROP TABLE strays;
+        EXECUTE format('INSERT INTO public.%I SELECT * FROM pg_temp.strays', name);
+        EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
+        DROP TABLE pg_temp.strays;
         made := made + 1;
     END LOOP;
     ALTER TABLE checks_result_default FORCE ROW LEVEL SECURITY;
     RETURN made;
 END $$;
+
+ALTER FUNCTION checks_drop_partitions(integer) SET search_path = public, pg_temp;
 """
 MAKE_AS_BEFORE = """
 CREATE OR REPLACE FUNCTION checks_make_partitions(days_ahead integer) RETURNS integer
@@ -44,6 +52,8 @@ BEGIN
     END LOOP;
     RETURN made;
 END $$;
+
+ALTER FUNCTION checks_drop_partitions(integer) SET search_path = public;
 """
 
 
