@@ -95,6 +95,11 @@ def test_confidence_grows_with_every_failure_and_falls_with_a_poor_history() -> 
     assert sure(known(90, 0, 0, 90)) == [0.008, 0.008, 0.577, 0.999]  # the fifth failure came a whole minute later
 
 
+@pytest.mark.parametrize("failures", [1_000, 20_000, 1_000_000])
+def test_confidence_in_an_outage_of_weeks_is_a_number(failures: int) -> None:
+    assert confidence(known(30), MINUTELY, failures=failures, retries=3) == 1.0
+
+
 def test_regions_that_agree_are_believed_more() -> None:
     watch = Watch(60, 5, regions=3)
 

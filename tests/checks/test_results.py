@@ -285,3 +285,13 @@ class TestRegions:
         Region.objects.filter(id__in=[2, 3]).update(seen_at=clock.now() - timedelta(minutes=10))
 
         assert self.see(check, 1, Verdict.FAILURE) == "down"
+
+
+def test_failures_of_years_are_counted_to_an_end(in_acme: Tenant) -> None:
+    check = make_check(state=State.DOWN)
+    Turn.objects.filter(watched=check).update(failures=999_999)
+
+    store_results([make_result(check, Verdict.FAILURE)])
+    store_results([make_result(check, Verdict.FAILURE)])
+
+    assert standing(check) == ("down", 1_000_000)

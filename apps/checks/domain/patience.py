@@ -40,6 +40,8 @@ CAUTION = 0.25
 # Of the results of a target that is down so many fail; and one is down anew so often, worth one outage.
 FAILING_WHEN_DOWN = 0.95
 AN_OUTAGE_EVERY = timedelta(days=30)
+# More failures in a row make nobody surer; the likelihoods of far more are too small for a float, and vanish.
+MOST_FAILURES = 1_000
 # Runs may be of a trouble that began lately, so that they come so much oftener than on average.
 NEW_TROUBLE = 3.0
 # Known better than by a careful guess: runs in a day, and how much fewer of them go on.
@@ -178,6 +180,7 @@ def confidence(history: History, watch: Watch, *, failures: int, retries: int, a
 
     By Bayes' rule: of all times, so many begin an outage and so many a run that lasts as long.
     """
+    failures = min(failures, MOST_FAILURES)
     month = AN_OUTAGE_EVERY.total_seconds()
     watched = history.well * watch.interval_seconds
     outages = (history.runs[OUTAGES] + 1) / (watched + month) * FAILING_WHEN_DOWN ** (failures - 1)

@@ -96,7 +96,7 @@ WITH fresh AS (
     FROM fresh JOIN checks_check AS watched ON watched.id = fresh.check_id
     JOIN checks_turn AS was ON was.check_id = fresh.check_id AND was.region_id = fresh.region_id
     CROSS JOIN LATERAL (
-        SELECT CASE fresh.verdict WHEN {Verdict.FAILURE} THEN was.failures + 1 ELSE 0 END AS failures,
+        SELECT CASE fresh.verdict WHEN {Verdict.FAILURE} THEN least(was.failures + 1, 1000000) ELSE 0 END AS failures,
                CASE WHEN fresh.verdict IN ({Verdict.SUCCESS}, {Verdict.DEGRADED})
                     THEN least(was.successes + 1, 1000000) ELSE 0 END AS successes,
                CASE WHEN fresh.verdict = {Verdict.UNKNOWN} THEN NULL
