@@ -181,12 +181,10 @@ class AgentWork:
         for record, started_at in records_of(results, self._clock):
             self._fresh.add([record])
             self._note_lost(self._rota.finished(record.check_id, record.due_at, started_at, now=now))
-            if self._rota.is_alone(record.check_id):
-                self.newest.note([record])
-            elif record.check_id in self._offered_again:
+            if self._rota.is_alone(record.check_id) or record.check_id in self._offered_again:
                 self._offered_again.discard(record.check_id)
                 self.newest.note([record])
-                self._link.fall_behind()
+                self._link.fall_behind()  # rival: `Backfill`, who may have found nothing a moment ago
 
     def _note_lost(self, late: timedelta) -> None:
         lost, self._rota.lost = self._rota.lost, 0

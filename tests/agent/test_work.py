@@ -45,7 +45,9 @@ class Agent:
         """Leave results, have them traded for turns, and take those."""
         before = self.work.trade(results, limit)
         self.present.trade()
-        return before + self.work.trade([], limit - len(before))
+        taken = self.work.trade([], limit - len(before))
+        self.link.answered()  # nobody trades for what this asked: it would look like a server that keeps silent
+        return before + taken
 
     def close(self) -> None:
         self.link.stop.set()
@@ -225,6 +227,37 @@ def test_each_absence_finds_it_alone_again(agent: Agent, server: StandIn) -> Non
     assert agent.trade([], 10) == []  # the server makes the turns again
 
 
+def test_a_result_that_comes_after_everything_was_told_is_told_too(agent: Agent, server: StandIn) -> None:
+    server.offer(interval=1)
+    (turn,) = agent.trade([], 10)
+    server.misbehave = lambda _call: (503, {}, b"")
+    agent.trade([result_of(turn)], 10)  # the server is lost, and the last result is on its way still
+    agent.work.trade([], 0)
+    server.misbehave = None
+    agent.link.came_up(waiting=agent.buffer.waiting)
+    agent.present.trade()
+    for _round in range(3):
+        agent.backfill._once()
+    assert not agent.link.is_behind
+    server.calls.clear()
+    made = result_of(turn, due_at=turn.due_at + timedelta(seconds=1))
+
+    agent.work.trade([made], 0)
+    agent.backfill._once()
+
+    assert server.results("late") == [(made.check_id, to_wire_time(made.due_at))]
+
+
+def test_a_server_that_answered_long_ago_does_not_keep_silent(
+    agent: Agent, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.trade([], 10)
+
+    monkeypatch.setattr("config.agent.link.PATIENCE_SECONDS", 0.0)
+
+    assert not agent.link.leaves_us_alone()
+
+
 # --- a server that takes its time -------------------------------------------------------------------------------------
 
 
@@ -251,9 +284,9 @@ def test_no_turn_waits_for_a_server_that_does_not_answer(
     offered = server.offer(interval=1)
     (turn,) = agent.trade([], 10)
     agent.trade([result_of(turn)], 10)
-    agent.present.start()
-    answers.clear()
     asked = len(server.asked("trade"))
+    answers.clear()
+    agent.present.start()
 
     made: list[ClaimedTurn] = []
     await_true(lambda: bool(made.extend(agent.work.trade([], 10)) or made))
@@ -271,8 +304,8 @@ def test_a_late_answer_offers_nothing_that_was_probed_meanwhile(
     agent.trade([result_of(turn)], 10)
     following = replace(offered.turn, due_at=offered.turn.due_at + timedelta(seconds=1), starts_in_seconds=0.0)
     server.turns.append(OfferedTurn(following, 1))  # claimed by the question that hangs
-    agent.present.start()
     answers.clear()
+    agent.present.start()
     made: list[ClaimedTurn] = []
     await_true(lambda: bool(made.extend(agent.work.trade([], 10)) or made))
     agent.backfill.start()
