@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 
 from apps.checks.api.serializers import CheckSerializer
-from apps.checks.domain.checks import Timing, create_check
+from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check
 from apps.checks.domain.learning import forget_a_little, learn_patience
 from apps.checks.domain.patience import (
     BRIEF,
@@ -270,6 +270,59 @@ class TestLearning:
         create_check(name="a", kind="http", config=config, timing=Timing(retries=0, false_page_period="quarter"))
 
         assert Check.objects.get().retries == 10
+
+    @pytest.mark.parametrize(
+        ("config", "timing", "is_kept"),
+        [
+            ({}, {}, True),  # a new name
+            ({}, {"retries": 4, "recoveries": 2, "degraded_ms": 900}, True),
+            ({"url": "http://127.0.0.1:9/other"}, {}, False),
+            ({"method": "HEAD"}, {}, False),
+            ({}, {"timeout_seconds": 30}, False),
+            ({}, {"interval_seconds": 120}, False),
+            ({}, {"retry_interval_seconds": 4}, False),
+        ],
+    )
+    def test_history_counts_for_the_settings_it_was_seen_under(
+        self, in_acme: Tenant, config: dict[str, str], timing: dict[str, int], is_kept: bool
+    ) -> None:
+        kind = CHECK_TYPES.get("http").Config
+        url = "http://127.0.0.1:9/"
+        check, other = (
+            create_check(name=name, kind="http", config=parse_config(kind, {"url": url}), timing=Timing())
+            for name in ("edited", "left alone")
+        )
+        counts = (91 * A_DAY, 7, [7, *[0] * OUTAGES])
+        Turn.objects.update(measured=counts[0], forgiven=counts[1], runs=counts[2])
+
+        wanted = Timing(false_page_period="quarter", **timing)
+        update_check(check, name="b", config=parse_config(kind, {"url": url, **config}), timing=wanted, tags=[])
+
+        turns = {turn.watched_id: (turn.measured, turn.forgiven, turn.runs) for turn in Turn.objects.all()}
+        assert turns == {check.id: counts if is_kept else (0, 0, None), other.id: counts}
+        assert (Check.objects.get(id=check.id).retries == 10) is not is_kept  # learned with the edit
+
+    def test_history_outlives_settings_that_its_kind_got_since(self, in_acme: Tenant) -> None:
+        check = make_check(state=State.UP)  # of its settings only the address was kept
+        Turn.objects.update(measured=100)
+        config = parse_config(CHECK_TYPES.get("http").Config, {"url": "http://127.0.0.1:9/"})
+        Check.objects.update(target=CHECK_TYPES.get("http").target(config))
+
+        update_check(check, name="b", config=config, timing=Timing(), tags=[])
+
+        assert Turn.objects.get().measured == 100
+
+    def test_history_outlives_a_pause(self, in_acme: Tenant) -> None:
+        check = make_check(state=State.UP, regions=[1, 2])
+        runs = [7, *[0] * OUTAGES]
+        Turn.objects.filter(region_id=1).update(measured=100, forgiven=7, runs=runs, failures=1, last_ms=5.0)
+
+        pause_check(check)
+        resume_check(check)
+
+        counted = Turn.objects.order_by("region_id").values_list("measured", "forgiven", "runs")
+        assert list(counted) == [(100, 7, runs), (0, 0, None)]
+        assert set(Turn.objects.values_list("opinion", "failures", "last_ms")) == {(None, 0, None)}
 
     def test_old_counts_fade(self, in_acme: Tenant) -> None:
         check = make_check()

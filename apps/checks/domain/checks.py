@@ -1,6 +1,6 @@
 """Creating, changing, pausing and deleting checks: many at a time in a handful of statements; one is a case of many."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from apps.checks.domain.pacing import (
     BATCH,
     bring_forward,
     follow_regions,
+    forget_counts,
     hold_turns,
     pass_by_probes,
     start_turns,
@@ -126,6 +127,8 @@ def _put(check: Check, given: Wanted) -> Check:
 # --- Changing ----------------------------------------------------------------------------------------------------
 
 EDITED = ("name", "tags", "key", "config", "secrets", "target", "version", "updated_at", *Timing.__slots__)
+# Decides how often a check fails by chance and how long that lasts, besides its kind's settings.
+LEARNED_UNDER = ("target", "timeout_seconds", "interval_seconds", "retry_interval_seconds")
 
 
 def update_check(
@@ -153,20 +156,32 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     lock_states(check.id for check, _given in edits)  # before the checks, as those do who delete them
     # Rivals: a colleague who edits them, too, or deletes them; not those who write flips, which refer to them.
     rows = named_rows([check.id for check, _given in edits], renames=any(_renames(*edit) for edit in edits))
-    before = {check_id: (version, name) for check_id, version, name in rows.values_list("id", "version", "name")}
+    before = {row["id"]: row for row in rows.values("id", "version", "name", "config", *LEARNED_UNDER)}
     now, changed = clock.now(), []
     for check, given in allowed:
         if check.id in before:
             changed.append(_put(check, given))
-            check.version, check.updated_at = before[check.id][0] + 1, now
+            check.version, check.updated_at = before[check.id]["version"] + 1, now
     # Written as an insert that meets its row: Django's own update of many rows is thirty times slower.
     Check.objects.bulk_create(
         changed, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=EDITED
     )
+    if others := [check for check in changed if _fails_otherwise(check, before[check.id])]:
+        forget_counts(others)
     _follow_settings(changed)
-    if renamed := {check.id: before[check.id][1] for check in changed if check.name != before[check.id][1]}:
+    if renamed := {check.id: before[check.id]["name"] for check in changed if check.name != before[check.id]["name"]}:
         follow_names(renamed)
     return changed
+
+
+def _fails_otherwise(check: Check, before: Mapping[str, Any]) -> bool:
+    """Tell whether a check asks something else, or asks otherwise, than what its history was counted under.
+
+    Settings that its kind has got or lost since it was last saved are no change of what people asked for.
+    """
+    asked = before["config"]
+    is_edited = any(asked.get(name, value) != value for name, value in check.config.items())
+    return is_edited or any(getattr(check, field) != before[field] for field in LEARNED_UNDER)
 
 
 def _renames(check: Check, given: Wanted) -> bool:

@@ -26,12 +26,31 @@ def hold_turns(check_ids: Iterable[UUID]) -> None:
 
 
 def start_turns(checks: Sequence[Check], *, at: datetime) -> None:
-    """Give checks their first turns, in each of their regions, with nothing known of them there; turns elsewhere end.
+    """Give checks their first turns, in each of their regions, with nothing known of how they are; turns elsewhere end.
 
-    A single one has its turn at that moment; many are spread from then on.
+    A single one has its turn at that moment; many are spread from then on. What a region has counted for their patience
+    goes over: a pause changes nothing in how often they fail by chance.
     """
-    Turn.objects.filter(watched__in=checks).delete()
-    Turn.objects.bulk_create(_first_turns(checks, at), batch_size=BATCH)
+    counted = _end_turns(checks)
+    turns = list(_first_turns(checks, at))
+    for turn in turns:
+        turn.measured, turn.forgiven, turn.runs = counted.get((turn.watched_id, turn.region_id), (0, 0, None))
+    Turn.objects.bulk_create(turns, batch_size=BATCH)
+
+
+END = "DELETE FROM checks_turn WHERE check_id = ANY(%s) RETURNING check_id, region_id, measured, forgiven, runs"
+
+
+def _end_turns(checks: Sequence[Check]) -> dict[tuple[UUID, int], tuple[int, int, list[int] | None]]:
+    """End all turns, and return what each had counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(END, [[check.id for check in checks]])
+        return {(check_id, region_id): counted for check_id, region_id, *counted in cursor.fetchall()}
+
+
+def forget_counts(checks: Sequence[Check]) -> None:
+    """Have checks' patience begin anew: what was counted came of other settings. Their turns are held already."""
+    Turn.objects.filter(watched__in=checks).update(measured=0, forgiven=0, runs=None)
 
 
 def _first_turns(checks: Sequence[Check], at: datetime) -> Iterator[Turn]:
