@@ -244,6 +244,25 @@ class TestLearning:
 
         assert Turn.objects.get(watched=check).runs is None
 
+    def test_counts_from_before_runs_were_counted_say_nothing(self, in_acme: Tenant) -> None:
+        check = make_check(state=State.UP, retries=1)
+        Turn.objects.update(measured=91 * A_DAY, forgiven=500, runs=None)
+
+        assert History.of(Turn.objects.all()) == known(0)
+
+        self.run_results(check, Verdict.SUCCESS, Verdict.FAILURE, Verdict.SUCCESS)
+        turn = Turn.objects.get()
+        assert (turn.measured, turn.forgiven, turn.runs) == (3, 1, list(known(0, 1).runs))
+        assert History.of([turn]) == History(2, known(0, 1).runs)
+
+    def test_counts_of_a_check_that_never_failed_go_on(self, in_acme: Tenant) -> None:
+        check = make_check(state=State.UP)
+        Turn.objects.update(measured=91 * A_DAY, forgiven=0, runs=None)
+
+        self.run_results(check, Verdict.SUCCESS)
+
+        assert History.of(Turn.objects.all()) == History(91 * A_DAY + 1)
+
     def test_goal_sets_the_retries_from_the_history(self, in_acme: Tenant) -> None:
         check = make_check(state=State.UP, false_page_period="quarter", interval_seconds=60, regions=[1, 2])
         half = by_chance(0.01, days=45)

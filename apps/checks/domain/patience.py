@@ -113,7 +113,8 @@ class History:
 
     @classmethod
     def of(cls, turns: Iterable[Counts]) -> Self:
-        turns = list(turns)
+        # Who forgave failures and counted no runs did so before runs were counted: theirs are unknown, and none is no number.
+        turns = [turn for turn in turns if turn.runs or not turn.forgiven]
         counted = [turn.runs for turn in turns if turn.runs]
         runs = tuple(map(sum, zip(*counted, strict=True))) if counted else (0,) * PLACES
         return cls(sum(turn.measured - turn.forgiven for turn in turns), runs)

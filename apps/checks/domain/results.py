@@ -86,8 +86,10 @@ WITH fresh AS (
                             ELSE fresh.started_at END,
         last_verdict = fresh.verdict, last_result_at = fresh.started_at, last_ms = fresh.total_ms,
         last_error = fresh.error_code, last_error_values = fresh.error_values,
-        measured = least(was.measured + became.learned, 1000000000),
-        forgiven = least(was.forgiven + became.forgiven, 1000000000),
+        -- What was forgiven before runs were counted says nothing of them: such counts begin anew.
+        measured = least(CASE WHEN was.runs IS NULL AND was.forgiven > 0 THEN 0 ELSE was.measured END + became.learned,
+                         1000000000),
+        forgiven = least(CASE WHEN was.runs IS NULL THEN 0 ELSE was.forgiven END + became.forgiven, 1000000000),
         runs = CASE WHEN ended.place IS NULL THEN was.runs ELSE ARRAY(
             SELECT coalesce(was.runs[place], 0) + (place = ended.place)::int FROM generate_series(1, {PLACES}) AS place
             ORDER BY place
@@ -111,7 +113,8 @@ WITH fresh AS (
         FROM (SELECT fresh.verdict IN ({Verdict.SUCCESS}, {Verdict.DEGRADED})
                      AND was.opinion IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) AS is_well) AS became_well
     ) AS became
-    -- Which run of failures a good result ends, as a history counts them; within an outage none is counted.
+    -- Which run of failures a good result ends, as a history counts them. Within an outage those up to the retries are none;
+    -- longer ones are each counted, where several recoveries are asked for: nothing here tells that the outage is counted.
     CROSS JOIN LATERAL (
         SELECT CASE WHEN fresh.verdict NOT IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) OR was.failures = 0 THEN NULL
                     WHEN was.opinion IN ({Verdict.SUCCESS}, {Verdict.DEGRADED}) THEN least(was.failures, {MAX_RETRIES})
