@@ -68,6 +68,13 @@ WEEKDAYS = (
     (6, _("Sunday")),
 )
 WALL_CLOCK = "%Y-%m-%dT%H:%M"
+# Of when a window takes place, what people see of each way of repeating.
+MATTERS = {
+    Repeat.ONCE: ("starts_at",),
+    Repeat.WEEKLY: ("weekdays", "time_of_day", "repeats_until_at"),
+    Repeat.CRON: ("cron", "repeats_until_at"),
+}
+EMPTY = {"starts_at": None, "weekdays": (), "time_of_day": None, "cron": "", "repeats_until_at": None}
 
 
 @cache
@@ -137,6 +144,7 @@ class WindowForm(forms.Form):
     def __init__(self, *args: Any, window: MaintenanceWindow | None, time_zone: str, **kwargs: Any) -> None:
         kwargs.setdefault("initial", _window_initial(window, time_zone))
         super().__init__(*args, **kwargs)
+        self.window = window
         zones: Sequence[tuple[Any, Any]] = [(zone, zone) for zone in all_zones()]
         self.fields["time_zone"].choices = zones  # type: ignore[attr-defined]
         self.fields["checks"].queryset = Check.objects.order_by("name")  # type: ignore[attr-defined]
@@ -168,14 +176,21 @@ class WindowForm(forms.Form):
     def settings(self) -> WindowSettings:
         """Return the validated settings; what does not matter for this repetition is left out."""
         given = dict(self.cleaned_data)
-        given["repeat"] = Repeat(given["repeat"])
-        matters = {Repeat.ONCE: ("starts_at",), Repeat.WEEKLY: ("weekdays", "time_of_day"), Repeat.CRON: ("cron",)}
-        for name, empty in (("starts_at", None), ("weekdays", ()), ("time_of_day", None), ("cron", "")):
-            if name not in matters[given["repeat"]]:
-                given[name] = empty
-        if given["repeat"] == Repeat.ONCE:
-            given["repeats_until_at"] = None
-        return WindowSettings(duration=timedelta(minutes=given.pop("duration_minutes")), **given)
+        repeat = given["repeat"] = Repeat(given["repeat"])
+        given["duration"] = timedelta(minutes=given.pop("duration_minutes"))
+        unseen = {name: empty for name, empty in EMPTY.items() if name not in MATTERS[repeat]}
+        return WindowSettings(**{**given, **unseen, **self._untouched(repeat)})
+
+    def _untouched(self, repeat: Repeat) -> dict[str, Any]:
+        """Return what of the plan was left as it is, exactly: fields show whole minutes, and not which 02:30 in autumn."""
+        if self.window is None:
+            return {}
+        changed = set(self.changed_data)
+        names = [] if "duration_minutes" in changed else ["duration"]
+        if "repeat" not in changed:
+            moved = {"starts_at", "repeats_until_at"} if "time_zone" in changed else set()
+            names += EMPTY.keys() - ((changed | moved) & set(MATTERS[repeat]))
+        return {name: getattr(self.window, name) for name in names}
 
 
 def _window_initial(window: MaintenanceWindow | None, time_zone: str) -> dict[str, Any]:
@@ -183,7 +198,7 @@ def _window_initial(window: MaintenanceWindow | None, time_zone: str) -> dict[st
         begin = clock.now().astimezone(ZoneInfo(time_zone)) + timedelta(hours=1)
         return {"time_zone": time_zone, "starts_at": begin.replace(minute=0).strftime(WALL_CLOCK)}
     zone = ZoneInfo(window.time_zone)
-    plain = ("name", "description", "repeat", "weekdays", "time_of_day", "cron", "time_zone", "covers_all", "is_public")
+    plain = ("name", "description", "repeat", "weekdays", "cron", "time_zone", "covers_all", "is_public")
     instants = {
         name: at.astimezone(zone).strftime(WALL_CLOCK)
         for name in ("starts_at", "repeats_until_at")
@@ -192,6 +207,8 @@ def _window_initial(window: MaintenanceWindow | None, time_zone: str) -> dict[st
     return {
         **{name: getattr(window, name) for name in plain},
         **instants,
+        "time_of_day": window.time_of_day
+        and window.time_of_day.replace(second=0, microsecond=0),  # as the field shows it
         "tags": ", ".join(window.tags),
         "checks": list(window.checks.values_list("id", flat=True)),
         "duration_minutes": int(window.duration.total_seconds() // 60),

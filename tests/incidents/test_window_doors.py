@@ -1,15 +1,19 @@
 """Planning maintenance through pages and the API."""
 
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.checks.models import Check, CheckState
 from apps.core.tenancy import tenant_scope
-from apps.incidents.domain.maintenance import start_now
+from apps.incidents.domain.maintenance import end_now, keep_window, start_now
+from apps.incidents.domain.plans import WindowSettings, plan_of
+from apps.incidents.enums import Repeat
 from apps.incidents.models import MaintenanceWindow, WindowCheck
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
@@ -197,3 +201,86 @@ def test_api_takes_no_strangers_check(acme: Tenant, globex: Tenant) -> None:
     assert answer.status_code == 400
     with tenant_scope(acme.id):
         assert WindowCheck.objects.count() == 0
+
+
+# --- What the form shows less exactly than it is kept ---------------------------------------------------------------------
+
+
+def save_again(signed_in: Client, tenant: Tenant, window: MaintenanceWindow, **changes: Any) -> MaintenanceWindow:
+    """Open the form of a window and send what it shows, as a browser does, with some of it changed."""
+    page = address(tenant, "window_edit", window.id)
+    form = signed_in.get(page).context["form"]
+    shown = {field.html_name: field.value() for field in form if field.value() not in (None, False)}
+    shown["time_of_day"] = f"{shown['time_of_day']:%H:%M}" if "time_of_day" in shown else ""
+    assert signed_in.post(page, {**shown, **changes}).status_code == 302
+    with tenant_scope(tenant.id):
+        window.refresh_from_db()
+    return window
+
+
+def test_what_was_ended_by_hand_stays_ended_when_its_words_change(
+    signed_in: Client, acme: Tenant, hand: time_machine.Traveller
+) -> None:
+    began = NOON + timedelta(seconds=37, microseconds=5)
+    hand.move_to(began)
+    with tenant_scope(acme.id):
+        window = start_now(make_check(), actor=None, time_zone="Europe/Berlin")
+        hand.move_to(at(0.5))
+        end_now(window_id=window.id)
+
+    window = save_again(signed_in, acme, window, description="All went well.")
+
+    assert (window.description, window.starts_at, window.cut_off_at) == ("All went well.", began, at(0.5))
+    assert not window.is_running
+
+
+def kept(**fields: Any) -> MaintenanceWindow:
+    """A window as the API or a document makes it."""
+    given = {
+        "name": "Disks",
+        "time_zone": "Europe/Berlin",
+        "duration": timedelta(hours=2),
+        "covers_all": True,
+        **fields,
+    }
+    return keep_window(None, WindowSettings(**given), actor=None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(
+            {"repeat": Repeat.ONCE, "starts_at": datetime(2026, 10, 25, 1, 30, tzinfo=UTC)}, id="the second 02:30"
+        ),
+        pytest.param({"repeat": Repeat.ONCE, "starts_at": NOON, "duration": timedelta(seconds=90)}, id="90 seconds"),
+        pytest.param(
+            {"repeat": Repeat.WEEKLY, "weekdays": [5], "time_of_day": time(12, 0, 7), "starts_at": at(-48)}, id="weekly"
+        ),
+        pytest.param(
+            {"repeat": Repeat.CRON, "cron": "0 3 * * *", "repeats_until_at": NOON + timedelta(seconds=9)}, id="cron"
+        ),
+    ],
+)
+def test_words_change_and_the_plan_does_not(
+    signed_in: Client, acme: Tenant, hand: object, fields: dict[str, Any]
+) -> None:
+    with tenant_scope(acme.id):
+        window = kept(**fields)
+    before = plan_of(window)
+
+    window = save_again(signed_in, acme, window, name="New disks")
+
+    assert (window.name, plan_of(window)) == ("New disks", before)
+
+
+def test_what_was_changed_is_taken_as_it_was_written(signed_in: Client, acme: Tenant, hand: object) -> None:
+    with tenant_scope(acme.id):
+        window = kept(repeat=Repeat.ONCE, starts_at=NOON + timedelta(seconds=37), duration=timedelta(seconds=90))
+
+    longer = save_again(signed_in, acme, window, duration_minutes="2")
+    seen = longer.starts_at, longer.duration
+    moved = save_again(signed_in, acme, window, time_zone="UTC").starts_at
+    later = save_again(signed_in, acme, window, repeat="weekly", weekdays=["5"], time_of_day="14:00")
+
+    assert seen == (NOON + timedelta(seconds=37), timedelta(minutes=2))
+    assert (moved, later.weekdays, later.starts_at) == (at(1), [5], None)
