@@ -18,7 +18,9 @@ from apps.checks.domain.percentiles import HIGHEST, LOWEST, bucket_of, percentil
 from apps.checks.domain.queries import availability, latency_series
 from apps.checks.domain.results import store_results
 from apps.checks.domain.rollups import (
+    DAY,
     forget_old_rollups,
+    hour_of,
     note_late,
     note_overdue,
     roll_up,
@@ -314,6 +316,26 @@ def test_hour_whose_results_were_dropped_keeps_its_rollup(
     roll_up()
 
     assert HourRollup.objects.get(check_id=check.id).good == 1
+
+
+def test_day_whose_hours_were_dropped_keeps_its_rollup_though_one_of_its_results_comes_now(
+    in_acme: Tenant, noon: time_machine.Traveller
+) -> None:
+    check = make_check()
+    for minutes in (5, 65, 66):
+        see(check, minutes)
+    due_at = clock.now() + 6 * MINUTE
+    noon.shift(3 * HOUR)
+    roll_up()
+    see(check, 6)
+    noon.shift(rollups.KEEP_HOURS + 20 * DAY)
+    RolledHour.objects.create(at=hour_of(clock.now()) - HOUR, rolled_at=clock.now())
+    forget_old_rollups()
+
+    note_overdue([due_at])
+    roll_up()
+
+    assert [row.good for row in DayRollup.objects.order_by("at")[:1]] == [3]
 
 
 @pytest.mark.parametrize("statement", [1, 2, 3, 4])

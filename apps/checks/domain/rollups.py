@@ -107,9 +107,10 @@ def forget_old_rollups() -> None:
 def note_late(due_ats: Iterable[datetime]) -> None:
     """Have hours rolled up anew for which results have come late; hours that are not rolled up yet need no asking.
 
-    What lies before all that was ever rolled up is rolled up, too; what is so old that results are dropped stays as it is.
+    What lies before all that was ever rolled up is rolled up, too; what is so old that results, or hours of its day, are
+    dropped stays as it is.
     """
-    kept_since = clock.now() - DAY * settings.RESULT_RETENTION_DAYS
+    kept_since = clock.now() - min(DAY * settings.RESULT_RETENTION_DAYS, KEEP_HOURS - DAY)
     hours = {hour for at in due_ats if (hour := hour_of(at)) >= kept_since}
     last = RolledHour.objects.order_by("-at").first() if hours else None
     if last:
