@@ -461,6 +461,28 @@ def test_edit_of_a_window_that_was_read_before_it_was_ended_leaves_it_ended(
     assert state(check) == State.UP
 
 
+@pytest.mark.parametrize(
+    ("cron", "hours", "moment"),
+    [
+        pytest.param("* * 1 * *", 7 * 24, datetime(2026, 12, 8, 23, tzinfo=UTC), id="the last hour of a dense day"),
+        pytest.param("* 0-1 * * *", 2, datetime(2026, 12, 8, 3, tzinfo=UTC), id="the end of a dense night"),
+    ],
+)
+def test_too_many_at_once_are_refused_whenever_it_is_asked_for(
+    in_acme: Tenant, hand: time_machine.Traveller, cron: str, hours: float, moment: datetime
+) -> None:
+    hand.move_to(moment)
+
+    with pytest.raises(BadWindow, match="more than 100 times"):
+        plan(hours=hours, repeat=Repeat.CRON, cron=cron, time_zone="UTC", starts_at=None, covers_all=True)
+
+
+def test_a_hundred_at_once_are_kept(in_acme: Tenant, hand: time_machine.Traveller) -> None:
+    window = plan(hours=100 / 60, repeat=Repeat.CRON, cron="* * * * *", starts_at=None, covers_all=True)
+
+    assert window.is_running
+
+
 # --- Clocks that are set back ---------------------------------------------------------------------------------------------
 
 

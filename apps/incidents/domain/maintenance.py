@@ -23,6 +23,7 @@ from apps.incidents.models import MAX_DURATION, MIN_DURATION, MaintenanceWindow,
 QUICK_DURATION = timedelta(hours=1)
 YEARS = range(1970, 2200)  # far from where calendars end, whatever is added
 MOST_AT_ONCE = 100
+LOOKED_AT = 3_000  # begins to come: two days of every minute
 
 
 class BadWindow(Refusal):
@@ -64,10 +65,18 @@ def validate_window(given: WindowSettings) -> None:
 
 
 def _validate_overlap(given: WindowSettings) -> None:
-    """Refuse what begins again and again before it ends: one window would keep the job busy for everybody."""
-    found = upcoming(plan_of(given), since=clock.now(), count=MOST_AT_ONCE + 1)
-    if len(found) > MOST_AT_ONCE and found[-1].starts_at < found[0].starts_at + given.duration:
-        raise BadWindow("duration", _("It begins again more than 100 times before it ends. Choose a shorter duration."))
+    """Refuse what begins again and again before it ends: one window would keep the job busy for everybody.
+
+    What comes next may be the last of a dense day, so more is looked at; a cron expression begins once a minute at most.
+    """
+    if given.repeat != Repeat.CRON or given.duration <= MOST_AT_ONCE * MIN_DURATION:
+        return
+    found = upcoming(plan_of(given), since=clock.now(), count=LOOKED_AT)
+    for first, last in zip(found, found[MOST_AT_ONCE:], strict=False):
+        if last.starts_at < first.starts_at + given.duration:
+            raise BadWindow(
+                "duration", _("It begins again more than 100 times before it ends. Choose a shorter duration.")
+            )
 
 
 def _validate_zone(zone: str) -> None:
