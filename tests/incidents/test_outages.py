@@ -319,3 +319,13 @@ def test_two_workers_at_once_make_one_outage(acme: Tenant) -> None:
     with tenant_scope(acme.id):
         assert outages() == [(Severity.DOWN, minute(0), minute(2), "connect_refused")] * 5
         assert told() == {"incidents.outage_opened": 5, "incidents.outage_changed": 5, "incidents.outage_resolved": 5}
+
+
+def test_what_got_worse_during_maintenance_that_nobody_knew_of_yet_was_no_outage(in_acme: Tenant) -> None:
+    check = make_check()
+    for state, at in ((State.DEGRADED, 1), (State.DOWN, 2), (State.MAINTENANCE, 0)):
+        make_flip(check, state, minute(at))
+
+    account_for_flips([check.id])
+
+    assert (outages(), lines(), told()) == ([], [], {})

@@ -94,8 +94,9 @@ def _told(flips: Sequence[Flip]) -> list[Flip]:
     told: list[Flip] = []
     for flip in reversed(flips):
         then = following.get(flip.watched_id)
-        if not (then and then.after == State.MAINTENANCE and then.at <= flip.at and flip.after in UNWELL):
-            told.append(flip)
+        if then and then.after == State.MAINTENANCE and then.at <= flip.at and flip.after in UNWELL:
+            continue  # what came before it is followed by the maintenance, too
+        told.append(flip)
         following[flip.watched_id] = flip
     return told[::-1]
 
