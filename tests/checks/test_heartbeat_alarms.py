@@ -9,12 +9,13 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.checks.domain.heartbeat_sweep import sweep_heartbeats
+from apps.checks.domain.heartbeat_sweep import BATCH, SLEEP_ON, sweep_heartbeats
 from apps.checks.domain.pings import PingStore
 from apps.checks.domain.waiting import LATE_HEARTBEATS
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
 from apps.core import clock
+from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.tenants.models import Tenant
 from tests.checks.test_pings import NOW, heartbeat, ping, scope, token_of
@@ -141,6 +142,19 @@ def test_scheduler_starts_the_sweep_for_an_early_alarm(scope: Tenant) -> None:
     sweep_at(now)
 
     assert not is_asked_for()
+
+
+@pytest.mark.parametrize("also", ["", "SET LOCAL enable_hashagg = off; SET LOCAL enable_sort = off"])
+def test_as_many_alarms_are_set_at_once_as_were_asked_for_whatever_the_plan(acme: Tenant, also: str) -> None:
+    with tenant_scope(acme.id):
+        for number in range(6):
+            heartbeat(f"Job {number}")
+        Heartbeat.objects.update(wake_at=minute(0), deadline_at=minute(70))
+
+    with system_scope("the sweep serves every tenant"), connection.cursor() as cursor:
+        prefer_keys(cursor, "SET LOCAL enable_material = off", *filter(None, [also]))
+        cursor.execute(SLEEP_ON.replace(f"LIMIT {BATCH}", "LIMIT 2"), {"now": minute(1)})
+        assert cursor.rowcount == 2
 
 
 def is_asked_for() -> bool:

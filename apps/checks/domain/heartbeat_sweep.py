@@ -37,11 +37,12 @@ ORDER BY beat.check_id LIMIT {BATCH} FOR UPDATE OF standing SKIP LOCKED FOR UPDA
 # Those whose reports came meanwhile: their alarm, which pings move seldom, is set to the deadline that they have now. It locks
 # nothing else, and waits for nobody.
 SLEEP_ON = f"""
-UPDATE checks_heartbeat SET wake_at = deadline_at WHERE check_id IN (
+WITH early AS MATERIALIZED (
     SELECT check_id FROM checks_heartbeat
     WHERE wake_at <= %(now)s AND (deadline_at IS NULL OR deadline_at > %(now)s)
     ORDER BY check_id LIMIT {BATCH} FOR UPDATE SKIP LOCKED
 )
+UPDATE checks_heartbeat AS beat SET wake_at = beat.deadline_at FROM early WHERE beat.check_id = early.check_id
 """  # noqa: S608 - a constant of this module
 # A report that was expected while the doors were closed may have been lost: the job gets the time back. What was late
 # before stays late, and what is expected later is not touched.
