@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 
 from apps.checks.api.serializers import CheckSerializer
+from apps.checks.domain import learning
 from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check
 from apps.checks.domain.learning import forget_a_little, learn_patience
 from apps.checks.domain.patience import (
@@ -352,6 +353,22 @@ class TestLearning:
         turn = Turn.objects.get(watched=check)
         assert (turn.measured, turn.forgiven, turn.runs) == (3_580, 358, [358, *[0] * OUTAGES])
 
+    def test_counts_fade_in_portions_each_once(self, in_acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(learning, "BATCH", 2)
+        for number in range(3):
+            make_check(f"check {number}", regions=[1, 2])
+        make_check("young")
+        Turn.objects.exclude(watched__name="young").update(measured=3_600)
+        Turn.objects.filter(watched__name="young").update(measured=180)
+
+        with CaptureQueriesContext(connection) as queries:
+            forget_a_little()
+
+        assert sorted(Turn.objects.values_list("measured", flat=True)) == [180, *[3_580] * 6]
+        assert [("FOR NO KEY UPDATE SKIP LOCKED" in each["sql"]) for each in queries if "WITH mine" in each["sql"]] == [
+            *[True] * 4  # three portions, and none after the last
+        ]
+
     def test_few_failures_are_not_forgotten_overnight(self, in_acme: Tenant) -> None:
         for number in range(60):
             make_check(f"check {number}")
@@ -380,5 +397,7 @@ class TestLearning:
         with CaptureQueriesContext(connection) as queries:
             learn_patience()
 
-        locking = [each["sql"] for each in queries if "FOR UPDATE" in each["sql"]]
-        assert [("SKIP LOCKED" in sql) for sql in locking] == [True]
+        locking = [each["sql"] for each in queries if " UPDATE" in each["sql"]]
+        assert [("FOR NO KEY UPDATE SKIP LOCKED" in sql) for sql in locking] == [
+            True
+        ]  # nor do flips, which refer to it
