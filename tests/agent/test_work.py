@@ -1,5 +1,6 @@
 """The agent's place of work, without its process: what it sends, what it does not lose, what it does not ask twice."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,9 @@ from uuid import uuid4
 import pytest
 
 from apps.checks.domain.agent_wire import OfferedTurn
+from apps.checks.domain.prober import Held, Prober
 from apps.checks.domain.results import NewResult
-from apps.checks.domain.turns import ClaimedTurn
+from apps.checks.domain.turns import LEASE, ClaimedTurn
 from apps.checks.domain.wire_fields import to_wire_time
 from apps.checks.enums import Verdict
 from apps.core import clock
@@ -205,6 +207,30 @@ def test_a_turn_whose_settings_are_gone_is_left_alone(agent: Agent, server: Stan
     server.settings.clear()
 
     assert agent.trade([], 10) == []
+
+
+def test_a_lease_is_counted_on_for_so_long_as_any_server_grants_it(agent: Agent, server: StandIn) -> None:
+    server.offer(interval=60)
+    (turn,) = agent.trade([], 10)
+
+    async def renewed() -> float:
+        prober = Prober(agent.work, threading.Event())
+        prober._loop = asyncio.get_running_loop()
+        prober._held[turn.check_id.int] = held = Held(turn, 0.0, lease_ends=prober._loop.time())
+        await prober._extend()
+        prober._worker.shutdown()
+        return held.lease_ends - prober._extended_at
+
+    assert asyncio.run(renewed()) == pytest.approx(LEASE.total_seconds())
+    assert [(verb, len(fields["extend"])) for verb, fields in agent.work.errands()] == [("leases", 1)]
+
+
+def test_a_slow_beat_asks_no_further_ahead_than_the_server_takes(agent: Agent, server: StandIn) -> None:
+    agent.work._traded_at -= 60.0
+
+    agent.trade([], 10)
+
+    assert [fields["ahead_ms"] for fields in server.asked("trade")] == [6_000]
 
 
 def test_each_absence_finds_it_alone_again(agent: Agent, server: StandIn) -> None:

@@ -24,7 +24,7 @@ from apps.checks.domain.controls import Controls
 from apps.checks.domain.prober_work import BatchRefused, PlaceAway, ProberWork
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.settings import opened_config
-from apps.checks.domain.turns import EXTENSION, LEASE, CheckSettings, ClaimedTurn
+from apps.checks.domain.turns import LEASE, CheckSettings, ClaimedTurn
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.loop import ProbeLoop
 from apps.checks.engine.pace import Pace
@@ -251,7 +251,7 @@ class Prober:
         is_done = await self._at_work(partial(self._lease_anew, [held.turn for held in ending]))
         if is_done:
             for held in ending:
-                held.lease_ends = now + EXTENSION.total_seconds()
+                held.lease_ends = now + self._work.extension.total_seconds()
 
     def _lease_anew(self, turns: Sequence[ClaimedTurn]) -> bool:
         self._work.extend(turns)

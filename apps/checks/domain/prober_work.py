@@ -14,6 +14,7 @@ from apps.checks.domain.judging import SILENT_AFTER
 from apps.checks.domain.regions import mark_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, by_tenant, store_results
 from apps.checks.domain.turns import (
+    EXTENSION,
     HEAD_START,
     CheckSettings,
     ClaimedTurn,
@@ -47,6 +48,7 @@ class ProberWork(Protocol):
     """Every method may block; they run one at a time in a thread of their own, and may raise `PlaceAway`."""
 
     region_id: int
+    extension: timedelta  # for so long at least a turn is ours again from when `extend` was asked for
 
     def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
         """Store results and claim up to ``limit`` turns; raises `BatchRefused`."""
@@ -78,6 +80,8 @@ def _reached() -> Iterator[None]:
 
 class DatabaseWork:
     """The work of a region that lies in this installation's own network."""
+
+    extension = EXTENSION
 
     def __init__(self, region_id: int) -> None:
         self.region_id = region_id
