@@ -332,3 +332,17 @@ def test_since_when(views: list[RegionView], confirmations: int, standing: State
     judgement = judge_regions(views, confirmations=confirmations, standing=standing)
 
     assert (judgement.state, judgement.at) == (state, T0 + timedelta(seconds=since))
+
+
+@pytest.mark.parametrize(("failures", "each"), [((5, 3, 9), 3), ((0, 4, 9), 4), ((0, 0, 9), 0)])
+def test_failures_are_those_that_each_region_saw_which_says_so(failures: tuple[int, int, int], each: int) -> None:
+    first, second, within_retries = failures
+    views = [
+        RegionView(1, FAILED, T0, first),
+        RegionView(2, FAILED, T0, second),  # with 0 it begins to recover
+        RegionView(3, GOOD, T0, within_retries),
+    ]
+
+    judgement = judge_regions(views, confirmations=2)
+
+    assert (judgement.state, judgement.regions, judgement.failures) == (State.DOWN, (1, 2), each)

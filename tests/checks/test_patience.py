@@ -22,6 +22,7 @@ from apps.checks.domain.patience import (
     retries_needed,
 )
 from apps.checks.domain.promises import promise_of
+from apps.checks.domain.queries import outage_confidence
 from apps.checks.domain.results import store_results
 from apps.checks.enums import FalsePagePeriod, State, Verdict
 from apps.checks.forms import CheckForm
@@ -207,6 +208,36 @@ class TestPromise:
         assert CheckSerializer(check).data["patience"] == {
             **{"retries": 10, "seconds": 50, "false_pages": told.false_pages, "is_kept": False, "says": told.says}
         }
+
+
+@pytest.mark.django_db
+class TestConfidenceInAnOutage:
+    def seen(self, check: Check, **by_region: tuple[Verdict, int]) -> float | None:
+        for region, (opinion, failures) in by_region.items():
+            Turn.objects.filter(watched=check, region_id=int(region[1:])).update(opinion=opinion, failures=failures)
+        return outage_confidence(Check.objects.get(id=check.id))
+
+    def sure(self, check: Check, failures: int, agreeing: int) -> float:
+        return confidence(known(0), Watch.of(check), failures=failures, retries=3, agreeing=agreeing)
+
+    def test_is_by_what_each_region_saw_that_says_so(self, in_acme: Tenant) -> None:
+        check = make_check(state=State.DOWN, retries=3, regions=[1, 2, 3], confirmations=2)
+
+        shown = self.seen(
+            check, r1=(Verdict.FAILURE, 9), r2=(Verdict.FAILURE, 4), r3=(Verdict.SUCCESS, 1)
+        )  # the third one is within its retries
+
+        assert shown == self.sure(check, failures=4, agreeing=2)
+
+    def test_is_by_those_that_see_failures_while_none_says_so(self, in_acme: Tenant) -> None:
+        check = make_check(state=State.DOWN, retries=3, regions=[1, 2, 3], confirmations=2)
+
+        shown = self.seen(check, r1=(Verdict.SUCCESS, 2), r2=(Verdict.SUCCESS, 3), r3=(Verdict.FAILURE, 0))
+
+        assert shown == self.sure(check, failures=2, agreeing=2)
+
+    def test_is_unknown_where_nothing_fails(self, in_acme: Tenant) -> None:
+        assert self.seen(make_check(state=State.DOWN, retries=3)) is None
 
 
 @pytest.mark.django_db

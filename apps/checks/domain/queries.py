@@ -71,14 +71,19 @@ def turns_by_region(check: Check) -> list[Turn]:
 
 
 def outage_confidence(check: Check) -> float | None:
-    """Return how sure we are (0–1) that a check which is down is no false alarm, by the longest run of failures until now; None
-    where no region counts any."""
+    """Return how sure we are (0–1) that a check which is down is no false alarm, by the failures in a row that each region saw
+    which says so (while none does: each that sees any); None where no region counts any."""
     turns = list(check.turns.all())
-    failing = [turn.failures for turn in turns if turn.failures]
+    failing = [turn for turn in turns if turn.failures]
     if not failing:
         return None
+    agreeing = [turn for turn in failing if turn.opinion == Verdict.FAILURE] or failing
     return confidence(
-        History.of(turns), Watch.of(check), failures=max(failing), retries=check.retries, agreeing=len(failing)
+        History.of(turns),
+        Watch.of(check),
+        failures=min(turn.failures for turn in agreeing),
+        retries=check.retries,
+        agreeing=len(agreeing),
     )
 
 

@@ -65,7 +65,7 @@ class Judgement:
     state: State
     at: datetime | None
     regions: tuple[int, ...]
-    failures: int  # in a row, in the region that saw most of them
+    failures: int  # in a row, that each of them saw at least
 
 
 def judge_regions(views: Iterable[RegionView], *, confirmations: int, standing: State = State.UNKNOWN) -> Judgement:
@@ -115,5 +115,6 @@ def _judgement(state: State, views: list[RegionView], needed: int, *, not_before
         state=state,
         at=max(filter(None, (at, not_before)), default=None),
         regions=tuple(view.region_id for view in views),
-        failures=max((view.failures for view in views), default=0),
+        # A region that begins to recover counts none any more; those before made it say what it still says.
+        failures=min((view.failures for view in views if view.failures), default=0),
     )
