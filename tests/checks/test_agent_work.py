@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres.functions import TransactionNow
+from django.db import DataError
 
 from apps.alerting.models import Alert
 from apps.checks.domain import agent_work, agents
@@ -133,6 +134,52 @@ def test_turns_of_kinds_that_the_agent_refuses_are_answered_without_it(agent: Ag
     )
     assert CheckState.objects.get(watched=refused).state == State.UNKNOWN
     assert due_at(refused) > answer.due_at
+
+
+def refusing(agent: Agent) -> Check:
+    """A check of a kind that the agent says it does not run."""
+    check = watched(agent, "name", kind="dns", state=State.UP)
+    agent_work.hear_of(agent, failed_controls=[], buffered=0, version="1", words=Words(kinds=["http", "tcp"]))
+    agent.refresh_from_db()
+    return check
+
+
+def test_an_answer_without_the_agent_is_not_of_the_future(agent: Agent) -> None:
+    check = refusing(agent)
+    ahead = TransactionNow() + timedelta(seconds=4)
+    Turn.objects.filter(watched=check).update(due_at=ahead, claimable_at=ahead)
+
+    agent_work.trade(agent, [], limit=10, ahead=timedelta(seconds=5))
+
+    answer = Result.objects.get()
+    assert answer.started_at <= clock.now() < answer.due_at
+
+
+def test_a_turn_of_a_refused_kind_whose_result_came_late_already_moves_on(agent: Agent) -> None:
+    check = refusing(agent)
+    present = due_at(check)
+    agent_work.backfill(agent, [seen(check, present)])
+    Turn.objects.update(due_at=present, claimable_at=present)
+
+    agent_work.trade(agent, [], limit=10)
+
+    assert due_at(check) > present
+    assert Result.objects.count() == 1
+
+
+def test_an_answer_that_the_database_refuses_costs_no_other_turn(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing(agent)
+    wanted = watched(agent)
+
+    def refuse(_results: object) -> None:
+        raise DataError
+
+    monkeypatch.setattr(agent_work, "store_results", refuse)
+
+    assert [each.turn.check_id for each in agent_work.trade(agent, [], limit=10).turns] == [wanted.id]
+    assert "cannot be stored" in caplog.text
 
 
 def test_an_agent_that_does_not_tell_its_kinds_gets_every_turn(agent: Agent) -> None:

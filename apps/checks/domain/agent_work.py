@@ -317,7 +317,7 @@ def _answer_ourselves(agent: Agent, turns: Sequence[ClaimedTurn], kinds: Mapping
             tenant_id=agent.tenant_id,
             region_id=agent.region_id,
             due_at=turn.due_at,
-            started_at=max(clock.now(), turn.due_at),
+            started_at=clock.now(),  # though the turn may be a few seconds ahead
             verdict=Verdict.UNKNOWN,
             error_code="kind_not_allowed",
             error_values={"kind": kinds[turn.check_id]},
@@ -325,5 +325,5 @@ def _answer_ourselves(agent: Agent, turns: Sequence[ClaimedTurn], kinds: Mapping
         for turn in turns
     ]
     if results:
-        store_results(results)
+        _store_live(results)
         publish(f"tenant:{agent.tenant_id}", [f"check:{result.check_id}" for result in results])
