@@ -122,6 +122,13 @@ def test_promise_beyond_all_retries_is_known(ratio: float, interval: int, is_bey
 def test_nothing_is_said_to_be_broken_of_which_little_was_seen() -> None:
     assert not is_beyond_retries(known(0), Watch(10, 5, regions=5), period=QUARTER)
     assert not is_beyond_retries(known(1, 40, 10, 2, 1, 1, 1), Watch(10, 5, regions=5), period=QUARTER)
+    # Fifty runs a day that all ended with their sixth failure: whether any lasts for ten nobody has seen.
+    assert not is_beyond_retries(known(1, 0, 0, 0, 0, 0, 50), Watch(10, 5, regions=5), period=QUARTER)
+
+
+def test_what_was_seen_to_outlast_all_retries_is_said_to_be_broken() -> None:
+    assert is_beyond_retries(known(1, brief=[11, 11, 11]), MINUTELY, period=QUARTER)
+    assert not is_beyond_retries(known(1, brief=[11, 11]), MINUTELY, period=QUARTER)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
@@ -191,6 +198,17 @@ class TestPromise:
             " which short trouble passes; a longer timeout, if slow answers are what fails; a longer interval; or several"
             " regions, of which at least two must agree."
         )
+
+    def test_what_cannot_be_kept_is_said_of_the_most_retries(self, in_acme: Tenant) -> None:
+        check = self.broken()
+        told = promise_of(check)
+        Check.objects.filter(id=check.id).update(retries=4)  # by hand, or since it was learned last
+
+        now = promise_of(Check.objects.get(id=check.id))
+
+        assert told is not None
+        assert now is not None
+        assert (now.retries, now.false_pages, now.says) == (4, told.false_pages, told.says)
 
     def test_check_without_a_goal_promises_nothing(self, in_acme: Tenant) -> None:
         assert promise_of(make_check(state=State.UP)) is None

@@ -125,11 +125,11 @@ class History:
         return sum(self.runs[:OUTAGES])
 
     def settled(self, failures: int) -> tuple[int, int]:
-        """Return of how many runs it was seen whether they went on after so many failures, and how many of them did."""
+        """Return of how many runs it was seen whether they went on after so many failures (`MAX_RETRIES` at most), and how
+        many of them did."""
         known = max(failures + 1 - UNSEEN_RETRIES, 1)
         went_on = sum(self.runs[failures:MAX_RETRIES]) + sum(self.runs[BRIEF + known - 1 : OUTAGES])
-        ended = self.runs[failures - 1] if failures <= MAX_RETRIES else 0
-        return ended + went_on, went_on
+        return self.runs[failures - 1] + went_on, went_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +157,9 @@ def retries_needed(history: History, watch: Watch, *, period: FalsePagePeriod) -
     """Return the retries (failures forgiven in a row) that keep false pages to at most one a ``period``."""
     guess = careful(watch)
     pages = _runs_a_second(history, watch, guess) * PERIODS[period].total_seconds()
-    for retries in range(1, MAX_RETRIES):
+    for retries in range(MIN_RETRIES, MAX_RETRIES):
         pages *= _goes_on(history, retries, guess)
-        if pages <= CAUTION and retries >= MIN_RETRIES:
+        if pages <= CAUTION:
             return retries
     return MAX_RETRIES
 
@@ -171,8 +171,8 @@ def false_pages(history: History, watch: Watch, *, retries: int, period: FalsePa
 
 
 def is_beyond_retries(history: History, watch: Watch, *, period: FalsePagePeriod) -> bool:
-    """Tell whether runs last so long, by what was seen and no guess, that no retries there are could keep the promise."""
-    seen, _went_on = history.settled(MAX_RETRIES // 2)
+    """Tell whether no retries there are could keep the promise: only of runs that were seen to last so long."""
+    seen, _went_on = history.settled(MAX_RETRIES)
     return seen >= ENOUGH_RUNS and false_pages(history, watch, retries=MAX_RETRIES, period=period) > 1
 
 

@@ -74,12 +74,14 @@ def promise_of(check: Check) -> Promise | None:
         return None
     period = FalsePagePeriod(check.false_page_period)
     history, watch = History.of(turns), Watch.of(check)
+    is_kept = not is_beyond_retries(history, watch, period=period)
     watched = timedelta(seconds=history.well * check.interval_seconds / len(turns))
     return Promise(
         period=period,
         retries=check.retries,
         seconds=check.retries * watch.retry_seconds,
-        false_pages=false_pages(history, watch, retries=check.retries, period=period),
-        is_kept=not is_beyond_retries(history, watch, period=period),
+        # Where none would do, what is said is what the most would come to.
+        false_pages=false_pages(history, watch, retries=check.retries if is_kept else MAX_RETRIES, period=period),
+        is_kept=is_kept,
         is_young=watched < YOUNG,
     )
