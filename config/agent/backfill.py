@@ -88,7 +88,7 @@ class Backfill(Part):
         """Send results; return as long a rest as that took, so that half of the time is the present's."""
         began = monotonic()
         if not records:
-            return 0.0
+            return LOOK_EVERY_SECONDS  # too old by now, or not to be read for the moment
         try:
             self._connection.ask("late", late_body(records), seconds=ANSWER_SECONDS)
         except TokenRefused as error:

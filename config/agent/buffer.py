@@ -10,6 +10,7 @@ may be left, which is cut off at the next start. A segment is never appended to 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -33,6 +34,8 @@ SEGMENT_BYTES = 2 * MEBIBYTE
 MAX_AGE = timedelta(minutes=34, seconds=30)
 SUFFIX = ".results"
 SAY_EVERY_SECONDS = 60.0
+# What this machine is short of for now says nothing about the disk.
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class Buffer:
         self._head: list[Record] = []  # what of the first segment has not been taken
         self.dropped = 0
         self._said_dropped = 0
-        self._said_at = self._said_failing_at = float("-inf")
+        self._said_at = self._said_failing_at = self._said_unread_at = float("-inf")
         # Up to which turn each check has been measured, of what lay here at the start and still waits.
         self.measured_until: dict[UUID, datetime] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,7 +115,10 @@ class Buffer:
             return True
 
     def peek(self, count: int, max_bytes: int, *, now: datetime) -> list[Record]:
-        """Return the oldest records that are young enough to be taken, as many as fit; they stay until `take`."""
+        """Return the oldest records that are young enough to be taken, as many as fit; they stay until `take`.
+
+        An empty list though something waits says that it cannot be read for now.
+        """
         with self._lock:
             self._drop_old(now)
             if not self._load_head():
@@ -254,11 +260,13 @@ class Buffer:
             self.measured_until.clear()
 
     def _load_head(self) -> bool:
-        """Read what of the first segment has not been taken; return whether anything waits."""
+        """Read what of the first segment has not been taken; return whether anything can be had."""
         while self._segments and not self._head:
             first = self._segments[0]
             if first.waiting:
                 read = self._read(first)
+                if read is None:
+                    return False
                 self._head = read[first.taken :]
                 lost = first.records - len(read)
                 first.records = len(read)
@@ -266,13 +274,19 @@ class Buffer:
             self._drop_if_empty()
         return bool(self._head)
 
-    def _read(self, segment: Segment) -> list[Record]:
-        """Return what of a segment can still be read: a disk that fails takes no more with it than lies there."""
+    def _read(self, segment: Segment) -> list[Record] | None:
+        """Return what of a segment can still be read: a disk that fails takes no more with it than lies there.
+
+        None where it has to be looked at another time.
+        """
         try:
             data = segment.path.read_bytes()
         except OSError as error:
-            logger.error("kept results cannot be read from %s: %s", segment.path, error.strerror)  # noqa: TRY400
-            return []
+            is_passing = error.errno in PASSING
+            if not is_passing or monotonic() - self._said_unread_at > SAY_EVERY_SECONDS:
+                self._said_unread_at = monotonic()
+                logger.error("kept results cannot be read from %s: %s", segment.path, error.strerror)  # noqa: TRY400
+            return None if is_passing else []
         return [record for record, _end in unpacked(data[: segment.size])]
 
 

@@ -1,10 +1,13 @@
 """The buffer: first in, first out, through crashes, torn tails and full disks."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -252,6 +255,31 @@ def test_a_segment_that_cannot_be_read_any_more_is_counted_and_costs_no_other(tm
     assert (buffer.dropped, buffer.waiting) == (1, 0)
     buffer.append([record(4)])
     assert everything(buffer) == [4]
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open none besides those that it has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_segment_that_cannot_be_opened_for_now_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    buffer = Buffer(tmp_path, max_bytes=1_000_000)
+    buffer.append([record(1), record(2)])
+
+    with no_more_files():
+        found = [buffer.peek(3, 10_000, now=NOW) for _look in range(3)]
+
+    assert (found, buffer.waiting, buffer.dropped) == ([[], [], []], 2, 0)
+    assert caplog.text.count("cannot be read") == 1
+    assert everything(buffer) == [1, 2]
 
 
 def test_a_strangers_file_in_the_folder_is_left_alone(tmp_path: Path) -> None:

@@ -18,15 +18,17 @@ from apps.checks.domain.turns import LEASE, ClaimedTurn
 from apps.checks.domain.wire_fields import to_wire_time
 from apps.checks.enums import Verdict
 from apps.core import clock
-from config.agent.backfill import Backfill
+from config.agent.backfill import LOOK_EVERY_SECONDS, Backfill
 from config.agent.buffer import Buffer
 from config.agent.connection import Connection
 from config.agent.link import Link
 from config.agent.orders import OrderBook
 from config.agent.present import Present
+from config.agent.records import Record
 from config.agent.server_clock import ServerClock
 from config.agent.work import AgentWork
 from tests.agent.stand_in import Call, StandIn, await_true, serving
+from tests.agent.test_buffer import no_more_files
 
 
 class Agent:
@@ -272,6 +274,17 @@ def test_a_result_that_comes_after_everything_was_told_is_told_too(agent: Agent,
     agent.backfill._once()
 
     assert server.results("late") == [(made.check_id, to_wire_time(made.due_at))]
+
+
+def test_what_cannot_be_read_for_now_is_looked_at_again_without_haste(agent: Agent, server: StandIn) -> None:
+    agent.trade([], 10)
+    agent.buffer.append([Record(uuid4(), clock.now(), b'["kept"]')])
+    agent.link.fall_behind()
+
+    with no_more_files():
+        assert agent.backfill._once() == LOOK_EVERY_SECONDS
+
+    assert (agent.link.is_behind, agent.buffer.waiting) == (True, 1)
 
 
 def test_a_server_that_answered_long_ago_does_not_keep_silent(
