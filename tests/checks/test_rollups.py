@@ -29,12 +29,12 @@ from apps.checks.domain.rollups import (
     rolled_until,
 )
 from apps.checks.enums import Verdict
-from apps.checks.models import Check, DayRollup, HourRollup, Region, Result, RolledHour
+from apps.checks.models import Check, DayRollup, HourRollup, Region, Result, RolledHour, Turn
 from apps.core import clock
-from apps.core.tenancy import tenant_scope
+from apps.core.tenancy import system_scope, tenant_scope
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check, make_result
-from tests.rivals import at_once
+from tests.rivals import at_once, meanwhile
 
 pytestmark = pytest.mark.django_db
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -433,3 +433,29 @@ def test_two_workers_at_once_roll_each_hour_once(acme: Tenant, noon: time_machin
     with tenant_scope(acme.id):
         assert sum(counts) == HourRollup.objects.count() == 3
         assert DayRollup.objects.get().good == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_late_results_of_an_hour_that_is_being_rolled_hold_no_turns_until_it_is(
+    acme: Tenant, noon: time_machine.Traveller
+) -> None:
+    with tenant_scope(acme.id):
+        check = make_check(due_at=clock.now() + 59 * MINUTE)
+        see(check, 5)
+        late = make_result(check)
+    noon.shift(2 * HOUR)
+    roll_up()
+
+    def begin_to_roll() -> None:
+        RolledHour.objects.select_for_update().get()
+
+    def end() -> None:
+        Turn.unscoped.select_for_update(nowait=True).get()
+        RolledHour.objects.update(rolled_at=clock.now())
+
+    with meanwhile(system_scope("as the job that rolls up"), begin_to_roll, then=end):
+        store_results([late])
+    again = roll_up()
+
+    with tenant_scope(acme.id):
+        assert (again, HourRollup.objects.get().good, DayRollup.objects.get().good) == (1, 2, 2)

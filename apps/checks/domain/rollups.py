@@ -114,8 +114,25 @@ def note_late(due_ats: Iterable[datetime]) -> None:
     hours = {hour for at in due_ats if (hour := hour_of(at)) >= kept_since}
     last = RolledHour.objects.order_by("-at").first() if hours else None
     if last:
-        again = [RolledHour(at=hour) for hour in sorted(hours) if hour <= last.at]  # rivals: others who bring late ones
-        RolledHour.objects.bulk_create(again, update_conflicts=True, unique_fields=["at"], update_fields=["rolled_at"])
+        _roll_again({hour for hour in hours if hour <= last.at})
+
+
+def _roll_again(hours: set[datetime]) -> None:
+    """Note hours in the caller's transaction, and those that are being rolled up at this moment as soon as it is over.
+
+    Rival: whoever rolls an hour up holds it as long as that takes, and the caller holds turns that others wait for.
+    """
+    known = RolledHour.objects.filter(at__in=hours)
+    free = set(known.select_for_update(skip_locked=True).values_list("at", flat=True))
+    busy = set(known.values_list("at", flat=True)) - free
+    _ask_for(hours - busy)
+    if busy:
+        transaction.on_commit(lambda: _ask_for(busy))
+
+
+def _ask_for(hours: Iterable[datetime]) -> None:
+    again = [RolledHour(at=hour) for hour in sorted(hours)]  # rivals: others who bring late ones
+    RolledHour.objects.bulk_create(again, update_conflicts=True, unique_fields=["at"], update_fields=["rolled_at"])
 
 
 def note_overdue(due_ats: Iterable[datetime]) -> None:
