@@ -59,12 +59,14 @@ class Backfill(Part):
             return 0.0 if self._link.is_up else self._link.next_pause()
         if not self._link.is_behind or not self._link.has_traded:
             return LOOK_EVERY_SECONDS
+        falls = self._link.falls  # before looking: the prober may leave something behind our back
         if self._desk.newest:
             return self._deliver(self._desk.newest.peek(AT_ONCE, self._body_bytes))
         self._link.has_told_newest = True
         if self._buffer.waiting:
             return self._deliver(self._buffer.peek(AT_ONCE, self._body_bytes, now=self._clock.now()))
-        self._link.caught_up()
+        if not self._link.caught_up(falls):
+            return 0.0
         if self._delivered:
             logger.info("all that waited has arrived: %d results", self._delivered)
         self._delivered = 0

@@ -29,6 +29,7 @@ class Link:
         self.stop = stop
         self.is_up = False
         self.is_behind = is_behind
+        self.falls = 0  # how often there was something new to tell as history
         # Since the server came back, or answers again: what is old waits until the present is told, and the last result of
         # each check until after that; then the server makes the turns again.
         self.has_traded = self.has_told_newest = False
@@ -64,7 +65,8 @@ class Link:
                 return True
             if self._asked_at is None or monotonic() - self._asked_at < PATIENCE_SECONDS:
                 return False
-            self.is_behind, self.has_traded, self.has_told_newest = True, False, False
+            self._fall()
+            self.has_traded = self.has_told_newest = False
             return True
 
     @property
@@ -91,7 +93,8 @@ class Link:
         """Note a failure. Each reason is said once."""
         with self._lock:
             if self.is_up:
-                self.is_up, self.is_behind, self._down_since = False, True, monotonic()
+                self._fall()
+                self.is_up, self._down_since = False, monotonic()
                 self.has_traded = self.has_told_newest = False
                 logger.warning(
                     "the server is away (%s): %d checks go on here, their results wait on disk", error, checks
@@ -110,11 +113,19 @@ class Link:
 
     def fall_behind(self) -> None:
         with self._lock:
-            self.is_behind = True
+            self._fall()
 
-    def caught_up(self) -> None:
+    def caught_up(self, falls: int) -> bool:
+        """Note that nothing waited any more; return False where something has come since ``falls`` was read."""
         with self._lock:
+            if falls != self.falls:
+                return False
             self.is_behind = False
+            return True
+
+    def _fall(self) -> None:
+        self.is_behind = True
+        self.falls += 1
 
     def refuse(self, reason: str) -> None:
         """End the agent: nobody takes its results any more."""

@@ -287,6 +287,25 @@ def test_what_cannot_be_read_for_now_is_looked_at_again_without_haste(agent: Age
     assert (agent.link.is_behind, agent.buffer.waiting) == (True, 1)
 
 
+def test_what_comes_while_it_looks_whether_anything_waits_is_told_too(
+    agent: Agent, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.trade([], 10)
+    agent.link.fall_behind()
+
+    def find_nothing_a_moment_before_something_comes(_buffer: Buffer) -> int:
+        agent.link.fall_behind()
+        return 0
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Buffer, "waiting", property(find_nothing_a_moment_before_something_comes))
+        agent.backfill._once()
+
+    assert agent.link.is_behind
+    agent.backfill._once()
+    assert not agent.link.is_behind
+
+
 def test_a_server_that_answered_long_ago_does_not_keep_silent(
     agent: Agent, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
