@@ -57,8 +57,7 @@ class Present(Part):
             return
         with self._asking():
             self._exchange()
-            for verb, fields in self._desk.errands():
-                self._run_errand(verb, fields)
+            self._run_errands()
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -70,7 +69,7 @@ class Present(Part):
         except TokenRefused as error:
             self._link.refuse(str(error))
         except RequestRefused as error:
-            logger.error("the server refused a request: %s", str(error)[:500])  # noqa: TRY400
+            _say_refused(error)
             self._link.answered()
 
     def _exchange(self) -> None:
@@ -117,11 +116,27 @@ class Present(Part):
             with _readable():
                 self._desk.orders.learn(decode_settings(answer.get("settings")))
 
+    def _run_errands(self) -> None:
+        """Do errands; one that is refused costs no other, and where the server is away they are left for another time."""
+        errands = self._desk.errands()
+        for place, (verb, fields) in enumerate(errands):
+            try:
+                self._run_errand(verb, fields)
+            except RequestRefused as error:
+                _say_refused(error)
+            except ServerAway:
+                self._desk.put_back(errands[place:])
+                raise
+
     def _run_errand(self, verb: str, fields: dict[str, Any]) -> None:
         if verb == "health":
             say_life(self._connection, self._desk)
         else:
             self._connection.ask(verb, dump(fields))
+
+
+def _say_refused(error: RequestRefused) -> None:
+    logger.error("the server refused a request: %s", str(error)[:500])
 
 
 def say_life(connection: Connection, desk: AgentWork) -> None:

@@ -156,6 +156,11 @@ class AgentWork:
                 self._offers = []
             return errands
 
+    def put_back(self, errands: Sequence[Errand]) -> None:
+        """Have errands done the next time, before those that came meanwhile."""
+        with self._lock:
+            self._errands[:0] = errands
+
     def keep_rest(self) -> None:
         """Put what has not arrived onto disk."""
         with self._lock:

@@ -27,7 +27,7 @@ from config.agent.present import Present
 from config.agent.records import Record
 from config.agent.server_clock import ServerClock
 from config.agent.work import AgentWork
-from tests.agent.stand_in import Call, StandIn, await_true, serving
+from tests.agent.stand_in import Call, StandIn, await_true, serving, turn_of
 from tests.agent.test_buffer import no_more_files
 
 
@@ -314,6 +314,42 @@ def test_a_server_that_answered_long_ago_does_not_keep_silent(
     monkeypatch.setattr("config.agent.link.PATIENCE_SECONDS", 0.0)
 
     assert not agent.link.leaves_us_alone()
+
+
+# --- errands ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "done", "left"),
+    [
+        (400, ["give_back"], []),  # one that is refused costs itself
+        (503, [], ["extend", "give_back", "later"]),
+    ],
+)
+def test_an_errand_that_fails_costs_none_behind_it(
+    agent: Agent, server: StandIn, status: int, done: list[str], left: list[str]
+) -> None:
+    turns = [turn_of(uuid4(), clock.now()).turn for _turn in range(3)]
+    names = {turn.check_id.hex: name for turn, name in zip(turns, ("extend", "give_back", "later"), strict=True)}
+
+    def name_of(fields: dict[str, list[list[str]]]) -> str:
+        return names[(fields["extend"] + fields["give_back"])[0][0]]
+
+    def fail_the_first(call: Call) -> tuple[int, dict[str, str], bytes]:
+        if call.verb == "leases" and name_of(call.fields) == "extend":
+            if status == 503:
+                agent.work.give_back(turns[2:])  # comes while the server is asked
+            return status, {}, b"{}"
+        server.calls.append(call)
+        return call.answer()
+
+    server.misbehave = fail_the_first
+    agent.work.extend(turns[:1])
+    agent.work.give_back(turns[1:2])
+    agent.present.trade()
+
+    assert [name_of(fields) for fields in server.asked("leases")] == done
+    assert [name_of(fields) for _verb, fields in agent.work.errands()] == left
 
 
 # --- a server that takes its time -------------------------------------------------------------------------------------
