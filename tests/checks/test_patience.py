@@ -1,6 +1,7 @@
 """How many failures it takes before somebody is paged, and how sure we are then."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -353,7 +354,7 @@ class TestLearning:
         ],
     )
     def test_history_counts_for_the_settings_it_was_seen_under(
-        self, in_acme: Tenant, config: dict[str, str], timing: dict[str, int], is_kept: bool
+        self, in_acme: Tenant, config: dict[str, str], timing: dict[str, Any], is_kept: bool
     ) -> None:
         kind = CHECK_TYPES.get("http").Config
         url = "http://127.0.0.1:9/"
