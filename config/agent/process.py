@@ -67,13 +67,25 @@ def _run(options: Options, buffer: Buffer) -> ExitCode:
         Probing(desk, stop, options.controls),
     )
     _stop_on_signals(stop)
-    for part in parts:
-        part.start()
+    start_all(parts, desk, stop)
     for part in parts:
         while part.is_alive():
             part.join(LOOK_EVERY_SECONDS)  # signals are heard in between
     desk.keep_rest()
     return _ending(link, buffer, has_failed=any(part.has_failed for part in parts))
+
+
+def start_all(parts: Sequence[Part], desk: AgentWork, stop: threading.Event) -> None:
+    """Start every part; where the machine has no thread left for one, end those that run already."""
+    for part in parts:
+        try:
+            part.start()
+        except RuntimeError:
+            logger.exception("a fault of the agent")
+            part.has_failed = True
+            stop.set()
+            desk.close()
+            return
 
 
 class Probing(Part):

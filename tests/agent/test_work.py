@@ -23,7 +23,9 @@ from config.agent.buffer import Buffer
 from config.agent.connection import Connection
 from config.agent.link import Link
 from config.agent.orders import OrderBook
+from config.agent.part import Part
 from config.agent.present import Present
+from config.agent.process import start_all
 from config.agent.records import Record
 from config.agent.server_clock import ServerClock
 from config.agent.work import AgentWork
@@ -350,6 +352,27 @@ def test_an_errand_that_fails_costs_none_behind_it(
 
     assert [name_of(fields) for fields in server.asked("leases")] == done
     assert [name_of(fields) for _verb, fields in agent.work.errands()] == left
+
+
+# --- how it begins ----------------------------------------------------------------------------------------------------
+
+
+class Threadless(Part):
+    """A part for which the machine has no thread left."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_part_that_cannot_start_ends_those_that_run(agent: Agent) -> None:
+    last = Threadless("prober", agent.link.stop)
+
+    start_all((agent.backfill, agent.present, last), agent.work, agent.link.stop)
+
+    for part in (agent.backfill, agent.present):
+        part.join(60)
+    assert [part.is_alive() for part in (agent.backfill, agent.present)] == [False, False]
+    assert [part.has_failed for part in (agent.backfill, agent.present, last)] == [False, False, True]
 
 
 # --- a server that takes its time -------------------------------------------------------------------------------------
