@@ -69,6 +69,26 @@ def test_an_edit_while_another_region_hears_the_news(acme: Tenant) -> None:
         assert Turn.objects.get(region_id=elsewhere).failures == 1
 
 
+def test_a_region_whose_turn_somebody_held_hears_the_news_afterwards(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        elsewhere = Region.objects.get(code="eu").id
+        check = make_check("Shop", state=State.UP, regions=[MAIN_REGION, elsewhere], confirmations=2)
+        news = make_result(check, Verdict.FAILURE, region_id=elsewhere)
+        ahead = clock.now() + HOUR
+        theirs = Turn.objects.filter(watched=check, region_id=MAIN_REGION)
+        theirs.update(due_at=ahead, claimable_at=ahead)
+
+    def stored_meanwhile() -> None:
+        assert Turn.objects.select_for_update(nowait=True).get(region_id=elsewhere).failures == 1
+
+    held = meanwhile(tenant_scope(acme.id), lambda: theirs.update(last_ms=1), then=stored_meanwhile)
+    with held:
+        store_results([news])
+
+    with tenant_scope(acme.id):
+        assert theirs.get().due_at <= clock.now()
+
+
 def lose_sight(_one: Check, _other: Check) -> None:
     Region.objects.filter(id=MAIN_REGION).update(seen_at=clock.now() - HOUR)
     lose_sight_of_silent_regions()

@@ -111,24 +111,48 @@ def renew_leases(*, extend: Iterable[ClaimedTurn], give_up: Iterable[ClaimedTurn
 
 
 # By the clock and not by `now()`: a transaction that hurries a turn twice gives it two moments, so two results.
-# Rival: somebody who edits the check. They wait for the turn that we hold already, so we wait for none of theirs.
+# Rival: somebody who edits the check. They wait for the turn that we hold already, so we wait for none of theirs, and return
+# the news of turns that we had to pass over.
 HURRY = """
-WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at), free AS MATERIALIZED (
-    SELECT turn.check_id, turn.region_id, moment.at
-    FROM moment, unnest(%s::uuid[], %s::int2[]) AS noticed (check_id, region_id)
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at), waiting AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, noticed.region_id AS seen_by
+    FROM moment, unnest(%(checks)s::uuid[], %(regions)s::int2[]) AS noticed (check_id, region_id)
     JOIN checks_turn AS turn ON turn.check_id = noticed.check_id AND turn.region_id <> noticed.region_id
     WHERE turn.claimable_at = turn.due_at AND turn.due_at > moment.at
-    FOR NO KEY UPDATE OF turn SKIP LOCKED
+), free AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id, moment.at
+    FROM moment, waiting JOIN checks_turn AS turn ON turn.check_id = waiting.check_id AND turn.region_id = waiting.region_id
+    WHERE turn.claimable_at = turn.due_at AND turn.due_at > moment.at
+    ORDER BY turn.check_id, turn.region_id FOR NO KEY UPDATE OF turn {others}
+), hurried AS (
+    UPDATE checks_turn AS turn SET due_at = free.at, claimable_at = free.at
+    FROM free WHERE turn.check_id = free.check_id AND turn.region_id = free.region_id
 )
-UPDATE checks_turn AS turn SET due_at = free.at, claimable_at = free.at
-FROM free WHERE turn.check_id = free.check_id AND turn.region_id = free.region_id
+SELECT DISTINCT check_id, seen_by FROM waiting
+WHERE NOT EXISTS (SELECT FROM free WHERE free.check_id = waiting.check_id AND free.region_id = waiting.region_id)
 """
+HURRY_FREE, HURRY_ALL = HURRY.format(others="SKIP LOCKED"), HURRY.format(others="")
 
 
 def hurry_other_regions(noticed: Sequence[tuple[UUID, int]]) -> None:
-    """Have the other regions look at once at checks of which one region has news; turns being probed are left alone."""
+    """Have the other regions look at once at checks of which one region has news; turns being probed are left alone.
+
+    Turns that somebody else holds follow when the caller's transaction is over: then we may wait, since we hold none.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(HURRY, [[check_id for check_id, _region in noticed], [region for _check, region in noticed]])
+        cursor.execute(HURRY_FREE, _keys(noticed))
+        if passed_over := cursor.fetchall():
+            transaction.on_commit(lambda: _hurry_held(passed_over), robust=True)
+
+
+def _hurry_held(noticed: Sequence[tuple[UUID, int]]) -> None:
+    with system_scope("probers serve every tenant"), transaction.atomic(), connection.cursor() as cursor:
+        prefer_keys(cursor)
+        cursor.execute(HURRY_ALL, _keys(noticed))
+
+
+def _keys(noticed: Sequence[tuple[UUID, int]]) -> dict[str, list[Any]]:
+    return {"checks": [check_id for check_id, _region in noticed], "regions": [region for _check, region in noticed]}
 
 
 @dataclass(frozen=True, slots=True)
