@@ -196,7 +196,7 @@ def test_a_paused_check_is_found_out_when_the_server_is_back(
         alone_from = site.hits("/a")
         await_true(lambda: site.hits("/a") >= alone_from + 1)
         with serving_product(port):
-            running.await_log("all that waited has arrived")
+            running.await_log("the server is back")
             await_true(lambda: falls_silent(site, "/a"))
 
 
