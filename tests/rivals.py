@@ -25,6 +25,8 @@ def at_once(work: Callable[[], object], *, workers: int) -> None:
             done.result(timeout=300)
 
 
+# Within a transaction the list of connections stays as it was first read: one that is just being made would never be seen.
+ANEW = "SELECT pg_stat_clear_snapshot()"
 WAITING = """
 SELECT count(*) FROM pg_locks AS lock
 JOIN pg_stat_activity AS backend USING (pid)
@@ -37,6 +39,7 @@ def until_somebody_waits(*, at_most_seconds: float = 120) -> None:
     ends_at = time.monotonic() + at_most_seconds
     while time.monotonic() < ends_at:
         with connection.cursor() as cursor:
+            cursor.execute(ANEW)
             cursor.execute(WAITING)
             if cursor.fetchone()[0]:
                 return
