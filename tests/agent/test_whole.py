@@ -198,6 +198,9 @@ def test_a_paused_check_is_found_out_when_the_server_is_back(
         with serving_product(port):
             running.await_log("the server is back")
             await_true(lambda: falls_silent(site, "/a"))
+            await_true(lambda: len(dues(check)) == site.hits("/a"))
+
+    assert len(set(dues(check))) == site.hits("/a")  # what was seen alone is told, once
 
 
 def test_a_rotated_token_opens_with_the_old_one_and_a_revoked_one_ends_it(
