@@ -1,5 +1,6 @@
 """Planning maintenance through pages and the API."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -118,6 +119,30 @@ def test_one_hour_from_the_checks_page_and_its_end(signed_in: Client, acme: Tena
     assert "Maintenance of API" in listed
     with tenant_scope(acme.id):
         assert CheckState.objects.get(watched=check).state == "unknown"
+
+
+def test_page_of_a_check_names_each_maintenance_it_is_under(signed_in: Client, acme: Tenant, hand: object) -> None:
+    with tenant_scope(acme.id):
+        check = make_check()
+        start_now(check, actor=None, time_zone="UTC")
+        given = WindowSettings(
+            name="Everything", repeat=Repeat.ONCE, time_zone="UTC", duration=timedelta(hours=3), starts_at=NOON
+        )
+        keep_window(None, replace(given, covers_all=True), actor=None)
+        keep_window(None, replace(given, name="Elsewhere", tags=["elsewhere"]), actor=None)
+        window = MaintenanceWindow.objects.get(name="Everything")
+    page = reverse("checks:detail", args=[acme.slug, check.id])
+
+    shown = signed_in.get(page).content.decode()
+    for one in ("Everything", "Maintenance of API"):
+        with tenant_scope(acme.id):
+            end_now(window_id=MaintenanceWindow.objects.get(name=one).id)
+    after = signed_in.get(page).content.decode()
+
+    assert shown.index("Everything") < shown.index("Maintenance of API")
+    assert address(acme, "window_edit", window.id) in shown
+    assert "Elsewhere" not in shown
+    assert "This maintenance ends" not in after
 
 
 def test_viewer_sees_windows_and_plans_none(client: Client, acme: Tenant) -> None:

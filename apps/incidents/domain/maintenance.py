@@ -182,6 +182,20 @@ GROUP BY plan.id
 """  # noqa: S608 - constants alone
 
 
+RUNNING = f"""
+SELECT plan.id FROM incidents_maintenancewindow AS plan JOIN checks_check AS watched ON {COVERS}
+WHERE plan.running_until_at > %(now)s AND watched.id = %(check_id)s
+"""  # noqa: S608 - constants alone
+
+
+def running_windows_of(check_id: UUID) -> list[MaintenanceWindow]:
+    """Return the windows that cover a check now, the one that ends last first."""
+    with connection.cursor() as cursor:
+        cursor.execute(RUNNING, {"check_id": check_id, "now": clock.now()})
+        found = [window_id for (window_id,) in cursor.fetchall()]
+    return list(MaintenanceWindow.objects.filter(id__in=found).order_by("-running_until_at", "id"))
+
+
 def public_windows_of(check_ids: Collection[UUID]) -> dict[MaintenanceWindow, list[UUID]]:
     """Return the public windows that run or are to come, and which of the checks each covers."""
     with connection.cursor() as cursor:

@@ -1,8 +1,13 @@
-"""How a line of the timeline looks."""
+"""How a line of the timeline looks, and what a check's page says of its maintenance."""
+
+from typing import Any
 
 from django import template
 
+from apps.checks.enums import State
+from apps.checks.models import Check
 from apps.incidents.domain.causes import cause_of
+from apps.incidents.domain.maintenance import running_windows_of
 from apps.incidents.enums import EntryKind, Severity
 from apps.incidents.models import Outage, OutageEntry
 
@@ -46,3 +51,11 @@ def entry_icon(entry: OutageEntry) -> str:
 def cause(outage: Outage) -> str:
     """Return why it is one, in one sentence."""
     return cause_of(outage)
+
+
+@register.inclusion_tag("incidents/_running_maintenance.html", takes_context=True)
+def running_maintenance(context: dict[str, Any], check: Check) -> dict[str, Any]:
+    """Show under which maintenance a check is, and until when."""
+    is_held = check.checkstate.state == State.MAINTENANCE
+    shared = {name: context.get(name) for name in ("tenant", "can")}
+    return {**shared, "windows": running_windows_of(check.id) if is_held else []}
