@@ -2,6 +2,7 @@
 
     make bench-agent-faults                                        about three minutes
     make bench-agent-faults ARGS="--minutes 30 --checks 1000"      each cut a quarter of that
+    make bench-agent-faults ARGS="--minutes 30 --checks 10000 --once"      one cut, of half an hour, at 1,000 checks a second
 
 Counted from the results' own turns: turns lost, results stored twice, outages opened for what was over when the server came
 back, and how many results the agent brought late. While the agent is dead, and until the server gives it new orders, nobody
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from bench._gate import Gate, Wire
 from bench._product import PROJECT, Product, kill_tree, running_product, tree_seconds
-from bench._servers import FlipTarget
+from bench._target import SwitchedTarget, switched_target
 
 SETUP = """
 from apps.checks.domain.agents import create_agent
@@ -138,9 +139,10 @@ def main() -> int:
     options.add_argument("--checks", type=int, default=300)
     options.add_argument("--interval", type=int, default=10)
     options.add_argument("--minutes", type=float, default=3.0)
+    options.add_argument("--once", action="store_true", help="one cut as long as --minutes, and nobody is killed")
     chosen = options.parse_args()
-    cut_seconds = max(3 * chosen.interval, chosen.minutes * 60 / 4)
-    with FlipTarget() as target, running_product() as product, tempfile.TemporaryDirectory() as folder:
+    cut_seconds = max(3 * chosen.interval, chosen.minutes * 60 / (1 if chosen.once else 4))
+    with switched_target() as target, running_product() as product, tempfile.TemporaryDirectory() as folder:
         setup = SETUP.format(interval=chosen.interval, checks=chosen.checks, target=target.url)
         (Path(folder) / "token").write_text(product.python(setup).strip())
         (Path(folder) / "token").chmod(0o600)
@@ -166,7 +168,7 @@ def main() -> int:
 
 def _break_things(
     product: Product,
-    target: FlipTarget,
+    target: SwitchedTarget,
     gate: Gate,
     agent: Agent,
     seen: Seen,
@@ -174,16 +176,20 @@ def _break_things(
     chosen: argparse.Namespace,
 ) -> None:
     """Kill the server, hang the network, cut it, and cut it once more with the agent killed meanwhile."""
-    for _kill in range(2):
+    for _kill in range(0 if chosen.once else 2):
         kill_tree(product.parts()["web"])
         print("the server's web process is killed (-9)", flush=True)
         time.sleep(1.5 * chosen.interval)
-    for wire in (Wire.SILENT, Wire.CUT):
+    for wire in (Wire.CUT,) if chosen.once else (Wire.SILENT, Wire.CUT):
         gate.set(wire)
         print(f"the network is gone for {seconds:.0f} s (connections are {wire.value})", flush=True)
         _fail_meanwhile(target, chosen.checks, seconds)
+        print(f"the agent's disk in use: {_disk(agent.folder):,} bytes", flush=True)
         gate.set(Wire.WHOLE)
-        _back(agent)
+        _back(agent, seconds)
+    if chosen.once:
+        time.sleep(2 * chosen.interval)
+        return
     gate.set(Wire.CUT)
     print(f"the network is cut for {seconds:.0f} s, in the middle the agent is killed (-9)", flush=True)
     _fail_meanwhile(target, chosen.checks, seconds / 2)
@@ -192,14 +198,14 @@ def _break_things(
     agent.start()
     time.sleep(seconds / 2)
     gate.set(Wire.WHOLE)
-    _back(agent)
+    _back(agent, seconds)
     # With a killed agent goes what it saw in its last beat; orders come back with the first turn after the cut.
     beat, orders = timedelta(seconds=1.5), timedelta(seconds=chosen.interval)
     seen.blind.append((killed_at - beat, datetime.now(UTC) + orders))
     time.sleep(2 * chosen.interval)
 
 
-def _fail_meanwhile(target: FlipTarget, checks: int, seconds: float) -> None:
+def _fail_meanwhile(target: SwitchedTarget, checks: int, seconds: float) -> None:
     """Break every tenth target, and mend it well before the time is over."""
     time.sleep(seconds * 0.2)
     for number in range(0, checks, 10):
@@ -209,14 +215,14 @@ def _fail_meanwhile(target: FlipTarget, checks: int, seconds: float) -> None:
     time.sleep(seconds * 0.4)
 
 
-def _back(agent: Agent) -> None:
+def _back(agent: Agent, cut_seconds: float) -> None:
     times = agent.log.count("all that waited has arrived") + 1
-    took = agent.await_said("all that waited has arrived", times)
+    took = agent.await_said("all that waited has arrived", times, seconds=300 + cut_seconds)
     said = agent.log.rsplit("all that waited has arrived: ", 1)[1].split("\n", 1)[0]
     print(f"the network is back; after {took:.1f} s all that waited has arrived ({said})", flush=True)
 
 
-def _prove_judging(product: Product, target: FlipTarget, seen: Seen, interval: int) -> None:
+def _prove_judging(product: Product, target: SwitchedTarget, seen: Seen, interval: int) -> None:
     """Count outages so far, which are all for the past; then see that a present one is still noticed."""
     with product.database() as database:
         past, silences = database.execute(OUTAGES).fetchone() or (0, 0)
@@ -256,7 +262,7 @@ def _disk(folder: Path) -> int:
     return sum(os.path.getsize(path) for path in (folder / "state").iterdir())
 
 
-def _count(product: Product, target: FlipTarget, seen: Seen, interval: int) -> None:
+def _count(product: Product, target: SwitchedTarget, seen: Seen, interval: int) -> None:
     step = {"step": f"{interval} seconds"}
     with product.database() as database:
         lost = [row[0] for row in database.execute(LOST, step).fetchall()]
