@@ -1,19 +1,14 @@
-"""Documents applied to real rows: over the API, and through the pages."""
+"""Documents applied to real rows: what is made, changed and pruned, what is refused, and what is written back."""
 
 import json
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
-from apps.accounts.models import User
 from apps.checks.domain.applying import apply_document
 from apps.checks.domain.dependencies import TooDeep
 from apps.checks.domain.heartbeats import AddressTaken
@@ -26,11 +21,8 @@ from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
 from tests.factories.api import make_api
-from tests.factories.checks import make_check
-from tests.factories.plans import give_plan
 
 pytestmark = pytest.mark.django_db
-
 YAML = b"""
 apiVersion: obsera/v1
 managedBy: shop-repo
@@ -48,13 +40,6 @@ checks:
     config: {host: db.example, port: 5432}
     paused: true
 """
-KUMA = {
-    "version": "1.23.16",
-    "monitorList": [
-        {"id": 1, "name": "Shop", "type": "http", "url": "https://shop.example/", "interval": 60},
-        {"id": 2, "name": "Steam", "type": "steam", "hostname": "play.example", "port": 27015, "interval": 60},
-    ],
-}
 
 
 class Program:
@@ -324,186 +309,3 @@ def test_stranger_and_viewer_change_nothing(acme: Tenant, globex: Tenant) -> Non
     assert read_document(Program(acme, Role.VIEWER).export())["checks"] == []
     assert Program(acme).post("apply?prune=shop-repo", YAML)[1]["counts"]["create"] == 2
     assert names(globex) == ["Database", "Shop"]
-
-
-def test_import_creates_once_and_reports(program: Program, acme: Tenant) -> None:
-    body = json.dumps(KUMA).encode()
-
-    dry = program.post("import/uptime_kuma?dry_run=1", body)
-    assert names(acme) == []
-    first, second = program.post("import/uptime_kuma", body), program.post("import/uptime_kuma", body)
-
-    assert (dry[0], dry[1]["counts"]["create"], first[1]["counts"]["create"]) == (200, 1, 1)
-    assert [(loss["name"], loss["is_whole"]) for loss in first[1]["losses"]] == [("Steam", True), ("", False)]
-    assert second[1]["counts"]["create"] == 0
-    assert second[1]["losses"][-1] == {
-        "where": "kuma-1",
-        "name": "Shop",
-        "reason": "It is here already; it stays as it is.",
-        "is_whole": True,
-    }
-    assert names(acme) == ["Shop"]
-
-
-def test_databases_larger_than_documents_are_read(program: Program, acme: Tenant) -> None:
-    with closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(
-            """
-            CREATE TABLE monitor (id INTEGER, name TEXT, type TEXT, url TEXT, active BOOLEAN);
-            CREATE TABLE tag (id INTEGER, name TEXT); CREATE TABLE monitor_tag (monitor_id INTEGER, tag_id INTEGER, value TEXT);
-            CREATE TABLE heartbeat (msg TEXT);
-            INSERT INTO monitor VALUES (1, 'Shop', 'http', 'https://shop.example/', 1);
-            """
-        )
-        database.execute("INSERT INTO heartbeat VALUES (?)", ["x" * 5_000_000])
-        raw = database.serialize()
-
-    status, said = program.post("import/uptime_kuma", raw)
-
-    assert (status, said["counts"]["create"], names(acme)) == (200, 1, ["Shop"])
-    assert program.post("import/uptime_kuma", raw + bytes(33_554_432))[0] == 400
-
-
-def test_imported_heartbeats_wait_for_their_jobs(program: Program, acme: Tenant) -> None:
-    export = {"checks": [{"name": "Backup", "slug": "backup", "timeout": 3_600, "grace": 600, "status": "paused"}]}
-    export["checks"][0]["ping_url"] = "https://hc.example/31365bce-8da9-4729-8ff3-aaa71d56b712"
-
-    status, said = program.post("import/healthchecks", json.dumps(export).encode())
-
-    assert (status, said["counts"]["create"]) == (200, 1)
-    with tenant_scope(acme.id):
-        check = Check.objects.get(key="hc-backup")
-        assert (config_of(check).period_seconds, config_of(check).grace_seconds) == (3_600, 600)
-        assert check.checkstate.state == State.PAUSED
-        assert check.heartbeat.token == "31365bce-8da9-4729-8ff3-aaa71d56b712"
-        assert not Turn.objects.exists()
-
-
-def test_import_of_an_unknown_source_and_of_nonsense(program: Program) -> None:
-    assert program.post("import/telepathy", b"{}")[0] == 404
-    status, problem = program.post("import/gatus", b"{}")
-    assert (status, list(problem["errors"])) == (400, ["__all__"])
-
-
-# --- Pages -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def signed_in(client: Client, owner: User) -> Client:
-    client.force_login(owner)
-    return client
-
-
-def test_page_shows_the_import_before_it_happens(signed_in: Client, acme: Tenant) -> None:
-    address = reverse("checks:import", args=[acme.slug, "uptime_kuma"])
-    backup = SimpleUploadedFile("backup.json", json.dumps(KUMA).encode())
-
-    shown = signed_in.post(address, {"upload": backup})
-    before = names(acme)
-    preview = shown.context["preview"]
-    done = signed_in.post(address, {"sealed": preview.sealed})
-
-    assert (shown.status_code, before) == (200, [])
-    assert "Nothing here is like its type “steam”." in shown.content.decode()
-    assert "https://shop.example/" in shown.content.decode()
-    assert [(step.action.value, step.key) for step in preview.plan.steps] == [("create", "kuma-1")]
-    assert done.headers["Location"] == reverse("checks:list", args=[acme.slug])
-    assert names(acme) == ["Shop"]
-
-
-def test_page_applies_a_pasted_document(signed_in: Client, acme: Tenant) -> None:
-    address = reverse("checks:configuration", args=[acme.slug])
-
-    shown = signed_in.post(address, {"text": YAML.decode()})
-    signed_in.post(address, {"sealed": shown.context["preview"].sealed})
-
-    assert "topsecret" not in shown.content.decode().replace(YAML.decode(), "")
-    assert names(acme) == ["Database", "Shop"]
-
-
-def test_sealed_preview_opens_in_its_own_tenant_only(signed_in: Client, acme: Tenant, globex: Tenant) -> None:
-    address = reverse("checks:configuration", args=[acme.slug])
-    sealed = signed_in.post(address, {"text": YAML.decode()}).context["preview"].sealed
-    with tenant_scope(globex.id):
-        gustav = User.objects.get(email="gustav@globex.example")
-
-    signed_in.force_login(gustav)
-    answer = signed_in.post(reverse("checks:configuration", args=[globex.slug]), {"sealed": sealed})
-
-    assert answer.headers["Location"] == reverse("checks:configuration", args=[globex.slug])
-    assert names(globex) == []
-
-
-def test_page_says_what_a_rule_forbids(signed_in: Client, acme: Tenant) -> None:
-    address = reverse("checks:configuration", args=[acme.slug])
-    groups = "".join(
-        f"  - {{key: {one}, name: {one}, kind: group, config: {{members: [{other}]}}}}\n" for one, other in ("ab", "ba")
-    )
-    shown = signed_in.post(address, {"text": f"apiVersion: obsera/v1\nchecks:\n{groups}"})
-
-    done = signed_in.post(address, {"sealed": shown.context["preview"].sealed}, follow=True)
-
-    assert [str(message.level_tag) for message in done.context["messages"]] == ["error"]
-    assert names(acme) == []
-
-
-@pytest.mark.parametrize("source", ["uptime_kuma", "configuration"])
-def test_page_names_the_limit_that_was_reached_since_the_preview(signed_in: Client, acme: Tenant, source: str) -> None:
-    give_plan(acme, "business", checks=2)
-    if source == "configuration":
-        address = reverse("checks:configuration", args=[acme.slug])
-        given: dict[str, Any] = {"text": YAML.decode()}
-    else:
-        address = reverse("checks:import", args=[acme.slug, source])
-        given = {"upload": SimpleUploadedFile("backup.json", json.dumps(KUMA).encode())}
-    preview = signed_in.post(address, {**given, "prune": ""}).context["preview"]
-    with tenant_scope(acme.id):
-        for name in ("one", "two"):
-            make_check(name)
-
-    done = signed_in.post(address, {"sealed": preview.sealed}, follow=True)
-
-    more = preview.changes
-    over = "this is one too many" if more == 1 else f"this is {more} too many"
-    assert [str(message) for message in done.context["messages"]] == [
-        "Nothing was done, for something changed since the preview. Checks: the plan “Business” allows 2 and 2 are in use; "
-        f"{over}. Remove what you no longer need, or see “Plan and usage” in the settings for a larger plan. "
-        "Give it again to see what is possible now."
-    ]
-    assert done.redirect_chain[-1][0] == address
-    assert names(acme) == ["one", "two"]
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({}, "Choose a file"),
-        ({"text": "a: ["}, "not valid YAML"),
-        ({"text": "apiVersion: obsera/v1\nchecks: [{name: x, kind: y}]"}, "checks[0].kind"),
-        ({"text": YAML.decode(), "prune": "other"}, "managedBy"),
-    ],
-)
-def test_page_says_what_is_wrong(signed_in: Client, acme: Tenant, given: dict[str, str], words: str) -> None:
-    shown = signed_in.post(reverse("checks:configuration", args=[acme.slug]), given)
-
-    assert shown.status_code == 422
-    assert words in str(shown.context["form"].errors)
-    assert names(acme) == []
-
-
-def test_export_is_a_file(signed_in: Client, acme: Tenant) -> None:
-    Program(acme).post("apply", YAML)
-
-    answer = signed_in.get(reverse("checks:export", args=[acme.slug]))
-
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="{acme.slug}-checks.yaml"'
-    assert [check["key"] for check in read_document(answer.content)["checks"]] == ["shop", "database"]
-
-
-def test_every_source_has_its_page(signed_in: Client, acme: Tenant) -> None:
-    shown = signed_in.get(reverse("checks:import_sources", args=[acme.slug]))
-
-    for source in shown.context["sources"]:
-        address = reverse("checks:import", args=[acme.slug, source.kind])
-        assert address in shown.content.decode()
-        assert signed_in.get(address).status_code == 200

@@ -1,0 +1,83 @@
+"""Exports of other products imported over the API: what is made once, and what is reported or refused."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from apps.checks.domain.settings import config_of
+from apps.checks.enums import State
+from apps.checks.models import Check, Turn
+from apps.core.tenancy import tenant_scope
+from apps.tenants.models import Tenant
+from tests.checks.test_applying import Program, names, program
+
+pytestmark = pytest.mark.django_db
+__all__ = ["program"]
+KUMA = {
+    "version": "1.23.16",
+    "monitorList": [
+        {"id": 1, "name": "Shop", "type": "http", "url": "https://shop.example/", "interval": 60},
+        {"id": 2, "name": "Steam", "type": "steam", "hostname": "play.example", "port": 27015, "interval": 60},
+    ],
+}
+
+
+def test_import_creates_once_and_reports(program: Program, acme: Tenant) -> None:
+    body = json.dumps(KUMA).encode()
+
+    dry = program.post("import/uptime_kuma?dry_run=1", body)
+    assert names(acme) == []
+    first, second = program.post("import/uptime_kuma", body), program.post("import/uptime_kuma", body)
+
+    assert (dry[0], dry[1]["counts"]["create"], first[1]["counts"]["create"]) == (200, 1, 1)
+    assert [(loss["name"], loss["is_whole"]) for loss in first[1]["losses"]] == [("Steam", True), ("", False)]
+    assert second[1]["counts"]["create"] == 0
+    assert second[1]["losses"][-1] == {
+        "where": "kuma-1",
+        "name": "Shop",
+        "reason": "It is here already; it stays as it is.",
+        "is_whole": True,
+    }
+    assert names(acme) == ["Shop"]
+
+
+def test_databases_larger_than_documents_are_read(program: Program, acme: Tenant) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(
+            """
+            CREATE TABLE monitor (id INTEGER, name TEXT, type TEXT, url TEXT, active BOOLEAN);
+            CREATE TABLE tag (id INTEGER, name TEXT); CREATE TABLE monitor_tag (monitor_id INTEGER, tag_id INTEGER, value TEXT);
+            CREATE TABLE heartbeat (msg TEXT);
+            INSERT INTO monitor VALUES (1, 'Shop', 'http', 'https://shop.example/', 1);
+            """
+        )
+        database.execute("INSERT INTO heartbeat VALUES (?)", ["x" * 5_000_000])
+        raw = database.serialize()
+
+    status, said = program.post("import/uptime_kuma", raw)
+
+    assert (status, said["counts"]["create"], names(acme)) == (200, 1, ["Shop"])
+    assert program.post("import/uptime_kuma", raw + bytes(33_554_432))[0] == 400
+
+
+def test_imported_heartbeats_wait_for_their_jobs(program: Program, acme: Tenant) -> None:
+    export = {"checks": [{"name": "Backup", "slug": "backup", "timeout": 3_600, "grace": 600, "status": "paused"}]}
+    export["checks"][0]["ping_url"] = "https://hc.example/31365bce-8da9-4729-8ff3-aaa71d56b712"
+
+    status, said = program.post("import/healthchecks", json.dumps(export).encode())
+
+    assert (status, said["counts"]["create"]) == (200, 1)
+    with tenant_scope(acme.id):
+        check = Check.objects.get(key="hc-backup")
+        assert (config_of(check).period_seconds, config_of(check).grace_seconds) == (3_600, 600)
+        assert check.checkstate.state == State.PAUSED
+        assert check.heartbeat.token == "31365bce-8da9-4729-8ff3-aaa71d56b712"
+        assert not Turn.objects.exists()
+
+
+def test_import_of_an_unknown_source_and_of_nonsense(program: Program) -> None:
+    assert program.post("import/telepathy", b"{}")[0] == 404
+    status, problem = program.post("import/gatus", b"{}")
+    assert (status, list(problem["errors"])) == (400, ["__all__"])
