@@ -16,7 +16,7 @@ from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.events.domain.outbox import deliver_pending
-from apps.incidents.domain.maintenance import BadWindow, NotRunning, delete_window, end_now, keep_window, start_now
+from apps.incidents.domain.maintenance import keep_window
 from apps.incidents.domain.maintenance_edges import apply_edges
 from apps.incidents.domain.outages import account_for_flips
 from apps.incidents.domain.plans import WindowSettings
@@ -26,7 +26,6 @@ from apps.tenants.models import Tenant
 from tests.factories.checks import make_check
 
 pytestmark = pytest.mark.django_db
-
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -175,53 +174,6 @@ def test_check_made_within_a_window_for_everything(in_acme: Tenant, hand: time_m
     assert flips(check) == [("maintenance", 1)]
 
 
-def test_changed_window_lets_go_at_once_and_holds_what_it_names_now(
-    in_acme: Tenant, hand: time_machine.Traveller
-) -> None:
-    one, two = well("one"), well("two")
-    window = plan(one, begin=0)
-    hand.move_to(at(1))
-
-    given = WindowSettings(
-        name="Disks", repeat=Repeat.ONCE, time_zone="UTC", starts_at=at(0), duration=2 * HOUR, checks=[two]
-    )
-    keep_window(window, given, actor=None)
-
-    assert flips(one) == [("maintenance", 0), ("up", 1)]
-    assert flips(two) == [("maintenance", 1)]
-
-
-def test_deleted_window_lets_go_at_once(in_acme: Tenant, hand: time_machine.Traveller) -> None:
-    check = well()
-    window = plan(check, begin=0)
-    hand.move_to(at(0.5))
-
-    delete_window(window)
-
-    assert flips(check) == [("maintenance", 0), ("up", 0.5)]
-
-
-def test_ended_window_lets_go_and_comes_back_next_week(in_acme: Tenant, hand: time_machine.Traveller) -> None:
-    check = well()
-    weekly = {"repeat": Repeat.WEEKLY, "weekdays": [5], "time_of_day": NOON.time(), "time_zone": "UTC"}
-    window = plan(check, starts_at=None, **weekly)
-    hand.move_to(at(1))
-
-    end_now(window_id=window.id)
-    apply_edges()
-    hand.move_to(at(7 * 24 + 0.1))
-    apply_edges()
-
-    assert flips(check) == [("maintenance", 0), ("up", 1), ("maintenance", 7 * 24)]
-
-
-def test_window_that_does_not_run_cannot_be_ended(in_acme: Tenant, hand: time_machine.Traveller) -> None:
-    window = plan(well(), begin=1)
-
-    with pytest.raises(NotRunning):
-        end_now(window_id=window.id)
-
-
 def test_job_that_slept_through_two_occurrences_tells_of_the_edges_it_can_know(
     in_acme: Tenant, hand: time_machine.Traveller
 ) -> None:
@@ -235,17 +187,6 @@ def test_job_that_slept_through_two_occurrences_tells_of_the_edges_it_can_know(
     assert flips(check)[0] == ("maintenance", 0)
     assert flips(check)[1][0] == "up"
     assert 0.5 <= flips(check)[1][1] <= 2.75
-
-
-def test_started_from_a_check_it_lasts_an_hour(in_acme: Tenant, hand: time_machine.Traveller) -> None:
-    check, other = well(), well("Shop")
-
-    start_now(check, actor=None, time_zone="Europe/Berlin")
-    hand.move_to(at(1.5))
-    apply_edges()
-
-    assert flips(check) == [("maintenance", 0), ("up", 1)]
-    assert flips(other) == []
 
 
 def test_open_outage_stays_open_through_it_and_ends_when_the_check_is_well(
@@ -281,38 +222,6 @@ def test_each_tenants_windows_hold_its_own_checks(acme: Tenant, globex: Tenant, 
         assert flips(mine) == []
     with tenant_scope(globex.id):
         assert flips(theirs) == [("maintenance", 1)]
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"time_zone": "Mars/Olympus"}, "time_zone"),
-        ({"duration": timedelta(seconds=59)}, "duration"),
-        ({"duration": timedelta(days=7, seconds=1)}, "duration"),
-        ({"starts_at": None}, "starts_at"),
-        ({"repeat": Repeat.WEEKLY, "time_of_day": NOON.time()}, "weekdays"),
-        ({"repeat": Repeat.WEEKLY, "time_of_day": NOON.time(), "weekdays": [7]}, "weekdays"),
-        ({"repeat": Repeat.WEEKLY, "weekdays": [0]}, "time_of_day"),
-        ({"repeat": Repeat.CRON, "cron": "every day"}, "cron"),
-        ({"repeat": Repeat.CRON, "cron": "0 0 30 2 *"}, "cron"),
-        ({"covers_all": False}, "checks"),
-        ({"starts_at": datetime.min.replace(tzinfo=UTC)}, "starts_at"),
-        ({"starts_at": datetime.max.replace(tzinfo=UTC)}, "starts_at"),
-        (
-            {"repeat": Repeat.CRON, "cron": "0 3 * * *", "repeats_until_at": datetime.max.replace(tzinfo=UTC)},
-            "repeats_until_at",
-        ),
-        ({"repeat": Repeat.CRON, "cron": "* * * * *", "duration": timedelta(days=7)}, "duration"),
-    ],
-)
-def test_nonsense_is_refused(in_acme: Tenant, changes: dict[str, Any], field: str) -> None:
-    given = {"name": "x", "repeat": Repeat.ONCE, "time_zone": "UTC", "duration": HOUR, "starts_at": NOON}
-
-    with pytest.raises(BadWindow) as refused:
-        keep_window(None, WindowSettings(**{**given, "covers_all": True, **changes}), actor=None)
-
-    assert refused.value.field == field
-    assert MaintenanceWindow.objects.count() == 0
 
 
 # --- Before the job comes round -----------------------------------------------------------------------------------------
@@ -405,133 +314,3 @@ def test_others_windows_hold_nobody(acme: Tenant, globex: Tenant, hand: time_mac
         go(check, State.DOWN)
 
         assert (state(check), outages()) == (State.DOWN, [at(1.0005)])
-
-
-# --- People who change the same window ------------------------------------------------------------------------------------
-
-
-def settings_of(window: MaintenanceWindow, check: Check, **changes: Any) -> WindowSettings:
-    given = {name: getattr(window, name) for name in ("name", "time_zone", "duration", "starts_at")}
-    return WindowSettings(**{**given, "repeat": Repeat(window.repeat), "checks": [check], **changes})
-
-
-def test_window_ended_by_hand_stays_ended_when_its_words_change_and_comes_back_with_another_time(
-    in_acme: Tenant, hand: time_machine.Traveller
-) -> None:
-    check = well()
-    window = plan(check, begin=0, hours=4)
-    hand.move_to(at(1))
-    end_now(window_id=window.id)
-
-    hand.move_to(at(2))
-    keep_window(window, settings_of(window, check, description="All went well."), actor=None)
-    ended = state(check)
-    keep_window(window, settings_of(window, check, duration=5 * HOUR), actor=None)
-
-    assert (ended, state(check)) == (State.UP, State.MAINTENANCE)
-    assert flips(check) == [("maintenance", 0), ("up", 1), ("maintenance", 2)]
-
-
-def test_window_that_a_colleague_deleted_does_not_come_back(in_acme: Tenant, hand: time_machine.Traveller) -> None:
-    check = well()
-    window = plan(check, begin=0)
-    seen = MaintenanceWindow.objects.get()
-    delete_window(window)
-
-    with pytest.raises(BadWindow):
-        keep_window(seen, settings_of(seen, check), actor=None)
-    with pytest.raises(NotRunning):
-        end_now(window_id=seen.id)
-
-    assert not MaintenanceWindow.objects.exists()
-    assert state(check) == State.UP
-
-
-def test_edit_of_a_window_that_was_read_before_it_was_ended_leaves_it_ended(
-    in_acme: Tenant, hand: time_machine.Traveller
-) -> None:
-    check = well()
-    window = plan(check, begin=0, hours=4)
-    seen = MaintenanceWindow.objects.get()
-    hand.move_to(at(1))
-    end_now(window_id=window.id)
-
-    keep_window(seen, settings_of(seen, check, name="New disks"), actor=None)
-
-    assert state(check) == State.UP
-
-
-@pytest.mark.parametrize(
-    ("cron", "hours", "moment"),
-    [
-        pytest.param("* * 1 * *", 7 * 24, datetime(2026, 12, 8, 23, tzinfo=UTC), id="the last hour of a dense day"),
-        pytest.param("* 0-1 * * *", 2, datetime(2026, 12, 8, 3, tzinfo=UTC), id="the end of a dense night"),
-    ],
-)
-def test_too_many_at_once_are_refused_whenever_it_is_asked_for(
-    in_acme: Tenant, hand: time_machine.Traveller, cron: str, hours: float, moment: datetime
-) -> None:
-    hand.move_to(moment)
-
-    with pytest.raises(BadWindow, match="more than 100 times"):
-        plan(hours=hours, repeat=Repeat.CRON, cron=cron, time_zone="UTC", starts_at=None, covers_all=True)
-
-
-def test_a_hundred_at_once_are_kept(in_acme: Tenant, hand: time_machine.Traveller) -> None:
-    window = plan(hours=100 / 60, repeat=Repeat.CRON, cron="* * * * *", starts_at=None, covers_all=True)
-
-    assert window.is_running
-
-
-# --- Clocks that are set back ---------------------------------------------------------------------------------------------
-
-
-def test_window_that_began_by_a_clock_that_was_set_back_waits_for_its_begin(
-    in_acme: Tenant, hand: time_machine.Traveller
-) -> None:
-    check = well()
-    window = plan(check, begin=1.5, hours=2)
-    hand.move_to(at(2))
-    apply_edges()
-    assert state(check) == State.MAINTENANCE
-
-    hand.move_to(at(1))
-    apply_edges()
-    window.refresh_from_db()
-    assert (state(check), window.running_since_at, window.next_edge_at) == (State.UP, None, at(1.5))
-
-    hand.move_to(at(1.6))
-    apply_edges()
-    assert state(check) == State.MAINTENANCE
-
-
-def test_window_that_ended_by_a_clock_that_was_set_back_goes_on(in_acme: Tenant, hand: time_machine.Traveller) -> None:
-    check = well()
-    window = plan(check, begin=1, hours=1.5)
-    for hours in (1.1, 2.6):
-        hand.move_to(at(hours))
-        apply_edges()
-    assert state(check) == State.UP
-
-    hand.move_to(at(1.6))
-    apply_edges()
-
-    window.refresh_from_db()
-    assert (state(check), window.running_until_at) == (State.MAINTENANCE, at(2.5))
-    assert apply_edges() == 0
-
-
-def test_window_ended_by_hand_stays_ended_after_the_clock_was_set_back(
-    in_acme: Tenant, hand: time_machine.Traveller
-) -> None:
-    check = well()
-    window = plan(check, begin=1, hours=3)
-    hand.move_to(at(2.5))
-    apply_edges()
-    end_now(window_id=window.id)
-    assert state(check) == State.UP
-
-    hand.move_to(at(1.5))
-    apply_edges()
-
-    assert state(check) == State.UP
