@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from apps.alerting.domain.pipeline import PIPELINE, next_look_at, run_pipeline
 from apps.alerting.enums import Notice, Reason, Verdict
 from apps.alerting.stages.base import (
     AlertFacts,
@@ -79,12 +78,6 @@ def test_still_unwell_after_maintenance_is_told_once(
     candidate = a_candidate(firing=BOTH, told=BOTH, is_open=True, last_notified_at=told_at)
 
     assert dedup(candidate, Round(now=NOON, outage=facts)).candidate.notice == notice
-
-
-def test_pipeline_is_the_literal_list() -> None:
-    names = [stage.__name__ for stage in PIPELINE]
-
-    assert names == ["match_rules", "inhibit", "hold", "silence", "group", "dedup", "escalate", "plan_deliveries"]
 
 
 @pytest.mark.parametrize(
@@ -355,48 +348,3 @@ def test_plan_deliveries_names_the_same_message_the_same_way() -> None:
         PlannedMessage(channel_id=one.id, key=key) for one, key in zip(CHANNELS, keys, strict=True)
     )
     assert first.candidate == second.candidate
-
-
-def test_run_pipeline_leaves_a_step_per_stage_until_one_stops() -> None:
-    told = a_candidate(rule=a_rule(id=UUID(int=30)), is_open=True, told=BOTH, last_notified_at=NOON)
-    deaf = a_candidate(rule=a_rule(id=UUID(int=31), tags=frozenset({"x"})))
-
-    outcomes = run_pipeline(a_round(candidates=(a_candidate(), told, deaf)))
-
-    assert [[step.decision.reason for step in outcome.steps] for outcome in outcomes] == [
-        [
-            *(Reason.MATCHED, Reason.NOT_INHIBITED, Reason.NOT_HELD, Reason.NOT_SILENCED, Reason.GROUPED),
-            *(Reason.FIRST, Reason.LEVEL, Reason.PLANNED),
-        ],
-        [
-            Reason.MATCHED,
-            Reason.NOT_INHIBITED,
-            Reason.NOT_HELD,
-            Reason.NOT_SILENCED,
-            Reason.GROUPED,
-            Reason.NOTHING_NEW,
-        ],
-        [Reason.OTHER_TAGS],
-    ]
-    assert [outcome.is_matched for outcome in outcomes] == [True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("candidate", "severity", "silences", "expected"),
-    [
-        (a_candidate(), "down", (), minute(240)),
-        (a_candidate(rule=a_rule(repeat_interval=None)), "down", (), None),
-        (a_candidate(), "down", (a_silence(),), minute(30)),
-        (a_candidate(rule=a_rule(channels=())), "down", (), minute(1)),
-        (a_candidate(is_open=True, told=BOTH, last_notified_at=minute(-10)), "down", (), minute(230)),
-        (a_candidate(is_open=True, told=BOTH, last_notified_at=minute(-300), is_acknowledged=True), "down", (), None),
-        (a_candidate(is_open=True, told=BOTH, last_notified_at=minute(-10)), None, (), None),
-        (a_candidate(rule=a_rule(is_enabled=False), is_open=True, told=BOTH), "down", (), None),
-    ],
-)
-def test_next_look_at(
-    candidate: Candidate, severity: str | None, silences: tuple[SilenceFacts, ...], expected: object
-) -> None:
-    (outcome,) = run_pipeline(a_round(severity, silences=silences, candidates=(candidate,)))
-
-    assert next_look_at(outcome, now=NOON) == expected
