@@ -8,11 +8,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apps.core import clock
 from apps.core.ids import uuid7
 from apps.notifications.channels.base import Fact, Message
+from apps.notifications.channels.webhook import WebhookConfig
 from apps.notifications.domain import planning, sending
+from apps.notifications.domain.channels import Draft, create_channel
+from apps.notifications.domain.planning import plan_delivery
 from apps.notifications.enums import MessageState, Severity
-from tests.peers.receiver import Receiver
+from apps.notifications.models import Channel, Delivery
+from apps.tenants.models import Tenant
+from tests.peers.receiver import Receiver, listening
 from tests.peers.slack import slack
 from tests.peers.smtp import Mailbox, mail_server
 
@@ -71,3 +77,33 @@ def mailbox(settings: object) -> Iterator[Mailbox]:
 def query_count() -> Any:
     """Capture the queries of a block."""
     return lambda: CaptureQueriesContext(connection)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver that says yes until its ``script`` is replaced."""
+    with listening() as made:
+        yield made
+
+
+@pytest.fixture
+def channel(in_acme: Tenant, hints: list[str], receiver: Receiver) -> Channel:
+    return make_channel("Ops", receiver)
+
+
+def make_channel(name: str, receiver: Receiver) -> Channel:
+    return create_channel(kind="webhook", draft=Draft(name=name, config=WebhookConfig(url=receiver.url())))
+
+
+def plan(channel: Channel, *keys: str) -> list[Delivery]:
+    message = Message(title="api is down")
+    return [plan_delivery(channel=channel, message=message, key=key) for key in keys]
+
+
+def keys_of(receiver: Receiver) -> list[str]:
+    return [heard.headers["webhook-id"] for heard in receiver.heard]
+
+
+def waits_for(delivery: Delivery) -> float:
+    delivery.refresh_from_db()
+    return (delivery.claimable_at - clock.now()).total_seconds()
