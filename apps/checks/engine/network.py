@@ -16,6 +16,8 @@ from apps.core.http.urls import BadUrl, check_host
 STAGGER_SECONDS = 0.25  # RFC 8305's advice for when the next address is tried beside a slow one
 MAX_ADDRESSES = 6  # that are tried of one name
 
+Connected = tuple[str, socket.socket]  # to which address
+
 
 class LoopNetwork:
     """The `Network` of one probe. All that it opened is closed by `close`."""
@@ -51,13 +53,21 @@ class LoopNetwork:
         began = perf_counter()
         try:
             async with asyncio.timeout_at(self._deadline):
-                link = await self._connect_any(addresses[:MAX_ADDRESSES], port)
+                ip, link = await self._connect_any(addresses[:MAX_ADDRESSES], port)
         except TimeoutError as error:
             raise ProbeFailure("connect_timeout") from error
         connect_ms = ms_since(began)
         self.phases.connect_ms = plus(self.phases.connect_ms, connect_ms)
         name, _literal = _ascii_host(host)
-        stream = LoopStream(link, self.phases, deadline=self._deadline, dns_ms=dns_ms, connect_ms=connect_ms, host=name)
+        stream = LoopStream(
+            link,
+            self.phases,
+            remote_ip=ip,
+            deadline=self._deadline,
+            dns_ms=dns_ms,
+            connect_ms=connect_ms,
+            host=name,
+        )
         if tls is not None:
             await stream.start_tls(tls)
         return stream
@@ -73,7 +83,7 @@ class LoopNetwork:
             except OSError as error:
                 failure = connect_failure(error)
                 continue
-            return LoopDatagrams(link, self.phases, deadline=self._deadline, dns_ms=dns_ms)
+            return LoopDatagrams(link, self.phases, remote_ip=ip, deadline=self._deadline, dns_ms=dns_ms)
         raise failure or ProbeFailure("connect_failed", {"detail": "no address"})
 
     async def ping(self, host: str, *, count: int, interval_seconds: float, wait_seconds: float, size: int) -> Pings:
@@ -108,12 +118,12 @@ class LoopNetwork:
             raise ProbeFailure("dns_failure", {"host": name, "detail": str(error)[:200]}) from error
         return answer.addresses, round(answer.took_us / 1_000, 2)
 
-    async def _connect_any(self, addresses: tuple[str, ...], port: int) -> socket.socket:
+    async def _connect_any(self, addresses: tuple[str, ...], port: int) -> Connected:
         """Return the first connection that comes about: the next address starts when one fails or dawdles."""
         if len(addresses) == 1:
             return await self._connect(addresses[0], port)
         waiting = [self._connect(ip, port) for ip in addresses]
-        attempts: list[asyncio.Task[socket.socket]] = []
+        attempts: list[asyncio.Task[Connected]] = []
         try:
             return await self._race(waiting, attempts)
         finally:
@@ -124,9 +134,9 @@ class LoopNetwork:
                 unused.close()
 
     async def _race(
-        self, waiting: list[Coroutine[Any, Any, socket.socket]], attempts: list[asyncio.Task[socket.socket]]
-    ) -> socket.socket:
-        running: set[asyncio.Task[socket.socket]] = set()
+        self, waiting: list[Coroutine[Any, Any, Connected]], attempts: list[asyncio.Task[Connected]]
+    ) -> Connected:
+        running: set[asyncio.Task[Connected]] = set()
         while waiting or running:
             if waiting:
                 attempt = self._loop.create_task(waiting.pop(0))
@@ -141,7 +151,7 @@ class LoopNetwork:
         # All have failed: the last address speaks for them, as it is the one that was meant to be the way round.
         return attempts[-1].result()
 
-    async def _connect(self, ip: str, port: int) -> socket.socket:
+    async def _connect(self, ip: str, port: int) -> Connected:
         link = self._socket(ip, port, socket.SOCK_STREAM)
         try:
             await self._loop.sock_connect(link, (ip, port))
@@ -151,7 +161,7 @@ class LoopNetwork:
         except asyncio.CancelledError:
             link.close()
             raise
-        return link
+        return ip, link
 
     def _socket(self, ip: str, port: int, kind: int) -> socket.socket:
         """Return a socket for ``ip``, unless the guard refuses it. This is the last look before anything is sent."""

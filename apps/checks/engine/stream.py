@@ -44,7 +44,9 @@ def socket_failure(error: OSError) -> ProbeFailure:
 class Connection:
     """What a stream and a datagram socket share: the socket, its clock, and the first answer's time."""
 
-    def __init__(self, link: socket.socket, phases: Phases, *, deadline: float, dns_ms: float | None) -> None:
+    def __init__(
+        self, link: socket.socket, phases: Phases, *, remote_ip: str, deadline: float, dns_ms: float | None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = link
         self._phases = phases
@@ -52,7 +54,7 @@ class Connection:
         self._ready_at = perf_counter()
         self._received = 0
         self._reads = 0
-        self.remote_ip: str = link.getpeername()[0]
+        self.remote_ip = remote_ip  # not the socket's word: one that was reset at once has forgotten whom it spoke with
         self.dns_ms = dns_ms
         phases.remote_ip = self.remote_ip
 
@@ -106,12 +108,13 @@ class LoopStream(Connection):
         link: socket.socket,
         phases: Phases,
         *,
+        remote_ip: str,
         deadline: float,
         dns_ms: float | None,
         connect_ms: float,
         host: str,
     ) -> None:
-        super().__init__(link, phases, deadline=deadline, dns_ms=dns_ms)
+        super().__init__(link, phases, remote_ip=remote_ip, deadline=deadline, dns_ms=dns_ms)
         self._host = host
         self._channel: SecureChannel | None = None
         self._buffer = bytearray()

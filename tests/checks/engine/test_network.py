@@ -3,11 +3,13 @@
 import asyncio
 import errno
 import socket
+import struct
 import threading
 
 import pytest
 
 from apps.checks.engine import resolver as resolver_module
+from apps.checks.engine.network import Connected, LoopNetwork
 from apps.checks.engine.stream import LoopDatagrams
 from apps.checks.types.base import Phases, ProbeFailure
 from tests.checks.engine.loops import on_both_loops
@@ -198,6 +200,28 @@ async def test_endless_answer_is_cut_off() -> None:
 
 
 @on_both_loops
+async def test_server_that_resets_as_it_accepts_is_the_one_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = LoopNetwork._connect
+
+    async def connect_and_dawdle(net: LoopNetwork, ip: str, port: int) -> Connected:
+        connected = await connect(net, ip, port)
+        server, _address = await asyncio.to_thread(listener.accept)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.close()
+        return connected  # on loopback the reset is here by now
+
+    monkeypatch.setattr(LoopNetwork, "_connect", connect_and_dawdle)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with network() as net:
+            stream = await net.open("127.0.0.1", listener.getsockname()[1])
+            with pytest.raises(ProbeFailure) as caught:
+                await stream.read_some()
+
+    assert (stream.remote_ip, net.phases.remote_ip) == ("127.0.0.1", "127.0.0.1")
+    assert (caught.value.code, caught.value.is_ours) == ("empty_response", False)
+
+
+@on_both_loops
 async def test_everything_is_closed_with_the_probe() -> None:
     ended = asyncio.Event()
 
@@ -242,7 +266,8 @@ async def test_router_s_word_that_nobody_is_there_is_named() -> None:
     with _Unreachable(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.setblocking(False)
         link.connect(("127.0.0.1", 9))
-        line = LoopDatagrams(link, Phases(), deadline=asyncio.get_running_loop().time() + 5, dns_ms=None)
+        deadline = asyncio.get_running_loop().time() + 5
+        line = LoopDatagrams(link, Phases(), remote_ip="127.0.0.1", deadline=deadline, dns_ms=None)
 
         with pytest.raises(ProbeFailure) as caught:
             await line.receive()
