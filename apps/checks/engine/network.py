@@ -105,9 +105,8 @@ class LoopNetwork:
                 answer = await self._resolver.resolve(name)
         except TimeoutError as error:
             self.phases.dns_ms = plus(self.phases.dns_ms, ms_since(began))
-            if self._resolver.is_silent(name, since=asked_at):
-                raise ProbeFailure("resolver_failure", {"host": name, "detail": "timeout"}, is_ours=True) from error
-            raise ProbeFailure("dns_timeout", {"host": name}) from error
+            late = self._resolver.why_late(name, since=asked_at)
+            raise ProbeFailure(late.code, late.values, is_ours=late.is_ours) from error
         except LookupFailed as error:
             self.phases.dns_ms = plus(self.phases.dns_ms, ms_since(began))
             code = "resolver_failure" if error.is_ours else "dns_no_answer"

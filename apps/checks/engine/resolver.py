@@ -2,21 +2,27 @@
 
 The system's own resolver is asked (it alone knows the hosts file, search domains and what else an operator set up), in
 threads, since it blocks. libcurl would do so too, but in at most twenty threads for everybody: twenty names whose server
-never answers would stop all others. Here one zone gets a small share of the threads.
+never answers would stop all others. Here one domain gets a small share of the threads, and a smaller one the fewer are
+left. Domains are counted as their owners are (https://publicsuffix.org), so that customers of one host share nothing.
 """
 
 import asyncio
 import socket
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from math import inf
 from time import monotonic, perf_counter
 
+from publicsuffixlist import PublicSuffixList
+
 from apps.checks.engine.witnesses import Found, Lookup, Witnesses, is_definite
+from apps.core.http.failures import Failure
 
 THREADS = 64
 THREADS_PER_ZONE = 8
+FREE_PER_SHARE = 4  # one zone may take this part of the threads that are free: a handful of zones never takes them all
 FRESH_SECONDS = 3.0  # less than the shortest interval: a check always looks up anew, only its neighbours share
 KEPT = 10_000
 
@@ -51,6 +57,14 @@ def system_lookup(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+@dataclass(slots=True)
+class _Zone:
+    """A domain of one owner: how many of its names are being looked up, and those that wait."""
+
+    busy: int = 0
+    names: deque[str] = field(default_factory=deque)
+
+
 class HostResolver:
     """Looks names up for one event loop. Use from the loop's thread; a name being looked up is asked for once."""
 
@@ -59,13 +73,15 @@ class HostResolver:
         self._lookup = lookup
         self._fresh: dict[str, Answer] = {}
         self._asked: dict[str, asyncio.Future[Answer]] = {}
-        self._zones: dict[str, tuple[int, deque[str]]] = {}  # threads busy with a zone, and its names that wait
+        self._zones: dict[str, _Zone] = {}
+        self._begun: dict[str, float] = {}  # when a thread took a name up (monotonic); written by that thread
         self._todo: deque[str] = deque()
         self._more = threading.Semaphore(0)
         self._threads = 0
         self._under_way = 0
         self._is_closed = False
         self._witnesses = Witnesses(self._loop, lookup)
+        _suffixes()  # now, not beside probes: reading the list takes a tenth of a second
         self._slow: dict[str, asyncio.TimerHandle] = {}  # what becomes suspicious unless it is answered soon
         self._heard: tuple[tuple[str, float], tuple[str, float]] = (
             ("", -inf),
@@ -90,9 +106,20 @@ class HostResolver:
             is_ours = not self._has_heard_since(began, besides=host) and await self._witnesses.all_fail()
             raise LookupFailed(str(failure), is_ours=is_ours) from failure
 
-    def is_silent(self, host: str, *, since: float) -> bool:
-        """Tell of a lookup that has taken too long, from that (monotonic) moment on, whether no name is answered at all."""
-        return not self._has_heard_since(since, besides=host) and self._witnesses.seem_dead
+    def why_late(self, host: str, *, since: float) -> Failure:
+        """Say of a lookup that has taken too long, from that (monotonic) moment on, whose fault that is."""
+        if self._stood_in_line(host, since):
+            return Failure("own_fault", {"detail": "lookups of names wait in line"}, is_ours=True)
+        if not self._has_heard_since(since, besides=host) and self._witnesses.seem_dead:
+            return Failure("resolver_failure", {"host": host, "detail": "timeout"}, is_ours=True)
+        return Failure("dns_timeout", {"host": host})
+
+    def _stood_in_line(self, host: str, since: float) -> bool:
+        """Tell whether nobody has asked for a name, or so late that its servers had less time than it waited for us."""
+        if host not in self._asked:
+            return False
+        begun = self._begun.get(host)
+        return begun is None or begun - since > monotonic() - begun
 
     def close(self) -> None:
         """Let the threads end. Those inside a lookup are left to it; they hold nothing of ours."""
@@ -106,13 +133,15 @@ class HostResolver:
             waiting.cancel()
 
     def _queue(self, host: str) -> None:
-        zone = _zone(host)
-        busy, names = self._zones.setdefault(zone, (0, deque()))
-        if busy >= THREADS_PER_ZONE:
-            names.append(host)
-            return
-        self._zones[zone] = busy + 1, names
-        self._start(host)
+        zone = self._zones.setdefault(_zone(host), _Zone())
+        zone.names.append(host)
+        self._fill(zone)
+
+    def _fill(self, zone: _Zone) -> None:
+        """Start what waits of a zone, up to its share. That is never less than one: then its own end starts the next."""
+        while zone.names and zone.busy < max(1, min(THREADS_PER_ZONE, (THREADS - self._under_way) // FREE_PER_SHARE)):
+            zone.busy += 1
+            self._start(zone.names.popleft())
 
     def _start(self, host: str) -> None:
         self._todo.append(host)
@@ -129,6 +158,7 @@ class HostResolver:
             if self._is_closed:
                 return
             host = self._todo.popleft()
+            self._begun[host] = monotonic()
             began = perf_counter()
             try:
                 found: Found = self._lookup(host)
@@ -142,6 +172,7 @@ class HostResolver:
 
     def _answer(self, host: str, found: Found, took_us: int) -> None:
         self._under_way -= 1
+        self._begun.pop(host, None)
         self._next_of(_zone(host))
         if timer := self._slow.pop(host, None):
             timer.cancel()
@@ -171,19 +202,25 @@ class HostResolver:
         """Tell whether a name of another zone was answered since then."""
         return any(at >= moment and zone != _zone(besides) for zone, at in self._heard)
 
-    def _next_of(self, zone: str) -> None:
-        busy, names = self._zones[zone]
-        if names:
-            self._start(names.popleft())
-        elif busy == 1:
-            del self._zones[zone]
-        else:
-            self._zones[zone] = busy - 1, names
+    def _next_of(self, name: str) -> None:
+        zone = self._zones[name]
+        zone.busy -= 1
+        self._fill(zone)
+        if not zone.busy:
+            del self._zones[name]
 
 
+@lru_cache(maxsize=KEPT)
 def _zone(host: str) -> str:
-    """Return the last two labels, which is about where one name server's duty begins."""
-    return ".".join(host.rstrip(".").rsplit(".", 2)[-2:])
+    """Return the domain that a name's owner holds: about where one name server's duty begins."""
+    name = host.rstrip(".").lower()
+    return _suffixes().privatesuffix(name) or name
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    """Return under which names strangers may have names of their own: those of registries, and of hosts such as github.io."""
+    return PublicSuffixList()
 
 
 def _retrieve(future: asyncio.Future[Answer]) -> None:

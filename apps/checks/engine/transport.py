@@ -54,11 +54,7 @@ class LoopTransport:
             async with asyncio.timeout(timeout_seconds):
                 answer = await self._resolver.resolve(host)
         except TimeoutError:
-            if self._resolver.is_silent(host, since=began):
-                return _unresolved(
-                    Failure("resolver_failure", {"host": host, "detail": "timeout"}, is_ours=True), began
-                )
-            return _unresolved(Failure("dns_timeout", {"host": host}), began)
+            return _unresolved(self._resolver.why_late(host, since=began), began)
         except LookupFailed as error:
             code = "resolver_failure" if error.is_ours else "dns_no_answer"
             values: dict[str, str | int] = {"host": host, "detail": str(error)[:200]}

@@ -139,12 +139,12 @@ async def test_name_server_that_does_not_answer_uses_up_the_time(monkeypatch: py
         over.wait(60)
         return ("127.0.0.1",)
 
-    async with network(timeout=0.1, lookup=slow) as net:
+    async with network(timeout=3, lookup=slow) as net:
         failure = await failure_of(net, "slow.example", 80)
 
         assert (failure.code, failure.values) == ("dns_timeout", {"host": "slow.example"})
         assert net.phases.dns_ms is not None
-        assert net.phases.dns_ms >= 90
+        assert net.phases.dns_ms >= 2_900
     over.set()
 
 

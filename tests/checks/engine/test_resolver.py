@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from apps.checks.engine import resolver as resolver_module
-from apps.checks.engine.resolver import THREADS_PER_ZONE, HostResolver, NameNotFound, system_lookup
+from apps.checks.engine.resolver import THREADS, THREADS_PER_ZONE, HostResolver, NameNotFound, system_lookup
+from apps.checks.engine.witnesses import Lookup
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
-from tests.checks.engine.probing import job, probe, probe_all, probe_loop
+from tests.checks.engine.networks import failure_of, network
+from tests.checks.engine.probing import PATIENCE, job, probe, probe_all, probe_loop
 from tests.peers.web import answer, saying, serving
 
 
@@ -50,7 +52,7 @@ async def test_name_without_addresses_fails() -> None:
 
 async def test_slow_lookup_times_out(over: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolver_module, "SLOW_SECONDS", 600.0)  # nobody looks whether others are answered
-    outcome = await probe("http://slow.example/", timeout=0.3, lookup=lambda _host: over.wait(60) and ())
+    outcome = await probe("http://slow.example/", timeout=3, lookup=lambda _host: over.wait(60) and ())
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, "dns_timeout")
 
@@ -111,23 +113,89 @@ async def test_failure_is_not_remembered() -> None:
     assert answered.addresses == ("192.0.2.1",)
 
 
-async def test_zone_that_never_answers_does_not_hold_up_others(over: threading.Event) -> None:
-    hanging: list[str] = []
+def tarpit(over: threading.Event, hanging: list[str]) -> Lookup:
+    """A resolver whose names with "tarpit" in them hang; it keeps which of them were asked for."""
 
     def lookup(host: str) -> tuple[str, ...]:
-        if host.endswith("tarpit.example"):
+        if "tarpit" in host:
             hanging.append(host)
             over.wait(120)
         return ("127.0.0.1",)
 
-    with serving(saying(answer())) as web:
-        bad = [job(("bad", number), web.url(host=f"n{number}.tarpit.example"), timeout=3) for number in range(200)]
-        good = [job(("good", number), web.url(host=f"n{number}.good.test")) for number in range(50)]
-        outcomes = await probe_all(bad + good, lookup=lookup, max_in_flight=300)
+    return lookup
 
-    assert {outcomes[token].verdict for token in outcomes if token[0] == "good"} == {Verdict.SUCCESS}
-    assert {outcomes[token].error_code for token in outcomes if token[0] == "bad"} == {"dns_timeout"}
+
+async def test_zone_that_never_answers_does_not_hold_up_others(over: threading.Event) -> None:
+    hanging: list[str] = []
+
+    with serving(saying(answer())) as web:
+        names = [f"n{number}.tarpit.example" for number in range(200)]
+        bad = [job(name, web.url(host=name), timeout=5) for name in names]
+        good = [job(number, web.url(host=f"n{number}.good.test")) for number in range(50)]
+        outcomes = await probe_all(bad + good, lookup=tarpit(over, hanging), max_in_flight=300)
+
+    assert {outcomes[number].verdict for number in range(50)} == {Verdict.SUCCESS}
+    assert {outcomes[name].error_code for name in hanging} == {"dns_timeout"}
     assert len(hanging) == THREADS_PER_ZONE
+
+
+@pytest.mark.parametrize("suffix", ["co.uk", "github.io"])
+async def test_customers_below_one_suffix_hold_up_nobody_but_themselves(over: threading.Event, suffix: str) -> None:
+    resolver = HostResolver(tarpit(over, []))
+    slow = [asyncio.create_task(resolver.resolve(f"n{number}.tarpit.{suffix}")) for number in range(50)]
+    await asyncio.sleep(0)
+
+    found = await asyncio.wait_for(resolver.resolve(f"www.good.{suffix}"), PATIENCE)
+
+    for task in slow:
+        task.cancel()
+    resolver.close()
+    assert found.addresses == ("127.0.0.1",)
+
+
+async def test_a_handful_of_zones_leaves_threads_to_others(over: threading.Event) -> None:
+    resolver = HostResolver(tarpit(over, []))
+    names = [f"n{number}.tarpit{zone}.example" for zone in range(12) for number in range(20)]
+    slow = [asyncio.create_task(resolver.resolve(name)) for name in names]
+    await asyncio.sleep(0)
+
+    found = await asyncio.wait_for(resolver.resolve("www.good.example"), PATIENCE)
+
+    for task in slow:
+        task.cancel()
+    resolver.close()
+    assert found.addresses == ("127.0.0.1",)
+
+
+async def test_name_that_stood_in_line_is_our_own_fault(over: threading.Event) -> None:
+    hanging: list[str] = []
+    lookup = tarpit(over, hanging)
+    names = [f"n.tarpit{zone}.example" for zone in range(THREADS)]
+
+    bad = [job(name, f"http://{name}/", timeout=5) for name in names]
+    outcomes = await probe_all([*bad, job("good", "http://good.example/", timeout=5)], lookup=lookup)
+    async with network(lookup=lookup, timeout=5) as net:
+        slow = [asyncio.create_task(net._resolver.resolve(name)) for name in names]
+        await asyncio.sleep(0)
+        failure = await failure_of(net, "good.example", 80)
+        for task in slow:
+            task.cancel()
+
+    assert (outcomes["good"].verdict, outcomes["good"].error_code) == (Verdict.UNKNOWN, "own_fault")
+    assert (failure.code, failure.is_ours) == ("own_fault", True)
+    assert failure.values == outcomes["good"].error_values
+
+
+async def test_names_in_line_are_all_looked_up_in_the_end() -> None:
+    resolver = HostResolver(lambda _host: ("192.0.2.1",))
+    names = [f"n{number}.zone{zone}.example" for zone in range(40) for number in range(20)]
+
+    async with asyncio.timeout(PATIENCE):
+        found = await asyncio.gather(*map(resolver.resolve, names))
+
+    resolver.close()
+    assert {each.addresses for each in found} == {("192.0.2.1",)}
+    assert (resolver._zones, resolver._begun, resolver._under_way) == ({}, {}, 0)
 
 
 async def test_probe_that_gives_up_leaves_the_answer_to_others(
@@ -146,7 +214,7 @@ async def test_probe_that_gives_up_leaves_the_answer_to_others(
 
     with serving(saying(answer())) as web, probe_loop(keep, lookup=lookup) as loop:
         url = web.url(host="slow.example")
-        loop.submit(job("hasty", url, timeout=0.1))
+        loop.submit(job("hasty", url, timeout=3))
         loop.submit(job("patient", url))
         while loop.in_flight:
             await asyncio.sleep(0.005)

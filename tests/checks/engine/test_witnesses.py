@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 import pytest
 
@@ -83,8 +84,8 @@ async def test_resolver_that_answers_nobody_in_time_is_ours(
         over.wait(60)
         return ()
 
-    outcome = await probe("http://bad.example/", timeout=0.3, lookup=hangs)
-    async with network(timeout=0.3, lookup=hangs) as net:
+    outcome = await probe("http://bad.example/", timeout=3, lookup=hangs)
+    async with network(timeout=3, lookup=hangs) as net:
         failure = await failure_of(net, "bad.example", 80)
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "resolver_failure")
@@ -112,9 +113,9 @@ async def test_servers_that_do_not_answer_in_time_are_theirs(
 
     resolver = HostResolver(look_up)
     slow = asyncio.create_task(resolver.resolve("bad.example"))
-    await until(lambda: NAMES[0] in asked and resolver._witnesses._look is None)
+    await until(lambda: {NAMES[0], "bad.example"} <= {*asked} and resolver._witnesses._look is None)
 
-    assert not resolver.is_silent("bad.example", since=0.0)
+    assert resolver.why_late("bad.example", since=monotonic()).code == "dns_timeout"
     slow.cancel()
     resolver.close()
 
