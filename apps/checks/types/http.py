@@ -1,6 +1,6 @@
 """The HTTP check: one address, its phases, its status, and whatever else is asserted of the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
@@ -12,6 +12,7 @@ from apps.checks.enums import Verdict
 from apps.checks.types.assertions import (
     ASSERTION_FACTS,
     ASSERTION_MESSAGES,
+    Assertion,
     Finding,
     certificate_facts,
     has_text,
@@ -108,16 +109,22 @@ async def _outcome(visited: Visit, wanted: HttpConfig, context: ProbeContext, de
         return outcome_of(visited.steps, details={"conditions": shown([Finding("[CONNECTED] == false")])})
     if visited.code:
         return outcome_of(visited.steps, code=visited.code, values=visited.values, is_ours=visited.is_ours)
-    if wanted.assertions:
-        domain_ends_at = None
-        if wanted.asks_domain:
-            try:
-                domain_ends_at = await _domain_end(wanted, context, deadline)
-            except RegistryFailure as failure:
-                return outcome_of(visited.steps, code=failure.code, values=failure.values, is_ours=failure.is_ours)
-        return _judge_all(visited, wanted, domain_ends_at)
-    code, values = _judge(visited.reply, wanted)
-    return outcome_of(visited.steps, code=code, values=values)
+    if not wanted.assertions:
+        code, values = _judge(visited.reply, wanted)
+        return outcome_of(visited.steps, code=code, values=values)
+    if not wanted.asks_domain:
+        return _judge_all(visited, wanted.assertions, wanted)
+    try:
+        domain_ends_at = await _domain_end(wanted, context, deadline)
+    except RegistryFailure as failure:
+        # What the target itself got wrong is known without the registry, and comes first.
+        outcome = _judge_all(visited, wanted.assertions_without_domain, wanted)
+        if outcome.error_code:
+            return outcome
+        return outcome_of(
+            visited.steps, code=failure.code, values=failure.values, is_ours=failure.is_ours, details=outcome.details
+        )
+    return _judge_all(visited, wanted.assertions, wanted, domain_ends_at)
 
 
 def _without_answer(failure: ProbeFailure) -> Outcome:
@@ -143,12 +150,14 @@ async def _domain_end(wanted: HttpConfig, context: ProbeContext, deadline: float
     return registration.expires_at
 
 
-def _judge_all(visited: Visit, wanted: HttpConfig, domain_ends_at: datetime | None) -> Outcome:
+def _judge_all(
+    visited: Visit, assertions: Sequence[Assertion], wanted: HttpConfig, domain_ends_at: datetime | None = None
+) -> Outcome:
     """Judge every assertion: all are shown, and the first that failed is the error."""
     answer = visited.answer(domain_ends_at)
     code, values = _judge(visited.reply, wanted)
     first = Finding(f"{visited.reply.status} in {wanted.expected_status}", code, values)
-    findings = [first, *judge_each(wanted.assertions, answer, Effort())]
+    findings = [first, *judge_each(assertions, answer, Effort())]
     failed = next((finding for finding in findings if finding.code), first)
     details: Mapping[str, Any] = {"conditions": shown(findings), **certificate_facts(answer)}
     return outcome_of(visited.steps, code=failed.code, values=failed.values, details=details or NO_DETAILS)

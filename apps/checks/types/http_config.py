@@ -125,7 +125,7 @@ class HttpConfig(HttpSettings):
 
     @cached_property
     def asks_domain(self) -> bool:
-        return any("[DOMAIN_EXPIRATION]" in condition.upper() for condition in self.conditions)
+        return any(map(_asks_domain, self.conditions))
 
     @cached_property
     def expects_silence(self) -> bool:
@@ -151,7 +151,13 @@ class HttpConfig(HttpSettings):
     @cached_property
     def assertions(self) -> tuple[Assertion, ...]:
         """What is judged beyond status and keyword, in the order in which it is judged."""
-        return tuple(self._assertions())
+        return (*self._assertions(), *map(assertions.condition_holds, self.conditions))
+
+    @cached_property
+    def assertions_without_domain(self) -> tuple[Assertion, ...]:
+        """What can be judged where the registry gives no word."""
+        others = (condition for condition in self.conditions if not _asks_domain(condition))
+        return (*self._assertions(), *map(assertions.condition_holds, others))
 
     def new_jar(self) -> CookieJar | None:
         """Return the cookies of one probe, or None where it sends none."""
@@ -203,4 +209,7 @@ class HttpConfig(HttpSettings):
             yield assertions.certificate_lasts(self.certificate_days)
         if self.certificate_issuer:
             yield assertions.issued_by(self.certificate_issuer)
-        yield from (assertions.condition_holds(condition) for condition in self.conditions)
+
+
+def _asks_domain(condition: str) -> bool:
+    return "[DOMAIN_EXPIRATION]" in condition.upper()

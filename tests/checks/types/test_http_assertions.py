@@ -91,6 +91,30 @@ async def test_who_leads_elsewhere_has_answered_and_a_dead_proxy_says_nothing() 
 
 
 @pytest.mark.parametrize(
+    ("status", "verdict", "code"),
+    [
+        (403, Verdict.FAILURE, "proxy_refused"),
+        (502, Verdict.SUCCESS, ""),
+        (503, Verdict.SUCCESS, ""),
+        (504, Verdict.SUCCESS, ""),
+    ],
+)
+async def test_a_proxy_s_no_is_not_the_target_s_silence(status: int, verdict: Verdict, code: str) -> None:
+    with serving(saying(answer(status))) as proxy:
+        outcome = await probe("https://example.com/", proxy=proxy.url(""), conditions=["[CONNECTED] == false"])
+
+    assert (outcome.verdict, outcome.error_code) == (verdict, code)
+
+
+async def test_condition_on_a_repeated_header_takes_the_first_and_rules_take_all() -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Part: one\r\nX-Part: two\r\n\r\n"
+    with serving(saying(reply)) as web:
+        outcome = await probe(web.url(), conditions=["[HEADER].X-Part == one"], header_rules=["X-Part: == one, two"])
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
+
+
+@pytest.mark.parametrize(
     ("days", "code", "shown"),
     [
         (40, "", "[DOMAIN_EXPIRATION] > 720h"),
@@ -124,6 +148,27 @@ async def test_registry_that_does_not_answer_blames_nobody(monkeypatch: pytest.M
     rdap.forget()
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "rdap_limited")
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "code"),
+    [
+        (500, {}, "status_mismatch"),
+        (200, {"present": ["nowhere in it"]}, "keyword_missing"),
+        (200, {"conditions": ["[DOMAIN_EXPIRATION] > 1h", "[STATUS] == 204"]}, "condition_failed"),
+    ],
+)
+async def test_target_is_down_whatever_its_registry_does(
+    monkeypatch: pytest.MonkeyPatch, status: int, settings: dict[str, Any], code: str
+) -> None:
+    rdap.forget()
+    settings = {"conditions": ["[DOMAIN_EXPIRATION] > 1h"], **settings}
+    with serving(saying(answer(status))) as web, registry(monkeypatch, lambda _path: answer(429)):
+        outcome = await probe(web.url(host="www.example.test"), lookup=lambda _host: ("127.0.0.1",), **settings)
+    rdap.forget()
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, code)
+    assert "DOMAIN_EXPIRATION" not in str(outcome.details)  # nothing is known of it
 
 
 async def test_every_assertion_is_shown_with_what_was_seen() -> None:
