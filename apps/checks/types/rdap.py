@@ -20,6 +20,8 @@ from apps.core.http.urls import BadUrl, check_url
 BOOTSTRAP_URL = "https://data.iana.org/rdap/dns.json"
 BOOTSTRAP_SECONDS = 86_400
 RECORD_SECONDS = 3_600  # registries count questions, and a domain's end moves once a year
+FAILURE_SECONDS = 300  # a registry in trouble is not asked at every probe
+FAIR_SECONDS = 3.0  # a question with less time says nothing of the registry
 RECORDS_KEPT = 10_000
 ACCEPT = (b"Accept: application/rdap+json",)
 MAX_REDIRECTS = 5
@@ -27,6 +29,7 @@ MAX_TEXT = 100
 MAX_ENTRIES = 16
 MOST_CANDIDATES = 4
 NOT_FOUND = 404
+NOT_REGISTRABLE = frozenset({400, 422})  # .org's registry says so of a name below those that can be registered
 TOO_MANY = 429
 
 Services = Mapping[str, str]  # a top-level domain, or one below it, and the address of its registry's RDAP
@@ -56,7 +59,7 @@ class RegistryFailure(Exception):
 
 
 _services: dict[str, tuple[float, Services]] = {}
-_records: dict[tuple[str, str], tuple[float, Registration]] = {}
+_records: dict[tuple[str, str], tuple[float, Registration | RegistryFailure]] = {}
 
 
 def forget() -> None:
@@ -68,25 +71,44 @@ def forget() -> None:
 async def look_up(name: str, context: ProbeContext) -> tuple[Registration, Visit | None]:
     """Return the registration of ``name``, or of the domain that it lies in; raises `RegistryFailure`.
 
-    What was asked within the hour is answered without a request.
+    What was asked within the hour is answered without a request; so is what just failed.
     """
     key = (BOOTSTRAP_URL, name)
-    known = _records.get(key)
-    if known is not None and known[0] > monotonic():
-        return known[1], None
+    until, known = _records.get(key, (0.0, None))
+    if known is not None and until > monotonic():
+        if isinstance(known, Registration):
+            return known, None
+        raise RegistryFailure(known.code, known.values, None, is_ours=known.is_ours)
+    try:
+        registration, seen = await _ask(name, context)
+    except RegistryFailure as failure:
+        is_cut_short = failure.code == "rdap_unreachable" and context.timeout_seconds < FAIR_SECONDS
+        if not is_cut_short:
+            kept = RegistryFailure(failure.code, failure.values, None, is_ours=failure.is_ours)
+            _keep(key, kept, RECORD_SECONDS if failure.code == "rdap_limited" else FAILURE_SECONDS)
+        raise
+    _keep(key, registration, RECORD_SECONDS)
+    return registration, seen
+
+
+def _keep(key: tuple[str, str], found: Registration | RegistryFailure, seconds: float) -> None:
+    if len(_records) >= RECORDS_KEPT:
+        _records.clear()
+    _records[key] = monotonic() + seconds, found
+
+
+async def _ask(name: str, context: ProbeContext) -> tuple[Registration, Visit]:
     deadline = monotonic() + context.timeout_seconds
     services = await _bootstrap(context, deadline)
     base = _service_of(name, services)
     seen: Visit | None = None
-    for candidate in await _candidates(name):
+    candidates = await _candidates(name)
+    for candidate in candidates:
         seen = await _get(f"{base}domain/{candidate}", context, deadline)
-        if seen.reply.status == NOT_FOUND:
+        is_last = candidate == candidates[-1]
+        if seen.reply.status == NOT_FOUND or (seen.reply.status in NOT_REGISTRABLE and not is_last):
             continue
-        registration = _registration(candidate, _json_of(seen), seen)
-        if len(_records) >= RECORDS_KEPT:
-            _records.clear()
-        _records[key] = monotonic() + RECORD_SECONDS, registration
-        return registration, seen
+        return _registration(candidate, _json_of(seen), seen), seen
     raise RegistryFailure("domain_unregistered", {"domain": name}, seen, is_ours=False)
 
 

@@ -137,6 +137,63 @@ async def test_name_inside_a_domain_leads_to_it(monkeypatch: pytest.MonkeyPatch)
     assert asked[1:] == ["/rdap/domain/www.example.co.uk", "/rdap/domain/example.co.uk"]
 
 
+@pytest.mark.parametrize("status", [400, 422])
+async def test_name_below_a_registrable_one_may_be_refused(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    def reply(path: str) -> bytes:
+        known = path == "domain/example.test"
+        return answer(200, json.dumps(registered(_in(400))).encode()) if known else answer(status, b"{}")
+
+    with registry(monkeypatch, reply) as (_web, asked):
+        outcome = await ask("domain", domain="www.example.test")
+        refused = await ask("domain", domain="www.other.test")
+
+    assert (outcome.verdict, outcome.details["domain"]) == (Verdict.SUCCESS, "example.test")
+    assert (refused.verdict, refused.error_code) == (Verdict.UNKNOWN, "rdap_unreadable")
+    assert asked[-1] == "/rdap/domain/other.test"
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "code", "seconds"),
+    [
+        (404, Verdict.FAILURE, "domain_unregistered", rdap.FAILURE_SECONDS),
+        (500, Verdict.UNKNOWN, "rdap_unreadable", rdap.FAILURE_SECONDS),
+        (429, Verdict.UNKNOWN, "rdap_limited", rdap.RECORD_SECONDS),
+    ],
+)
+async def test_registry_in_trouble_is_not_asked_at_every_probe(
+    monkeypatch: pytest.MonkeyPatch, status: int, verdict: Verdict, code: str, seconds: int
+) -> None:
+    monkeypatch.setattr(rdap, "monotonic", lambda: now)
+    now = 1_000_000.0
+    with registry(monkeypatch, lambda _path: answer(status)) as (_web, asked):
+        first = await ask("domain", domain="example.test")
+        now += seconds - 1
+        second = await ask("domain", domain="example.test")
+        asked_before = len(asked)
+        now += 2
+        await ask("domain", domain="example.test")
+
+    assert (first.verdict, first.error_code) == (second.verdict, second.error_code) == (verdict, code)
+    assert second.error_values == first.error_values
+    assert (asked_before, len(asked)) == (2, 3)
+
+
+async def test_question_cut_short_says_nothing_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = True
+
+    def reply(_path: str) -> bytes:
+        if slow:
+            web.stopped.wait(rdap.FAIR_SECONDS)
+        return answer(200, json.dumps(registered(_in(400))).encode())
+
+    with registry(monkeypatch, reply) as (web, _asked):
+        first = await ask("domain", domain="example.test", timeout=1)
+        slow = False
+        second = await ask("domain", domain="example.test")
+
+    assert (first.error_code, second.error_code) == ("rdap_unreachable", "")
+
+
 @pytest.mark.parametrize(
     ("document", "config", "verdict", "code", "values"),
     [
