@@ -1,7 +1,7 @@
 """Cookies of one probe: sent to the host that they were meant for, kept from answer to answer, gone with the probe."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -32,13 +32,23 @@ class CookieJar:
             if colon and name.strip().lower() == b"set-cookie":
                 self._set(value.decode("utf-8", "replace").strip(), address)
 
-    def line_for(self, address: ParsedUrl) -> tuple[bytes, ...]:
-        """Return the header line for a request, or nothing."""
+    def with_own(self, lines: tuple[bytes, ...], address: ParsedUrl) -> tuple[bytes, ...]:
+        """Return a request's header lines with these cookies in one Cookie line (RFC 6265, 5.4), after its own ones."""
+        own = [line for line in lines if line[:7].lower() == b"cookie:"]
+        kept = self.line_for(address, besides={_cookie_name(pair) for line in own for pair in line[7:].split(b";")})
+        if not own or not kept:
+            return lines + kept
+        whole = b"; ".join([b"Cookie: " + own[0][7:].strip(), *(line[7:].strip() for line in (*own[1:], *kept))])
+        return (*(line for line in lines if line not in own), whole)
+
+    def line_for(self, address: ParsedUrl, *, besides: Container[str] = ()) -> tuple[bytes, ...]:
+        """Return the header line for a request, without cookies that it has already, or nothing."""
         path = address.url.split("://", 1)[1].partition("/")[2].partition("?")[0]
         chosen = [
             f"{name}={value}"
             for (host, place, name), (value, is_secure, is_wide) in self._kept.items()
             if _is_for(address.host, host, is_wide)
+            and name not in besides
             and f"/{path}/".startswith(place if place.endswith("/") else f"{place}/")
             and (not is_secure or address.scheme == "https")
         ]
@@ -59,6 +69,10 @@ class CookieJar:
             self._kept.pop(key, None)
         elif key in self._kept or len(self._kept) < MAX_COOKIES:
             self._kept[key] = value, "secure" in attributes, bool(domain)
+
+
+def _cookie_name(pair: bytes) -> str:
+    return pair.partition(b"=")[0].decode("utf-8", "replace").strip()
 
 
 def _attribute(part: str) -> tuple[str, str]:

@@ -37,6 +37,11 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def holds_secret(text: str, secrets: Iterable[str]) -> bool:
+    """Tell whether one of the secrets stands in ``text``, in any of its forms."""
+    return any(form in text for secret in secrets for form in _forms(secret))
+
+
 @lru_cache(maxsize=1_024)
 def _forms(secret: str) -> tuple[str, ...]:
     if len(secret) < SHORTEST:

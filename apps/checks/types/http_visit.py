@@ -1,6 +1,6 @@
 """Visiting a web address: one request and the redirects that follow it, with what goes along and what stays behind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
@@ -10,14 +10,22 @@ from apps.checks.enums import Verdict
 from apps.checks.types.answers import Answer
 from apps.checks.types.base import NO_DETAILS, NO_VALUES, Exchange, Outcome, ProbeContext
 from apps.checks.types.cookies import CookieJar
+from apps.checks.types.hiding import holds_secret
 from apps.core.http.curl import OutboundRequest, Reply
 from apps.core.http.urls import BadUrl, ParsedUrl, check_url
 
 # Failures of which the target knows nothing.
-NOT_ASKED = frozenset({"address_forbidden", "bad_url", "client_certificate_refused", "proxy_failed"})
+NOT_ASKED = frozenset({"address_forbidden", "bad_url", "client_certificate_refused", "proxy_failed", "proxy_refused"})
+# With these a proxy says that it asked and heard nothing (RFC 9110, 15.6.3 to 15.6.5).
+TARGET_SILENT = frozenset({502, 503, 504})
 METHODS_WITHOUT_BODY = ("GET", "HEAD")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-REDIRECTS_KEEPING_METHOD = frozenset({307, 308})
+SEE_OTHER = 303
+REDIRECTS_TO_GET = frozenset({301, 302, SEE_OTHER})
+DEFAULT_PORTS = (("http", 80), ("https", 443))
+# What may be said to anybody; "Expect:" takes a header away that libcurl would add.
+HARMLESS = frozenset({"accept", "accept-language", "content-type", "expect", "user-agent"})
+OF_BODY = ("content-", "expect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,10 @@ class Visit(NamedTuple):
     def is_unanswered(self) -> bool:
         """Tell whether the target was asked and gave no answer, not even one that leads elsewhere."""
         is_silent = len(self.steps) == 1 and self.reply.failure is not None
-        return is_silent and not self.is_ours and self.code not in NOT_ASKED
+        is_asked = self.code not in NOT_ASKED or (
+            self.code == "proxy_refused" and self.values.get("status") in TARGET_SILENT
+        )
+        return is_silent and not self.is_ours and is_asked
 
     def answer(self, domain_ends_at: datetime | None = None) -> Answer:
         """Return the last reply for assertions."""
@@ -62,16 +73,17 @@ async def visit(
     context: ProbeContext,
     deadline: float,
     jar: CookieJar | None = None,
+    secrets: Iterable[str] = (),
 ) -> Visit:
     """Send ``request`` and follow redirects until an answer, a failure or the ``deadline`` (of `monotonic`).
 
-    Own headers, credentials and client certificates stay with the origin that they were meant for; with a ``jar``,
-    cookies go where they belong (the request must keep its headers for that).
+    Own headers, credentials, client certificates and a body with ``secrets`` stay with the origin that they were meant
+    for; with a ``jar``, cookies go where they belong (the request must keep its headers for that).
     """
     steps: list[Exchange] = []
     while True:
         seconds = max(0.001, deadline - monotonic())
-        sent = request if jar is None else replace(request, header_lines=request.header_lines + jar.line_for(address))
+        sent = request if jar is None else replace(request, header_lines=jar.with_own(request.header_lines, address))
         step = await context.http.exchange(sent, address, context=context, timeout_seconds=seconds)
         reply = step.reply
         steps.append(step)
@@ -90,19 +102,45 @@ async def visit(
         if redirecting.same_host_only and onward.host != address.host:
             return Visit(steps, address, "redirect_elsewhere", {"host": onward.host})
         reply.body, reply.header_lines = b"", ()  # of many redirects, each with a MiB
-        request, address = _onward(request, reply.status, address, onward), onward
+        request = _as_redirected(request, reply.status, onward)
+        if not _is_same_place(address, onward):
+            if request.body and holds_secret(request.body.decode("utf-8", "replace"), secrets):
+                return Visit(steps, address, "redirect_with_secrets", {"place": f"{onward.scheme}://{onward.host}"})
+            request = _for_strangers(request, secrets)
+        address = onward
 
 
-def _onward(request: OutboundRequest, status: int, here: ParsedUrl, there: ParsedUrl) -> OutboundRequest:
-    """Return the request to the next place: what is secret stays with the origin that it was meant for."""
-    lines, extras = request.header_lines, request.extras
-    if here.origin != there.origin:
-        lines = ()
-        extras = replace(extras, client_certificate="", client_key="") if extras is not None else None
-    if status in REDIRECTS_KEEPING_METHOD or request.method in METHODS_WITHOUT_BODY:
-        lines = lines if request.body is None or lines else (b"Expect:",)
-        return replace(request, url=there.url, header_lines=lines, extras=extras)
-    return replace(request, url=there.url, header_lines=lines, extras=extras, method="GET", body=None)
+def _as_redirected(request: OutboundRequest, status: int, there: ParsedUrl) -> OutboundRequest:
+    """Return the request with the method that the status asks for: of 301 and 302, only POST becomes GET (RFC 9110, 15.4)."""
+    becomes_get = request.method not in METHODS_WITHOUT_BODY if status == SEE_OTHER else request.method == "POST"
+    if not becomes_get or status not in REDIRECTS_TO_GET:
+        return replace(request, url=there.url)
+    lines = tuple(line for line in request.header_lines if not _name(line).startswith(OF_BODY))
+    return replace(request, url=there.url, header_lines=lines, method="GET", body=None)
+
+
+def _is_same_place(here: ParsedUrl, there: ParsedUrl) -> bool:
+    """Tell whether what is secret may go along: to the same origin, or to the same host's usual way of being secure."""
+    is_secured = ((here.scheme, here.port), (there.scheme, there.port)) == DEFAULT_PORTS
+    return here.origin == there.origin or (is_secured and here.host == there.host)
+
+
+def _for_strangers(request: OutboundRequest, secrets: Iterable[str]) -> OutboundRequest:
+    """Return the request without what is secret."""
+    extras = request.extras
+    if extras is not None:
+        extras = replace(extras, client_certificate="", client_key="")
+    lines = tuple(
+        line
+        for line in request.header_lines
+        if _name(line) in HARMLESS and not holds_secret(line.decode("utf-8", "replace"), secrets)
+    )
+    return replace(request, header_lines=lines, extras=extras)
+
+
+def _name(line: bytes) -> str:
+    """Return the name of a header as libcurl is given it, "Name;" where its value is empty."""
+    return line.partition(b":")[0].partition(b";")[0].decode("utf-8", "replace").strip().lower()
 
 
 def outcome_of(

@@ -95,6 +95,10 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "too_many_redirects": (_("The server redirected more than %(count)s times."), _("Check it for a redirect loop.")),
     "bad_redirect": (_("The server redirected to an address that cannot be used."), _("Check its redirect.")),
+    "redirect_with_secrets": (
+        _("The server redirected to %(place)s, where the secrets in this request's body do not belong."),
+        _("Check its redirect; if it is right, ask that address itself."),
+    ),
     "bad_url": (_("The address cannot be used."), _("Correct the check's URL.")),
     "request_failed": (_("The request failed (%(detail)s)."), LOOK_AT_THE_SERVER),
     "wrong_protocol": (

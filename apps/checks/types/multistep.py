@@ -173,6 +173,7 @@ class _Run:
             context=self._context,
             deadline=self._deadline,
             jar=self._jar,
+            secrets=tuple(self._variables.values()),
         )
         self._visits += 1
         self._exchanges += visited.steps

@@ -85,6 +85,24 @@ async def test_credentials_stay_with_their_host() -> None:
     assert b"secret" not in elsewhere.asked[0]
 
 
+async def test_own_cookies_and_kept_ones_are_one_line() -> None:
+    def respond(connection: socket.socket, request: bytes) -> None:
+        onward = answer(302, b"", Location="/there", Set_Cookie="session=s1; Path=/")
+        connection.sendall(answer() if b" /there " in request else onward)
+
+    with serving(respond) as web:
+        await probe(web.url(), keeps_cookies=True, headers={"Cookie": "mine=1; theme=dark"})
+        await probe(web.url(), keeps_cookies=True, headers={"Cookie": "session=own"})
+
+    lines = [[line for line in request.split(b"\r\n") if line.startswith(b"Cookie:")] for request in web.asked]
+    assert lines == [
+        [b"Cookie: mine=1; theme=dark"],
+        [b"Cookie: mine=1; theme=dark; session=s1"],
+        [b"Cookie: session=own"],
+        [b"Cookie: session=own"],
+    ]
+
+
 @pytest.mark.parametrize("in_body", [False, True])
 async def test_token_is_asked_for_once_and_used(in_body: bool) -> None:
     with giving_tokens() as server, serving(admitting(b"token-1")) as web:
