@@ -37,15 +37,18 @@ class Answer:
     @cached_property
     def headers(self) -> Mapping[str, str]:
         """The headers of the last response block, names in lower case; repeated ones are joined by commas."""
-        headers: dict[str, str] = {}
+        return {name: ", ".join(values) for name, values in self._header_values.items()}
+
+    @cached_property
+    def _header_values(self) -> Mapping[str, list[str]]:
+        headers: dict[str, list[str]] = {}
         for line in self.reply.header_lines:
             if line.startswith(b"HTTP/"):  # an interim answer, or a proxy's, has a block of its own
                 headers = {}
                 continue
             name, colon, value = line.decode("utf-8", "replace").strip().partition(":")
             if colon:
-                name = name.strip().lower()
-                headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+                headers.setdefault(name.strip().lower(), []).append(value.strip())
         return headers
 
     @cached_property
@@ -79,7 +82,8 @@ class Answer:
             "CERTIFICATE_EXPIRATION": str(self.certificate_ms or 0),
             "DOMAIN_EXPIRATION": str(_ms_until(self.domain_ends_at) or 0),
         }
-        return Seen(values=values, body=self.text, document=self._document_for_conditions, headers=self.headers)
+        first = {name: found[0] for name, found in self._header_values.items()}
+        return Seen(values=values, body=self.text, document=self._document_for_conditions, headers=first)
 
     def _document_for_conditions(self) -> Any:
         try:

@@ -56,7 +56,8 @@ class Judged:
 class Seen:
     """What a probe saw. ``values`` are the placeholders' texts by upper-case name without brackets.
 
-    ``document`` reads the body as JSON; it raises `LookupError` where the body is none. Headers' names are lower case.
+    ``document`` reads the body as JSON; it raises `LookupError` where the body is none. Headers' names are lower case; of
+    a repeated one this is the first, as in Gatus.
     """
 
     values: Mapping[str, str]
@@ -169,17 +170,17 @@ def _resolved(part: str, seen: Seen) -> str:
             return str(_length(seen))
         if upper.startswith((f"{BODY}.", f"{BODY}[")):
             value = _value_at(inner[len(BODY) :], seen)
-            return str(_size(value)) if function == "len(" else _wrapped(function, _text(value), 0)
+            if function == "has(":
+                return "true"  # found, be it an empty text
+            return str(_size(value)) if function else _text(value)
         text = seen.body.strip() if upper == BODY else _plain_value(inner, upper, seen)
     except (LookupError, RecursionError):  # not there, or nested beyond what can be written out
         return "false" if function == "has(" else f"{part} {INVALID}"
-    return part if text is None else _wrapped(function, text, _bytes_of(text))
-
-
-def _wrapped(function: str, text: str, size: int) -> str:
-    if function == "len(":
-        return str(size)
-    return text if not function else "true" if text else "false"
+    if text is None:
+        return part
+    if function == "has(":
+        return "true" if text or upper.startswith(HEADER) else "false"  # a header may come with nothing in it
+    return str(_bytes_of(text)) if function else text
 
 
 def _plain_value(inner: str, upper: str, seen: Seen) -> str | None:

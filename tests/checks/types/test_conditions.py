@@ -29,7 +29,7 @@ def seen(body: Any = "", **values: str) -> Seen:
         "CONNECTED": "true",
         "CERTIFICATE_EXPIRATION": str(10 * DAY_MS),
     }
-    return Seen(values={**usual, **values}, body=text, document=document, headers={"x-version": "1.2"})
+    return Seen(values={**usual, **values}, body=text, document=document, headers={"x-version": "1.2", "x-empty": ""})
 
 
 PERSON = {
@@ -38,6 +38,7 @@ PERSON = {
     "score": 1.5,
     "ok": True,
     "nothing": None,
+    "empty": "",
     "list": [1, 2, 3],
     "users": [{"id": 1, "tags": [["a"]]}, {"id": 2, "tags": []}],
     "inner": {"b": 2, "a": 1},
@@ -92,6 +93,10 @@ PERSON = {
         ("[HEADER].X-Version == 1.2", True, "[HEADER].X-Version == 1.2"),
         ("[HEADER].X-Gone == 1.2", False, "[HEADER].X-Gone (INVALID) == 1.2"),
         ("has([HEADER].X-Gone) == false", True, "has([HEADER].X-Gone) == false"),
+        ("has([HEADER].X-Empty) == true", True, "has([HEADER].X-Empty) == true"),
+        ("has([BODY].empty) == true", True, "has([BODY].empty) == true"),
+        ("has([BODY].nothing) == true", False, "has([BODY].nothing) (false) == true"),
+        ("len([BODY].empty) == 0", True, "len([BODY].empty) == 0"),
         ("word == other", False, "word == other"),
     ],
 )
