@@ -25,6 +25,7 @@ SERVER = 4
 UNSYNCHRONISED = 3
 TO_1900 = 2_208_988_800  # seconds from NTP's beginning to Unix's
 SHORT = 65_536  # parts of a second in NTP's short format
+REFUSALS = frozenset({"DENY", "RSTR", "RATE"})
 TRIES = 3
 TRY_SECONDS = 1.5
 
@@ -196,7 +197,8 @@ def _facts(reading: Reading) -> dict[str, Any]:
 
 
 def _judge(wanted: NtpConfig, reading: Reading) -> None:
-    if reading.stratum == 0 and reading.reference:  # a "kiss of death", which says why
+    # A "kiss of death" says why (RFC 5905, 7.4); most of its codes, such as INIT, say that there is no time yet.
+    if reading.stratum == 0 and reading.reference in REFUSALS:
         raise ProbeFailure("ntp_refused", {"code": reading.reference})
     if reading.leap == UNSYNCHRONISED or not 1 <= reading.stratum <= 15:
         raise ProbeFailure("ntp_unsynchronised")

@@ -88,6 +88,9 @@ async def test_time_beyond_2036_is_read_in_its_era() -> None:
     ("said", "code", "values"),
     [
         ({"stratum": 0, "reference": b"RATE"}, "ntp_refused", {"code": "RATE"}),
+        ({"stratum": 0, "reference": b"DENY"}, "ntp_refused", {"code": "DENY"}),
+        ({"stratum": 0, "reference": b"INIT", "leap": 3}, "ntp_unsynchronised", {}),
+        ({"stratum": 0, "reference": b"STEP"}, "ntp_unsynchronised", {}),
         ({"leap": 3}, "ntp_unsynchronised", {}),
         ({"stratum": 16}, "ntp_unsynchronised", {}),
         ({"dispersion": 2.0}, "ntp_dispersion", {"dispersion": "2000", "limit": 100}),
