@@ -1,28 +1,27 @@
 """Strict readers of the environment: a wrong value stops the start with one line that names the setting and the mend."""
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from config.run.errors import RunError
+from config.run.given import given
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 
 
 def text(name: str, default: str = "") -> str:
-    """Return ``$NAME``, else the content of the file that ``$NAME_FILE`` names, else the default."""
-    path = os.environ.get(f"{name}_FILE")
-    if name in os.environ:
-        return os.environ[name]
-    if not path:
-        return default
+    """Return ``$NAME``, else the content of the file that ``$NAME_FILE`` names, else the default.
+
+    An empty value counts as not given.
+    """
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+        return given(name) or default
+    except RunError as error:
+        raise ImproperlyConfigured(error.problem) from error
 
 
 def flag(name: str, *, default: bool) -> bool:

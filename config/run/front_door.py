@@ -9,6 +9,7 @@ import socket
 import subprocess
 
 from config.run.errors import RunError
+from config.run.given import given
 
 DEFAULT_PORT = 8000
 BACKLOG = 512
@@ -17,7 +18,7 @@ HIGHEST_PORT = 65535
 
 def chosen_port() -> int:
     """$PORT, or 8000."""
-    text = os.environ.get("PORT") or str(DEFAULT_PORT)
+    text = given("PORT") or str(DEFAULT_PORT)
     if not text.isdecimal() or not 1 <= int(text) <= HIGHEST_PORT:
         raise RunError(
             f"PORT={text} is not a port number (1 to {HIGHEST_PORT}).", mend=f"make run PORT={DEFAULT_PORT + 1}"

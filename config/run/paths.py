@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from config.run.given import given
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 VENV = PROJECT / ".venv"
@@ -16,7 +17,7 @@ LOCK_FILE = "obsera.lock"
 
 def var_folder() -> Path:
     """The one folder that holds data, secrets and logs; `OBSERA_VAR` moves it."""
-    return Path(os.environ.get("OBSERA_VAR") or PROJECT / "var").absolute()
+    return Path(given("OBSERA_VAR") or PROJECT / "var").absolute()
 
 
 def private_folder(path: Path) -> Path:

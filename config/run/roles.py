@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from config.run.errors import RunError
+from config.run.given import given
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -37,9 +37,9 @@ class RoleNames:
     @classmethod
     def from_environment(cls) -> RoleNames:
         return cls(
-            owner=os.environ.get("DB_OWNER_ROLE", cls.owner),
-            app=os.environ.get("DB_APP_ROLE", cls.app),
-            system=os.environ.get("DB_SYSTEM_ROLE", cls.system),
+            owner=given("DB_OWNER_ROLE") or cls.owner,
+            app=given("DB_APP_ROLE") or cls.app,
+            system=given("DB_SYSTEM_ROLE") or cls.system,
         )
 
 

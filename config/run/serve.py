@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config.run import example, front_door, mail_port
 from config.run.errors import RunError
+from config.run.given import given
 from config.run.locks import hold
 from config.run.logs import say
 from config.run.parts import Part
@@ -118,7 +119,7 @@ def base_environment(port: int) -> dict[str, str]:
 
 def wants_example() -> bool:
     """A single machine has an example to break; an installation with a database of its own has real targets."""
-    return os.environ.get("EXAMPLE_SERVICE", "0" if os.environ.get("DATABASE_URL") else "1") == "1"
+    return os.environ.get("EXAMPLE_SERVICE", "0" if given("DATABASE_URL") else "1") == "1"
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -153,7 +154,7 @@ def _listening(name: str, module: str, environment: Mapping[str, str], listeners
 
 
 def _workers(environment: Mapping[str, str]) -> list[Part]:
-    region = os.environ.get("PROBE_REGION") or "main"
+    region = given("PROBE_REGION") or "main"
     probes = "probes" if region == "main" else f"probes-{region}"
     return [
         _celery("probes", environment, pool="solo", concurrency=1, queue=probes),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import psycopg
 import redis
 
 from config.run.errors import RunError
+from config.run.given import given
 from config.run.parts import Part
 from config.run.paths import private_folder, var_folder
 from config.run.postgres import Cluster, prepare_cluster
@@ -48,9 +48,9 @@ def product_plan() -> Plan:
     return Plan(
         home=var_folder(),
         database="obsera",
-        database_url=os.environ.get("DATABASE_URL") or None,
-        owner_url=os.environ.get("DATABASE_OWNER_URL") or None,
-        redis_url=os.environ.get("REDIS_URL") or None,
+        database_url=given("DATABASE_URL") or None,
+        owner_url=given("DATABASE_OWNER_URL") or None,
+        redis_url=given("REDIS_URL") or None,
         is_durable=True,
     )
 
@@ -58,15 +58,15 @@ def product_plan() -> Plan:
 def plan_for_tests() -> Plan:
     """The services of `make test`: given ones win, else throw-away ones below `var/test`."""
 
-    def given(name: str) -> str | None:
-        return os.environ.get(f"TEST_{name}") or os.environ.get(name) or None
+    def chosen(name: str) -> str | None:
+        return given(f"TEST_{name}") or given(name) or None
 
     return Plan(
         home=var_folder() / "test",
         database="obsera_test",
-        database_url=given("DATABASE_URL"),
-        owner_url=given("DATABASE_OWNER_URL"),
-        redis_url=given("REDIS_URL"),
+        database_url=chosen("DATABASE_URL"),
+        owner_url=chosen("DATABASE_OWNER_URL"),
+        redis_url=chosen("REDIS_URL"),
         is_durable=False,
         for_tests=True,
     )
@@ -82,7 +82,7 @@ def start_services(plan: Plan, supervisor: Supervisor) -> dict[str, str]:
 
 def secret_key() -> str:
     """The installation's secret: given, or made on the first start."""
-    return os.environ.get("SECRET_KEY") or read_or_create_secret(private_folder(var_folder()) / "secret-key")
+    return given("SECRET_KEY") or read_or_create_secret(private_folder(var_folder()) / "secret-key")
 
 
 def _checked_redis(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from config.run.errors import RunError
+from config.run.given import given
 from config.run.paths import var_folder
 
 WEB, MAIL = "web", "mail"
@@ -35,6 +36,4 @@ def check_shared() -> None:
 
 
 def _is_given(name: str) -> bool:
-    if os.environ.get(name) or os.environ.get(f"{name}_FILE"):
-        return True
-    return name == "SECRET_KEY" and (var_folder() / "secret-key").exists()
+    return bool(given(name)) or (name == "SECRET_KEY" and (var_folder() / "secret-key").exists())

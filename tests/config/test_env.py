@@ -21,6 +21,15 @@ def test_text_comes_from_the_environment_or_a_file_or_the_default(
     assert [*found, env.text("LEAF")] == ["from the file", "default", "from the environment"]
 
 
+def test_empty_value_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LEAF", "WORDS", "NUMBER", "DB", "MAIL"):
+        monkeypatch.setenv(name, "")
+
+    assert (env.text("LEAF", "default"), env.words("WORDS", "a,b")) == ("default", ["a", "b"])
+    assert (env.integer("NUMBER", 3, low=0, high=9), env.choice("LEAF", "free", ("free", "team"))) == (3, "free")
+    assert (env.database("DB", "postgresql://me@db.example/obsera")["HOST"], env.mail("MAIL")) == ("db.example", {})
+
+
 @pytest.mark.parametrize(("word", "value"), [("", True), ("1", True), ("Yes", True), ("off", False), ("0", False)])
 def test_flag(word: str, value: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF", word)

@@ -44,7 +44,7 @@ def test_share_without_web_makes_no_database_redis_or_secret(monkeypatch: pytest
         check_shared()
 
     monkeypatch.setenv("DATABASE_URL", "postgresql://obsera_app@database/obsera")
-    monkeypatch.setenv("REDIS_URL_FILE", "/run/secrets/redis")
+    monkeypatch.setenv("REDIS_URL", "redis://cache/0")
     (tmp_path / "secret-key").write_text("kept by an earlier start")
     check_shared()
 
