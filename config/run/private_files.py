@@ -11,9 +11,13 @@ from pathlib import Path
 def write_private(path: Path, text: str) -> None:
     """Replace the file with text under mode 600; a reader sees the old or the new content."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(name, path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, path)
+    except OSError:  # a full disk must not fill up with halves of it
+        os.unlink(name)
+        raise
 
 
 def read_or_create_secret(path: Path, *, size: int = 48) -> str:

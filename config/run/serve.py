@@ -15,7 +15,7 @@ from config.run import example, front_door, mail_port
 from config.run.errors import RunError
 from config.run.given import given
 from config.run.locks import hold
-from config.run.logs import say
+from config.run.logs import say, show
 from config.run.parts import Part
 from config.run.paths import FIRST_RUN_FILE, LOCK_FILE, private_folder, var_folder
 from config.run.prepare import prepare_files
@@ -187,4 +187,4 @@ def _welcome(file: Path, port: int) -> None:
     lines += ["", "Ctrl-C stops it and keeps the data. `make demo-outage` shows an outage from end to end."]
     width = max(map(len, lines))
     edge = "─" * (width + 4)
-    print(f"\n╭{edge}╮", *(f"│  {line:<{width}}  │" for line in lines), f"╰{edge}╯", "", sep="\n", flush=True)
+    show("\n".join((f"\n╭{edge}╮", *(f"│  {line:<{width}}  │" for line in lines), f"╰{edge}╯", "")))

@@ -64,6 +64,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._waker, self._sleeper = socket.socketpair()
         self._old_handlers: dict[int, object] = {}
+        self._are_pids_stale = False
         self.stop_reason: signal.Signals | None = None
 
     def __enter__(self) -> Supervisor:
@@ -73,7 +74,9 @@ class Supervisor:
         self._selector.register(self._sleeper, selectors.EVENT_READ, None)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         for number in WATCHED_SIGNALS:
-            self._old_handlers[number] = signal.signal(number, self._note_signal)
+            # `nohup make run` is to outlive its terminal.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._old_handlers[number] = signal.signal(number, self._note_signal)
         # Without a handler the kernel would not wake us for a dead child.
         self._old_handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
@@ -98,21 +101,38 @@ class Supervisor:
         self._running[part.name] = running
         self._launch(running)
 
-    def _launch(self, running: _Running) -> subprocess.Popen[bytes]:
+    def _launch(self, running: _Running) -> None:
         running.retry_at = None
-        running.process = process = spawn(running.part)
+        try:
+            self._spawn(running)
+        except OSError as error:  # the machine has no memory, process or file left for it at this moment
+            say(f"{running.part.name} could not be started: {error}; trying again")
+            running.has_died = True
+            self._retry_later(running, time.monotonic())
+        self._write_pids()
+
+    def _spawn(self, running: _Running) -> subprocess.Popen[bytes]:
+        process = spawn(running.part)
+        try:
+            self._listen(process, running)
+        except OSError:
+            with process:  # closes its pipe and waits for its end
+                _signal_group(process.pid, signal.SIGKILL)
+            raise
+        running.process = process
         running.started = time.monotonic()
+        return process
+
+    def _listen(self, process: subprocess.Popen[bytes], running: _Running) -> None:
         output = process.stdout
         if output is not None:
             os.set_blocking(output.fileno(), False)
             self._selector.register(output, selectors.EVENT_READ, running)
-        self._write_pids()
-        return process
 
     def run_once(self, part: Part) -> tuple[int, list[str]]:
         """Run a part to its end while the others are watched; its exit status and last lines."""
         running = _Running(part, self._logs)
-        process = self._launch(running)
+        process = self._spawn(running)
         status = self.attend(process)
         self._drain(running)
         running.log.close()
@@ -163,6 +183,8 @@ class Supervisor:
         self._take_events(timeout)
         if not self.stop_reason:
             self._restart_dead()
+        if self._are_pids_stale:
+            self._write_pids()
 
     def _take_events(self, timeout: float) -> None:
         for key, _ in self._selector.select(timeout):
@@ -221,9 +243,12 @@ class Supervisor:
                 say(line, name=running.part.name)
         running.process = None
         running.has_died = True
+        self._retry_later(running, now)
+        self._write_pids()
+
+    def _retry_later(self, running: _Running, now: float) -> None:
         running.retry_at = now + running.backoff
         running.backoff = min(running.backoff * 2, MAX_BACKOFF)
-        self._write_pids()
 
     # -- stopping ---------------------------------------------------------------------------
 
@@ -256,7 +281,12 @@ class Supervisor:
 
     def _write_pids(self) -> None:
         pids = {name: r.pid for name, r in self._running.items() if r.pid is not None}
-        write_private(self._pid_file, json.dumps(pids, indent=1) + "\n")
+        try:
+            write_private(self._pid_file, json.dumps(pids, indent=1) + "\n")
+        except OSError:  # a full disk: it is written as soon as it can be
+            self._are_pids_stale = True
+        else:
+            self._are_pids_stale = False
 
 
 def _ask_to_stop(running: _Running) -> None:
