@@ -17,6 +17,7 @@ ALLOWED = {
     "checks/domain/flapping.py": "one job looks at every tenant's flapping checks",
     "checks/domain/grouping.py": "one sweep serves every tenant's groups",
     "checks/domain/flips.py": "a batch's flips belong to many tenants",
+    "checks/domain/held_results.py": "a prober's batch holds results of many tenants",
     "checks/domain/judging.py": "a batch's checks belong to many tenants",
     "checks/domain/heartbeat_sweep.py": "one sweep serves every tenant's heartbeats",
     "checks/domain/ping_pruning.py": "one broom sweeps every tenant's old pings",

@@ -17,7 +17,7 @@ from apps.checks.domain.agent_wire import CLOCKS_MAY_DIFFER, OfferedTurn, OpenSe
 from apps.checks.domain.agent_words import Words, takes
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.judging import SILENT_AFTER
-from apps.checks.domain.late_results import store_late
+from apps.checks.domain.late_results import judges_for, store_late
 from apps.checks.domain.pings import NewPing, PingStore
 from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, store_results
@@ -44,9 +44,6 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS = 1.0
 # An agent holds half an hour of results; what it names besides was never asked of it.
 OLDEST, NEWEST = timedelta(minutes=35), timedelta(seconds=60)
-# From when on a result no longer says how things are now, beyond the time that the probe itself may take.
-LATE_AFTER = timedelta(seconds=60)
-LATE_INTERVALS = 2
 MOST_AHEAD = timedelta(seconds=6)  # less than a lease
 VERSION_LENGTH = 40
 
@@ -216,7 +213,7 @@ def _patience(agent: Agent, check_ids: set[UUID]) -> dict[UUID, timedelta]:
     own = Turn.objects.filter(region_id=agent.region_id, watched__in=check_ids)
     timings = own.values_list("watched_id", "watched__interval_seconds", "watched__timeout_seconds")
     return {
-        check_id: max(LATE_AFTER, LATE_INTERVALS * timedelta(seconds=interval)) + timedelta(seconds=timeout)
+        check_id: judges_for(interval_seconds=interval, timeout_seconds=timeout)
         for check_id, interval, timeout in timings
     }
 

@@ -1,4 +1,4 @@
-"""Results that come late: what an agent saw while it could not reach us.
+"""Results that come late: what a prober saw while it could not reach us.
 
 They are kept and shown, but judge nothing: nobody is paged for what is over. What they say of a time that nobody seemed to
 have seen is looked up a few seconds later, once for all that came (`apps.checks.domain.looking_back`). Rows are bound as
@@ -19,6 +19,9 @@ from apps.checks.domain.rollups import note_late
 from apps.checks.enums import Verdict
 from apps.core.postgres.hints import prefer_keys
 
+# From when on a result no longer says how things are now, beyond the time that the probe itself may take.
+LATE_AFTER = timedelta(seconds=60)
+LATE_INTERVALS = 2
 # What is stored, and as what it is bound.
 COLUMNS = (
     *(("check_id", "uuid"), ("tenant_id", "uuid"), ("region_id", "int2"), ("due_at", "timestamptz")),
@@ -72,9 +75,14 @@ SELECT due_at FROM kept
 """  # noqa: S608 - constants of this module alone
 
 
+def judges_for(*, interval_seconds: int, timeout_seconds: int) -> timedelta:
+    """Return how old a result may be that still judges, of a check that is probed so: one rule for all probers."""
+    return max(LATE_AFTER, LATE_INTERVALS * timedelta(seconds=interval_seconds)) + timedelta(seconds=timeout_seconds)
+
+
 @transaction.atomic
 def store_late(results: Sequence[NewResult]) -> int:
-    """Keep late results of the open tenant and return how many were new. Safe to repeat: each is kept once."""
+    """Keep late results of the open scope and return how many were new. Safe to repeat: each is kept once."""
     if not results:
         return 0
     with connection.cursor() as cursor:

@@ -237,7 +237,15 @@ class Prober:
             return
         self._said_at = self._loop.time()
         failed = await self._controls.failed() if self._is_sick else []
-        await self._at_work(partial(self._work.say_sick, failed) if failed else self._work.say_well)
+        if not await self._at_work(partial(self._say, failed)):
+            self._said_at = float("-inf")  # what was not heard is said again with the next beat
+
+    def _say(self, failed: list[str]) -> bool:
+        if failed:
+            self._work.say_sick(failed)
+        else:
+            self._work.say_well()
+        return True
 
     async def _extend(self) -> None:
         """Keep the leases of slow probes alive."""

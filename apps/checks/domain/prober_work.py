@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
 
+from apps.checks.domain.held_results import store_by_age
 from apps.checks.domain.judging import SILENT_AFTER
 from apps.checks.domain.regions import mark_seen, mark_sick, mark_well
-from apps.checks.domain.results import NewResult, by_tenant, store_results
+from apps.checks.domain.results import NewResult, by_tenant
 from apps.checks.domain.turns import (
     EXTENSION,
     HEAD_START,
@@ -93,6 +94,7 @@ class DatabaseWork:
         """Keep the results and let those who watch live know, then claim."""
         with _reached():
             if results:
+                self._see_again()
                 self._store(results)
             if self._clock.may_have_stepped_back():
                 straighten_turns(self.region_id)
@@ -103,9 +105,14 @@ class DatabaseWork:
         beat, self._traded_at = monotonic() - self._traded_at, monotonic()
         return min(max(HEAD_START, timedelta(seconds=2 * beat)), MOST_HEAD_START)
 
+    def _see_again(self) -> None:
+        """After an absence say what nobody saw before the first result: its opinion must not be forgotten with that."""
+        if not self._lives_on():
+            self._mark_seen()
+
     def _store(self, results: Sequence[NewResult]) -> None:
         try:
-            store_results(results)
+            store_by_age(results)
         except (OperationalError, InterfaceError):
             raise
         except Error as error:
@@ -135,9 +142,11 @@ class DatabaseWork:
             mark_sick(self.region_id, failed_controls)
             self._mark_seen()
 
+    def _lives_on(self) -> bool:
+        return clock.steady() - self._seen_at < SILENT_AFTER.total_seconds()
+
     def _mark_seen(self) -> None:
-        lives_on = clock.steady() - self._seen_at < SILENT_AFTER.total_seconds()
-        mark_seen(self.region_id, lives_on=lives_on)
+        mark_seen(self.region_id, lives_on=self._lives_on())
         self._seen_at = clock.steady()
 
     def close(self) -> None:

@@ -1,0 +1,163 @@
+"""What becomes of a prober's results when the database comes back after an absence."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from threading import Event
+
+import pytest
+
+from apps.checks.domain.judging import SILENT_AFTER
+from apps.checks.domain.prober import Prober
+from apps.checks.domain.prober_work import DatabaseWork, PlaceAway
+from apps.checks.domain.regions import lose_sight_of_silent_regions
+from apps.checks.domain.results import NewResult
+from apps.checks.domain.turns import ClaimedTurn
+from apps.checks.enums import State, Verdict
+from apps.checks.models import MAIN_REGION, Check, CheckState, Flip, LookBack, Region, Result, Turn
+from apps.core import clock
+from apps.incidents.models import Outage
+from apps.tenants.models import Tenant
+from tests.factories.checks import make_check, make_result
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+
+
+class Steady:
+    """The clock that nobody can set, moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> Steady:
+    made = Steady()
+    monkeypatch.setattr(clock, "steady", made)
+    return made
+
+
+@pytest.fixture
+def work(steady: Steady) -> DatabaseWork:
+    """A prober that gave a sign of life, then had no database for ten minutes."""
+    made = DatabaseWork(MAIN_REGION)
+    made.say_well()
+    steady.seconds += 600
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=clock.now() - 10 * MINUTE)
+    return made
+
+
+def seen_before(check: Check, age: timedelta, verdict: Verdict = Verdict.SUCCESS, **fields: object) -> NewResult:
+    at = clock.now() - age
+    Turn.objects.filter(watched=check).update(due_at=at, claimable_at=at)
+    return make_result(check, verdict, started_at=at, **fields)
+
+
+def test_fresh_results_are_not_forgotten_with_the_absence_before_them(in_acme: Tenant, work: DatabaseWork) -> None:
+    check = make_check(state=State.UP, interval_seconds=3_600)
+
+    work.trade([make_result(check, started_at=clock.now())], 0)
+    work.say_well()
+    lose_sight_of_silent_regions()
+
+    assert [flip.after for flip in Flip.objects.order_by("sequence")] == ["unknown", "up"]
+    assert Turn.objects.get(watched=check).opinion == Verdict.SUCCESS
+    assert CheckState.objects.get(watched=check).state == State.UP
+
+
+def test_who_was_heard_just_now_says_nothing_before_results(in_acme: Tenant, steady: Steady) -> None:
+    work, check = DatabaseWork(MAIN_REGION), make_check(state=State.UP)
+    work.say_well()
+    steady.seconds += SILENT_AFTER.total_seconds() - 1
+    long_ago = clock.now() - 10 * MINUTE  # by a clock that was set ahead
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=long_ago)
+
+    work.trade([make_result(check, started_at=clock.now())], 0)
+
+    assert Region.objects.get(id=MAIN_REGION).seen_at == long_ago
+    assert Flip.objects.count() == 0
+
+
+def test_a_failure_of_hours_ago_pages_nobody_and_is_kept(in_acme: Tenant, work: DatabaseWork) -> None:
+    check = make_check(state=State.UP, interval_seconds=60)
+    held = seen_before(check, 120 * MINUTE, Verdict.FAILURE)
+
+    work.trade([held], 0)
+
+    turn = Turn.objects.get(watched=check)
+    assert Result.objects.get().started_at == held.started_at
+    assert (Outage.objects.count(), turn.opinion, turn.failures) == (0, None, 0)
+    assert [flip.after for flip in Flip.objects.all()] == ["unknown"]
+    assert clock.now() < turn.due_at == turn.claimable_at <= clock.now() + MINUTE
+    assert LookBack.objects.get().watched_id == check.id
+
+
+@pytest.mark.parametrize(
+    ("interval_seconds", "seconds", "judges"),
+    [(10, 65, True), (10, 75, False), (3_600, 7_100, True), (3_600, 7_300, False)],
+)
+def test_a_result_judges_for_two_intervals_and_the_time_of_its_probe(
+    in_acme: Tenant, work: DatabaseWork, interval_seconds: int, seconds: int, judges: bool
+) -> None:
+    check = make_check(interval_seconds=interval_seconds, timeout_seconds=10)
+
+    work.trade([seen_before(check, timedelta(seconds=seconds))], 0)
+
+    assert CheckState.objects.get(watched=check).state == (State.UP if judges else State.UNKNOWN)
+    assert Result.objects.count() == 1
+
+
+def test_a_turn_that_waited_for_hours_is_judged_by_its_probe_of_now(in_acme: Tenant, work: DatabaseWork) -> None:
+    check = make_check(interval_seconds=60, due_at=clock.now() - 120 * MINUTE)
+
+    work.trade([make_result(check, started_at=clock.now())], 0)
+
+    assert CheckState.objects.get(watched=check).state == State.UP
+
+
+def test_late_and_fresh_results_of_a_batch_and_of_checks_deleted_since(in_acme: Tenant, work: DatabaseWork) -> None:
+    late, fresh, gone = make_check("late", interval_seconds=60), make_check("fresh"), make_check("gone")
+    batch = [seen_before(late, 60 * MINUTE), make_result(fresh, started_at=clock.now()), seen_before(gone, 60 * MINUTE)]
+    gone.delete()
+
+    for _again in range(2):  # as a prober does whose connection broke before it had its answer
+        work.trade(batch, 0)
+
+    assert set(Result.objects.values_list("check_id", flat=True)) == {late.id, fresh.id}
+    assert dict(CheckState.objects.values_list("watched__name", "state")) == {"late": "unknown", "fresh": "up"}
+
+
+class AwayAtFirst(DatabaseWork):
+    """A place that does not hear the first sign of life; it ends the prober with its third beat."""
+
+    def __init__(self, stop: Event) -> None:
+        super().__init__(MAIN_REGION)
+        self.signs = self.beats = 0
+        self._stop = stop
+
+    def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
+        self.beats += 1
+        if self.beats == 3:
+            self._stop.set()
+        return []
+
+    def say_well(self) -> None:
+        self.signs += 1
+        if self.signs == 1:
+            raise PlaceAway("away")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_sign_of_life_that_was_not_heard_is_given_again_with_the_next_beat() -> None:
+    stop = Event()
+    work = AwayAtFirst(stop)
+
+    asyncio.run(Prober(work, stop).run())
+
+    assert work.signs == 2
