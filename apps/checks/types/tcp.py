@@ -13,6 +13,7 @@ from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, plac
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import PatternTooSlow, bounded_search
 from apps.checks.types.probing import Findings, run_probe
+from apps.checks.types.said import secrets_said
 from apps.checks.types.script import Expect, Send, StartTls, Step, check_script, parse_script
 from apps.checks.types.texts import printable
 from apps.core.kinds import Config as BaseConfig
@@ -61,6 +62,11 @@ class TcpConfig(NetworkConfig):
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         return parse_script(self.script)
+
+    @cached_property
+    def made_secrets(self) -> tuple[str, ...]:
+        """What the server may repeat of the conversation."""
+        return tuple(secrets_said(step.data for step in self.steps if isinstance(step, Send)))
 
     @property
     def security(self) -> TlsSettings:

@@ -12,6 +12,7 @@ from apps.checks.types.base import Datagrams, Fact, Group, Outcome, ProbeContext
 from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, place, port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
+from apps.checks.types.said import secrets_said
 from apps.checks.types.script import check_escapes, unescaped
 from apps.checks.types.texts import printable
 from apps.core.kinds import Config as BaseConfig
@@ -56,6 +57,11 @@ class UdpConfig(NetworkConfig):
     @cached_property
     def data(self) -> bytes:
         return unescaped(self.payload)
+
+    @cached_property
+    def made_secrets(self) -> tuple[str, ...]:
+        """What the server may repeat of the payload."""
+        return tuple(secrets_said([self.data]))
 
     @cached_property
     def wanted(self) -> bytes:

@@ -29,6 +29,7 @@ from apps.checks.types.http_fields import check_headers_field
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import MAX_LENGTH, PatternTooSlow, bounded_search, check_pattern
 from apps.checks.types.probing import Findings, run_probe
+from apps.checks.types.said import secrets_said
 from apps.checks.types.texts import printable
 from apps.core.http.curl import USER_AGENT
 from apps.core.http.headers import TOKEN
@@ -141,6 +142,11 @@ class WebsocketConfig(BaseConfig):
     @cached_property
     def offered(self) -> list[Subprotocol]:
         return [Subprotocol(name) for name in SEPARATORS.split(self.subprotocols) if name]
+
+    @cached_property
+    def made_secrets(self) -> tuple[str, ...]:
+        """What the server may repeat of the message."""
+        return tuple(secrets_said([self.send] if self.send else []))
 
     @property
     def tls(self) -> TlsSettings | None:
