@@ -73,8 +73,8 @@ class Backfill(Part):
         return LOOK_EVERY_SECONDS
 
     def _knock(self) -> None:
-        if self._clock.is_known and monotonic() - self._up_at > DATE_HOLDS_SECONDS:
-            self._clock.forget()
+        if monotonic() - self._up_at > DATE_HOLDS_SECONDS:
+            self._clock.doubt()
         try:
             say_life(self._connection, self._desk)
         except TokenRefused as error:

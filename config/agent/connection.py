@@ -53,7 +53,6 @@ class Connection:
         self._base = f"{server}/agent/v1/"
         self._token = token
         self._clock = clock
-        self._last_issued_at = read_time(0, "issued_at")
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
         self._size = 0
@@ -156,15 +155,14 @@ class Connection:
         heard_at = steady_seconds()
         try:
             # The fresh nonce under the signature proves that the answer is new. So its date may set our idea of the
-            # server's time while we have none, and this machine's clock may be wrong.
-            now = self._clock.now() if self._clock.is_known else read_time(load(answer).get("issued_at"), "issued_at")
+            # server's time while we have none, and this machine's clock may be wrong; nor need it be later than the one
+            # before: the server's clock may be set back, and the clocks of several web servers differ.
+            is_trusted = self._clock.is_trusted
+            now = self._clock.now() if is_trusted else read_time(load(answer).get("issued_at"), "issued_at")
             signature = self._headers.get("obsera-signature", "")
             fields, issued_at = open_answer(self._token.public_key, verb, nonce, answer, signature, now=now)
-            if issued_at < self._last_issued_at:
-                raise NotSigned("the answer is older than the one before")
         except (NotSigned, WireError) as error:
             raise ServerAway(f"an answer was refused: {error}") from error
-        self._last_issued_at = issued_at
         self._clock.take(issued_at, asked_at=asked_at, heard_at=heard_at)
         return fields
 

@@ -31,10 +31,17 @@ class ServerClock:
         self._ahead: float | None = None  # the server's seconds since 1970 less our steady ones
         self._error = 0.0
         self._taken_at = 0.0
+        self._is_trusted = False
 
     @property
     def is_known(self) -> bool:
+        """Tell whether there is an estimate: once there is, it stays."""
         return self._ahead is not None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Tell whether the next answer's date has to agree with the estimate."""
+        return self._is_trusted
 
     def now(self) -> datetime:
         """Return the server's time, or this machine's while no answer has come."""
@@ -48,13 +55,15 @@ class ServerClock:
         ahead, error = issued_at.timestamp() - (asked_at + heard_at) / 2, (heard_at - asked_at) / 2
         with self._lock:
             worse = self._error + (heard_at - self._taken_at) * DRIFT
-            if self._ahead is None or error <= worse or abs(ahead - self._ahead) > error + worse:
+            is_better = self._ahead is None or error <= worse or abs(ahead - self._ahead) > error + worse
+            if is_better or not self._is_trusted:
                 self._ahead, self._error, self._taken_at = ahead, error, heard_at
+            self._is_trusted = True
 
-    def forget(self) -> None:
-        """Take the next answer's date as it comes."""
+    def doubt(self) -> None:
+        """Take the next answer's date as it comes. Until then the estimate stays: this machine's clock knows no better."""
         with self._lock:
-            self._ahead = None
+            self._is_trusted = False
 
 
 def corrected(started_at: datetime, *, due_at: datetime, shift: timedelta, now: datetime) -> datetime:

@@ -102,11 +102,25 @@ def test_an_altered_answer_is_refused(connection: Connection, server: StandIn) -
 def test_an_answer_of_another_time_is_refused(connection: Connection, server: StandIn) -> None:
     connection.ask("health", BODY)
 
-    hour_ago = reason(connection, server, lambda call: call.answer(at=server.now() - timedelta(minutes=6)))
-    second_ago = reason(connection, server, lambda call: call.answer(at=server.now() - timedelta(seconds=2)))
+    for minutes in (-6, 6):
+        at = server.now() + timedelta(minutes=minutes)
+        assert "clock" in reason(connection, server, lambda call, at=at: call.answer(at=at))
 
-    assert "clock" in hour_ago
-    assert "older than the one before" in second_ago
+
+def test_a_clock_of_the_server_that_is_set_back_shuts_nobody_out(server: StandIn) -> None:
+    """That an answer is new is proven by its nonce alone: see `test_an_answer_to_another_question_is_refused`."""
+    clock = ServerClock()
+    with serving(server) as url:
+        connection = Connection(url, server.token, clock)
+        connection.ask("health", BODY)
+
+        server.ahead = timedelta(minutes=-4)
+        assert connection.ask("health", BODY) == {}
+
+        began = time.monotonic()
+        connection.ask("health", BODY)
+        assert abs(clock.now() - server.now()) <= timedelta(seconds=time.monotonic() - began)
+        connection.close()
 
 
 def test_a_wrong_clock_of_this_machine_is_no_hindrance() -> None:
