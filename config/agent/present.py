@@ -88,7 +88,7 @@ class Present(Part):
                 continue
             self._desk.arrived(batch)
             if is_last:
-                self._take_on(answer)
+                self._take_on(answer, room)
                 return
 
     def _drop_refused(self, batch: Sequence[Any], error: RequestRefused) -> None:
@@ -97,7 +97,7 @@ class Present(Part):
         logger.error("%d results were refused by the server and are lost: %s", len(wrong), str(error)[:500])
         self._desk.arrived(wrong)
 
-    def _take_on(self, answer: dict[str, Any]) -> None:
+    def _take_on(self, answer: dict[str, Any], room: int) -> None:
         with _readable():
             self._desk.region_id = whole_number(0, 32_767)(answer.get("region"), "region")
             offered = decode_turns(answer.get("turns"), region_id=self._desk.region_id)
@@ -106,7 +106,7 @@ class Present(Part):
         self._link.has_traded = True
         wanted = self._desk.unmeasured(offered)
         self._learn_settings(wanted)
-        self._desk.take_on(wanted, skipped=skipped)
+        self._desk.take_on(wanted, skipped=skipped, are_all=len(offered) < room)
 
     def _learn_settings(self, offered: Sequence[OfferedTurn]) -> None:
         unknown = self._desk.orders.unknown(each.turn for each in offered)

@@ -1,12 +1,13 @@
 """Turns made here while the server is away: every check goes on at its interval, on the grid that the server gave.
 
 An order is good for so long as the server would take its results; a check that was paused or deleted meanwhile is found out
-when the server is back.
+when the server is back. While it is there, a check whose next turn it keeps from us is no longer ours: it has been paused or
+moved, or another process of this agent has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,19 +18,42 @@ from apps.checks.domain.turns import HEAD_START, ClaimedTurn
 ORDERS_HOLD = timedelta(minutes=35)
 # Beyond its own timeout a turn that brought no result is held to be lost.
 LOST_AFTER = timedelta(seconds=60)
+# How much later than it should a next turn may come: a lease that nobody used, and a beat.
+NEXT_MAY_BE_LATE = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
 class Place:
-    """A check in the rota. ``is_alone`` says that we make its turns; one is under way since ``out_since``."""
+    """A check in the rota. We make its turns since ``alone_since``; one is under way since ``out_since``."""
 
     turn: ClaimedTurn
     interval: timedelta
     ordered_at: datetime
     out_since: datetime | None
-    is_alone: bool = False
+    expected_by: datetime  # when the server, while it is there, has given the next turn at the latest
+    alone_since: datetime | None = None
+    is_given: bool = True  # the present turn: by the server, not made here
     could_start_at: datetime | None = None  # the present turn, had we been quick; None: when it was due
     free_since: datetime | None = None  # when the last turn brought its result, if it was for us to make the next
+
+    @property
+    def is_alone(self) -> bool:
+        return self.alone_since is not None
+
+    def expect_next(self, now: datetime) -> None:
+        """Wait for the server's next turn from now on; the one before it may have passed while ours was under way."""
+        timeout = timedelta(seconds=self.turn.timeout_seconds)
+        self.expected_by = now + 2 * self.interval + timeout + NEXT_MAY_BE_LATE
+
+    def settle(self, now: datetime) -> None:
+        """Leave the turns to the server again; while it was away nothing could be expected of it."""
+        if self.alone_since is not None:
+            self.expected_by += max(timedelta(), now - self.alone_since)
+            self.alone_since = None
+
+    def is_left(self, now: datetime) -> bool:
+        """Tell whether the server, which is there, has gone on without us."""
+        return not self.is_alone and self.expected_by < now and not self.is_out(now)
 
     def is_out(self, now: datetime) -> bool:
         """Tell whether a turn is under way; one that was never heard of again does not count for ever."""
@@ -52,6 +76,8 @@ class Place:
     def finish(self, started_at: datetime, *, now: datetime) -> int:
         """Note the present turn's result; return how many turns are lost since it was started late."""
         self.out_since, self.free_since = None, now if self.is_alone else None
+        if self.is_given:
+            self.expect_next(now)
         # Where we make the turns, the slot that has come last is still probed.
         made = 1 if self.is_alone else 0
         in_time = now - self.lateness(started_at)
@@ -96,7 +122,9 @@ class Rota:
         interval = timedelta(seconds=offered.interval_seconds)
         begins_at = max(now, turn.due_at)
         could_start_at = begins_at if is_overdue or turn.check_id not in self._places else None
-        self._places[turn.check_id] = Place(turn, interval, now, begins_at, could_start_at=could_start_at)
+        place = Place(turn, interval, now, begins_at, begins_at, could_start_at=could_start_at)
+        place.expect_next(begins_at)
+        self._places[turn.check_id] = place
         return turn
 
     def finished(self, check_id: UUID, due_at: datetime, started_at: datetime, *, now: datetime) -> timedelta:
@@ -112,24 +140,30 @@ class Rota:
         place = self._places.get(check_id)
         return place is not None and place.is_alone
 
-    def go_alone(self) -> None:
+    def go_alone(self, *, now: datetime) -> None:
         """Make every check's turns here."""
         for place in self._places.values():
-            place.is_alone = True
+            place.alone_since = place.alone_since or now
 
     def strike(self, check_id: UUID) -> None:
         """Forget a check."""
         self._places.pop(check_id, None)
 
-    def settle(self) -> None:
+    def settle(self, *, now: datetime) -> None:
         """Leave all turns to the server again."""
         for place in self._places.values():
-            place.is_alone = False
+            place.settle(now)
 
     def forget_old(self, *, now: datetime) -> None:
         """Strike checks whose last order is too old to be acted upon."""
-        old = [check_id for check_id, place in self._places.items() if now - place.ordered_at > ORDERS_HOLD]
-        for check_id in old:
+        self._keep(lambda place: now - place.ordered_at <= ORDERS_HOLD)
+
+    def forget_left(self, *, now: datetime) -> None:
+        """Strike checks whose next turn has not come though the server has just given all that it had for us."""
+        self._keep(lambda place: not place.is_left(now))
+
+    def _keep(self, is_ours: Callable[[Place], bool]) -> None:
+        for check_id in [check_id for check_id, place in self._places.items() if not is_ours(place)]:
             del self._places[check_id]
 
     def due(self, *, now: datetime, limit: int) -> list[ClaimedTurn]:
@@ -150,6 +184,6 @@ class Rota:
         starts_in = max(0.0, (due_at - now).total_seconds())
         self.lost += place.skipped(now)
         place.could_start_at = place.free_since = None
-        place.turn = replace(place.turn, due_at=due_at, starts_in_seconds=starts_in)
+        place.turn, place.is_given = replace(place.turn, due_at=due_at, starts_in_seconds=starts_in), False
         place.out_since = max(now, due_at)
         return place.turn

@@ -78,15 +78,17 @@ class AgentWork:
             self._beat, self._traded_at = timedelta(seconds=monotonic() - self._traded_at), monotonic()
             self._take_in(results)
             is_alone = self._link.leaves_us_alone()
-            if is_alone:
-                self._rota.go_alone()
-                self._keep()
             now = self._clock.now()
+            if is_alone:
+                self._rota.go_alone(now=now)
+                self._keep()
             self._rota.forget_old(now=now)
             turns = self._taken(limit, now)
             turns += self._rota.due(now=now, limit=limit - len(turns))
             if not is_alone and self._link.has_told_newest:
-                self._rota.settle()  # after a last round: the server goes on with the slots that are still to come
+                self._rota.settle(
+                    now=now
+                )  # after a last round: the server goes on with the slots that are still to come
             self._room = limit - len(turns)
             self._note_lost(timedelta())
         self._link.asked()
@@ -137,12 +139,17 @@ class AgentWork:
         with self._lock:
             return [each for each in offered if not self._is_measured(each)]
 
-    def take_on(self, offered: Sequence[OfferedTurn], *, skipped: int) -> None:
-        """Note offered turns for the prober; ``skipped`` is how many before them the server has let pass by."""
+    def take_on(self, offered: Sequence[OfferedTurn], *, skipped: int, are_all: bool = False) -> None:
+        """Note offered turns for the prober; ``skipped`` is how many before them the server has let pass by.
+
+        ``are_all`` says that there was room for more than the server had.
+        """
         with self._lock:
             now = self._clock.now()
             for each in offered:
                 self._take_on(each, now)
+            if are_all:
+                self._rota.forget_left(now=now)
             self._rota.lost += skipped
             self._note_lost(timedelta())
         self._link.answered()

@@ -23,7 +23,7 @@ def alone(*offered: tuple[UUID, float, int]) -> Rota:
         rota.order(turn_of(check_id, after(due), interval=interval), now=after(due))
     for check_id, due, _interval in offered:
         finish(rota, check_id, due)
-    rota.go_alone()
+    rota.go_alone(now=START)
     return rota
 
 
@@ -90,7 +90,7 @@ def test_without_being_alone_no_turn_is_made() -> None:
 
     assert made(rota, 30) == [(B, 30, 0)]
     finish(rota, B, 30)
-    rota.settle()
+    rota.settle(now=after(30))
     assert made(rota, 40) == []
 
 
@@ -177,3 +177,80 @@ def test_a_clock_that_is_set_back_gives_no_lost_turn_back() -> None:
 
     assert made(rota, 21) == [(A, 20, 0)]  # set back by 24 seconds
     assert rota.lost == 0
+
+
+# --- what is no longer ours -------------------------------------------------------------------------------------------
+
+
+def known(rota: Rota, seconds: float) -> bool:
+    """Have the server tell at that moment that it has nothing more for us; return whether anything is left."""
+    rota.forget_left(now=after(seconds))
+    return len(rota) > 0
+
+
+def test_a_check_whose_next_turn_does_not_come_is_struck() -> None:
+    rota = ordered(0, now=-1)
+    finish(rota, A, 0)
+
+    assert [known(rota, seconds) for seconds in (35, 35.1)] == [True, False]  # two intervals, five to probe, and ten
+
+
+def test_a_check_with_a_long_interval_is_waited_for_as_long() -> None:
+    rota = Rota({})
+    rota.order(turn_of(A, after(0), interval=900), now=after(-1))
+    finish(rota, A, 0)
+
+    assert [known(rota, seconds) for seconds in (1_800, 1_816)] == [True, False]
+
+
+def test_a_turn_that_ends_late_is_followed_late() -> None:
+    rota = ordered(0, now=-1)
+
+    assert known(rota, 60)  # under way
+    finish(rota, A, 0, late=60, took=1)
+    assert [known(rota, seconds) for seconds in (61, 96, 96.1)] == [True, True, False]
+
+
+def test_a_turn_that_brings_nothing_is_waited_for_no_longer_than_it_counts() -> None:
+    rota = ordered(0, now=-1)
+
+    assert [known(rota, seconds) for seconds in (64, 65)] == [True, False]
+
+
+def test_while_it_is_alone_no_check_is_struck_and_the_absence_counts_for_nothing() -> None:
+    rota = ordered(0, now=-1)
+    finish(rota, A, 0)
+    rota.go_alone(now=after(9))
+    rota.go_alone(now=after(500))
+
+    assert known(rota, 1_000)
+    rota.settle(now=after(1_009))
+    rota.settle(now=after(1_012))
+    assert [known(rota, seconds) for seconds in (1_035, 1_036)] == [True, False]
+
+
+def test_many_short_absences_keep_no_check_that_was_moved_away() -> None:
+    rota = ordered(0, now=-1)
+    finish(rota, A, 0)
+
+    probed = []
+    for began in range(0, 200, 20):
+        rota.forget_left(now=after(began))
+        rota.go_alone(now=after(began))
+        for _check, due, _starts_in in made(rota, began + 1):
+            finish(rota, A, due, took=max(0.0, began + 1 - due))
+            probed.append(due)
+        rota.settle(now=after(began + 2))
+
+    assert probed == [20]
+    assert len(rota) == 0
+
+
+def test_an_order_ends_after_35_minutes_whatever_is_expected() -> None:
+    rota = Rota({})
+    rota.order(turn_of(A, after(0), interval=86_400), now=after(0))
+    finish(rota, A, 0)
+
+    rota.forget_old(now=after(35 * 60 + 1))
+
+    assert len(rota) == 0
