@@ -1,5 +1,6 @@
 """A server of HTTP/1.1, HTTP/2 and HTTP/3 at one port: hypercorn, with aioquic for the last."""
 
+import gzip
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +14,16 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def app(scope: dict[str, Any], _receive: Any, send: Send) -> None:
-    """Say which version was spoken."""
+    """Say which version was spoken; at /packed, compressed."""
     if scope["type"] != "http":
         return
     headers = [(b"content-type", b"text/plain"), (b"x-version", scope["http_version"].encode())]
+    body = f"spoke {scope['http_version']}".encode()
+    if scope["path"] == "/packed":
+        headers.append((b"content-encoding", b"gzip"))
+        body = gzip.compress(body)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": f"spoke {scope['http_version']}".encode()})
+    await send({"type": "http.response.body", "body": body})
 
 
 @contextmanager

@@ -81,6 +81,7 @@ class _Exchange:
             sent_us=connected,
             first_byte_us=int((self.first_byte - began) * 1e6) if self.first_byte else 0,
             total_us=int((now - began) * 1e6),
+            coding=answer.coding.decode("utf-8", "replace") if answer.coding else "",
         )
 
 

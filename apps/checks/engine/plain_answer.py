@@ -13,14 +13,15 @@ class PlainAnswer:
     """One answer. Feed it what arrives; it is complete, too much, or beyond understanding (`HttpParserError`)."""
 
     __slots__ = (
-        *("status", "http_version", "content_type", "location", "chunks", "is_truncated", "is_flood", "is_complete"),
+        *("status", "http_version", "content_type", "coding", "location"),
+        *("chunks", "is_truncated", "is_flood", "is_complete"),
         *("_parser", "_is_head", "_room", "_header_bytes", "_headers", "_has_headers", "_has_length"),
     )
 
     def __init__(self, *, is_head: bool, max_bytes: int) -> None:
         self.status = 0
         self.http_version = ""
-        self.content_type = self.location = b""
+        self.content_type = self.coding = self.location = b""
         self.chunks: list[bytes] = []
         self.is_truncated = self.is_flood = self.is_complete = False
         self._is_head = is_head
@@ -73,6 +74,8 @@ class PlainAnswer:
             self.content_type = value
         elif size == 8 and name.lower() == b"location":
             self.location = value
+        elif size == 16 and name.lower() == b"content-encoding":
+            self.coding += b", " + value if self.coding else value
         elif (size == 14 and name.lower() == b"content-length") or (
             size == 17 and name.lower() == b"transfer-encoding"
         ):
@@ -81,7 +84,7 @@ class PlainAnswer:
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200 and status != SWITCHING:  # such as "103 Early Hints": the answer itself is still to come
-            self.content_type = self.location = b""
+            self.content_type = self.coding = self.location = b""
             self._has_length = False
             return
         self.status = status

@@ -6,9 +6,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from apps.checks.types.base import ProbeFailure
 from apps.checks.types.conditions import Seen
 from apps.checks.types.json_queries import BadJson, read_json
 from apps.core import clock
+from apps.core.http.codings import UnreadableCoding
 from apps.core.http.curl import Reply
 
 CONDITION_PLACEHOLDERS = frozenset(
@@ -31,7 +33,10 @@ class Answer:
 
     @cached_property
     def text(self) -> str:
-        """The body in the encoding that the server names, or UTF-8; what cannot be decoded is replaced."""
+        """The body in the encoding that the server names, or UTF-8; what cannot be decoded is replaced.
+
+        Raises `ProbeFailure`, as `document` does, where it is packed in a way that cannot be undone.
+        """
         return decoded(self.reply)
 
     @cached_property
@@ -54,7 +59,7 @@ class Answer:
     @cached_property
     def _parsed(self) -> tuple[Any, BadJson | None]:
         try:
-            return read_json(self.reply.body), None
+            return read_json(content_of(self.reply)), None
         except BadJson as error:
             return None, error
 
@@ -83,7 +88,15 @@ class Answer:
             "DOMAIN_EXPIRATION": str(_ms_until(self.domain_ends_at) or 0),
         }
         first = {name: found[0] for name, found in self._header_values.items()}
-        return Seen(values=values, body=self.text, document=self._document_for_conditions, headers=first)
+        return Seen(values=values, body=self._text_or_none, document=self._document_for_conditions, headers=first)
+
+    @property
+    def _text_or_none(self) -> str:
+        """The text, for conditions that may ask for something else."""
+        try:
+            return self.text
+        except ProbeFailure:
+            return ""
 
     def _document_for_conditions(self) -> Any:
         try:
@@ -96,13 +109,23 @@ def _ms_until(instant: datetime | None) -> int | None:
     return int((instant - clock.now()).total_seconds() * 1_000) if instant is not None else None
 
 
+def content_of(reply: Reply) -> bytes:
+    """Return the body, unpacked; raise `ProbeFailure` where that cannot be done."""
+    try:
+        return reply.content
+    except UnreadableCoding as error:
+        code = "coding_broken" if error.is_known else "coding_unknown"
+        raise ProbeFailure(code, {"coding": error.coding[:80]}) from error
+
+
 def decoded(reply: Reply) -> str:
-    """Return the body as text; what cannot be decoded is replaced."""
+    """Return the body as text; what cannot be decoded is replaced. Raises `ProbeFailure` as `content_of` does."""
+    content = content_of(reply)
     try:
         charset = codecs.lookup(charset_of(reply) or "utf-8").name
-        return reply.body.decode("utf-8" if charset in NO_CHARSETS else charset, "replace")
+        return content.decode("utf-8" if charset in NO_CHARSETS else charset, "replace")
     except (LookupError, ValueError):  # no such encoding, or one that is no text
-        return reply.body.decode("utf-8", "replace")
+        return content.decode("utf-8", "replace")
 
 
 def charset_of(reply: Reply) -> str:

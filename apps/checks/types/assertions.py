@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.answers import Answer, charset_of, decoded
-from apps.checks.types.base import NO_VALUES, Fact
-from apps.checks.types.conditions import judge_condition
+from apps.checks.types.answers import Answer, charset_of, content_of, decoded
+from apps.checks.types.base import NO_VALUES, Fact, ProbeFailure
+from apps.checks.types.conditions import BODY, judge_condition
 from apps.checks.types.effort import Effort, TooMuchWork, go_on
 from apps.checks.types.json_queries import BadJson, QueryTooSlow, find_values
 from apps.checks.types.json_schemas import SchemaTooSlow, first_violation
@@ -116,6 +116,8 @@ def judge_each(assertions: Iterable[Assertion], answer: Answer, effort: Effort) 
             except TooMuchWork:
                 last = findings[-1].text if findings else "–"
                 return [*findings, Finding("…", "judging_too_slow", {"rule": last[:MAX_SHOWN_VALUE]})]
+            except ProbeFailure as failure:  # the body cannot be unpacked
+                findings.append(Finding("Content-Encoding", failure.code, failure.values))
             except RecursionError:  # read, but nested beyond what can be compared or written out
                 findings.append(Finding("JSON", "json_unreadable"))
     return findings
@@ -209,7 +211,7 @@ def schema_holds(schema: str) -> Assertion:
 
 
 def has_size(low: int, high: int) -> Assertion:
-    """The body has so many bytes; 0 is no limit."""
+    """The body has so many bytes, as it was sent; 0 is no limit."""
 
     def judge(answer: Answer) -> Finding:
         size = len(answer.reply.body)
@@ -268,6 +270,8 @@ def condition_holds(condition: str) -> Assertion:
     """A condition in Gatus' language holds."""
 
     def judge(answer: Answer) -> Finding:
+        if BODY in condition.upper():
+            content_of(answer.reply)  # fails here where it cannot be read: conditions take that for an empty one
         judged = judge_condition(condition, answer.seen)
         return (
             Finding(judged.text) if judged.ok else Finding(judged.text, "condition_failed", {"condition": judged.text})
@@ -278,7 +282,7 @@ def condition_holds(condition: str) -> Assertion:
 
 def has_text(reply: Reply, text: str) -> bool:
     """Look for a text as UTF-8 and in the encoding that the server names."""
-    if text.encode() in reply.body:
+    if text.encode() in content_of(reply):
         return True
     charset = charset_of(reply)
     is_like_ascii = not charset.startswith(("utf-16", "utf16", "utf-32", "utf32"))

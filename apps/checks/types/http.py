@@ -136,8 +136,11 @@ def _judge(reply: Reply, wanted: HttpConfig) -> tuple[str, Mapping[str, str | in
     """Return the problem with an answer's status, keyword or version and its values, or an empty code."""
     if reply.status not in wanted.statuses:
         return "status_mismatch", {"status": reply.status, "expected": wanted.expected_status}
-    if wanted.keyword and has_text(reply, wanted.keyword) == wanted.keyword_absent:
-        return ("keyword_present" if wanted.keyword_absent else "keyword_missing"), {"keyword": wanted.keyword}
+    try:
+        if wanted.keyword and has_text(reply, wanted.keyword) == wanted.keyword_absent:
+            return ("keyword_present" if wanted.keyword_absent else "keyword_missing"), {"keyword": wanted.keyword}
+    except ProbeFailure as failure:  # the body cannot be unpacked
+        return failure.code, failure.values
     if wanted.http_version in (HttpVersion.TWO, HttpVersion.THREE) and reply.http_version != wanted.http_version:
         return "http_version_mismatch", {"version": reply.http_version}
     return "", NO_VALUES

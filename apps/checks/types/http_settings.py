@@ -209,10 +209,20 @@ class HttpSettings(BaseConfig):
         check=check_schema,
     )
     min_body_bytes: int = setting(
-        0, section=ANSWER, label=_("Smallest answer"), help=_("In bytes; 0 for any."), low=0, high=MEBIBYTE
+        0,
+        section=ANSWER,
+        label=_("Smallest answer"),
+        help=_("In bytes as sent, be it compressed; 0 for any."),
+        low=0,
+        high=MEBIBYTE,
     )
     max_body_bytes: int = setting(
-        0, section=ANSWER, label=_("Largest answer"), help=_("In bytes; 0 for any."), low=0, high=MEBIBYTE - 1
+        0,
+        section=ANSWER,
+        label=_("Largest answer"),
+        help=_("In bytes as sent, be it compressed; 0 for any."),
+        low=0,
+        high=MEBIBYTE - 1,
     )
     max_response_ms: int = setting(
         0,

@@ -101,7 +101,7 @@ async def visit(
             return Visit(steps, address, "bad_redirect", {"reason": error.code})
         if redirecting.same_host_only and onward.host != address.host:
             return Visit(steps, address, "redirect_elsewhere", {"host": onward.host})
-        reply.body, reply.header_lines = b"", ()  # of many redirects, each with a MiB
+        reply.forget()  # of many redirects, each with a MiB
         request = _as_redirected(request, reply.status, onward)
         if not _is_same_place(address, onward):
             if request.body and holds_secret(request.body.decode("utf-8", "replace"), secrets):

@@ -89,6 +89,14 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "keyword_missing": (_("The text “%(keyword)s” is missing."), _("Look at the page, or change the keyword.")),
     "keyword_present": (_("The text “%(keyword)s” is there."), _("Look at the page, or change the keyword.")),
+    "coding_unknown": (
+        _("The answer is packed in a way that cannot be read here (%(coding)s)."),
+        _("Let the server send it as it is or with gzip, such as by the header Accept-Encoding: gzip."),
+    ),
+    "coding_broken": (
+        _("The answer calls itself packed (%(coding)s) but cannot be unpacked."),
+        _("Look at what the server sends as Content-Encoding: browsers cannot read such an answer either."),
+    ),
     "http_version_mismatch": (
         _("The server answered with HTTP/%(version)s."),
         _("Switch the wanted version on at the server, or choose another."),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.enums import Verdict
 from apps.checks.types.answers import Answer
 from apps.checks.types.assertions import ASSERTION_MESSAGES, Finding, condition_holds, judge_each, shown
-from apps.checks.types.base import NO_VALUES, Exchange, Fact, Group, Outcome, ProbeContext
+from apps.checks.types.base import NO_VALUES, Exchange, Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.cookies import CookieJar
 from apps.checks.types.effort import Effort
 from apps.checks.types.hiding import without_secrets
@@ -165,7 +165,7 @@ class _Run:
             self._note(step, None, failed)
             return failed, False
         for exchange in self._exchanges[-1:]:  # a MiB of each step would be kept to the end
-            exchange.reply.body, exchange.reply.header_lines = b"", ()
+            exchange.reply.forget()
         visited = await visit(
             request,
             address,
@@ -215,6 +215,8 @@ class _Run:
         except NothingExtracted as error:
             name, source = error.args
             return Finding(f"{name} ({source})", "extract_failed", {"variable": name, "source": source[:120]})
+        except ProbeFailure as failure:
+            return Finding(failure.code.replace("_", " "), failure.code, failure.values)
         return Finding("")
 
     def _asserted(self, step: Step, answer: Answer) -> list[Finding]:

@@ -8,6 +8,7 @@ from urllib.parse import quote_plus, urlencode
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.types.answers import content_of
 from apps.checks.types.base import ProbeContext, ProbeFailure
 from apps.checks.types.json_queries import BadJson, read_json
 from apps.checks.types.messages import Message
@@ -79,8 +80,8 @@ class TokenKeeper:
             problem = reply.failure.code.replace("_", " ")
             raise ProbeFailure("oauth_unreachable", {"host": host, "problem": problem}, is_ours=reply.failure.is_ours)
         try:
-            given = read_json(reply.body)
-        except BadJson:
+            given = read_json(content_of(reply))
+        except (BadJson, ProbeFailure):  # no JSON, or packed so that nobody can tell
             given = None
         given = given if isinstance(given, dict) else {}
         if reply.status != 200:

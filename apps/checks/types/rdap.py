@@ -14,6 +14,7 @@ from publicsuffixlist import PublicSuffixList
 from apps.checks.types.base import ProbeContext
 from apps.checks.types.http_visit import Redirecting, Visit, visit
 from apps.checks.types.texts import printable
+from apps.core.http.codings import UnreadableCoding
 from apps.core.http.curl import OutboundRequest
 from apps.core.http.urls import BadUrl, check_url
 
@@ -179,8 +180,8 @@ async def _get(url: str, context: ProbeContext, deadline: float) -> Visit:
 def _json_of(seen: Visit) -> Any:
     try:
         if seen.reply.status == 200:
-            return json.loads(seen.reply.body)
-    except (ValueError, RecursionError) as error:
+            return json.loads(seen.reply.content)
+    except (ValueError, RecursionError, UnreadableCoding) as error:
         raise _unreadable(seen) from error
     raise _unreadable(seen)
 

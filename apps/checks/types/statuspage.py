@@ -11,7 +11,8 @@ from typing import Any, ClassVar, cast
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import Verdict
-from apps.checks.types.base import NO_VALUES, Fact, Group, Outcome, ProbeContext
+from apps.checks.types.answers import content_of
+from apps.checks.types.base import NO_VALUES, Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.http_fields import check_url_field
 from apps.checks.types.http_visit import Redirecting, outcome_of, visit
 from apps.checks.types.messages import Message
@@ -167,7 +168,9 @@ class StatuspageCheck:
             expected: Values = {"status": seen.reply.status, "expected": "200"}
             return outcome_of(seen.steps, code="status_mismatch", values=expected)
         try:
-            news = read_page(seen.reply.body)
+            news = read_page(content_of(seen.reply))
+        except ProbeFailure as failure:  # the body cannot be unpacked
+            return outcome_of(seen.steps, code=failure.code, values=failure.values)
         except NotAStatusPage as error:
             return outcome_of(seen.steps, code="statuspage_foreign", values={"detail": str(error)})
         verdict, code, values = judge(news, wanted)

@@ -2,7 +2,8 @@
 
 Each transfer opens a connection of its own: the address guard sees every one of them, nothing is shared between
 tenants, and the times of its phases are real. A body is read up to its limit and then cut off: that is a success marked
-``is_truncated``, since a probe looks at the first part only. Nothing is decompressed, so that a bomb stays small.
+``is_truncated``, since a probe looks at the first part only. It is unpacked only for whoever looks at what it says
+(`Reply.content`), up to a limit, so that a bomb stays small.
 """
 
 import _socket
@@ -18,6 +19,7 @@ from typing import Any
 import certifi
 import pycurl
 
+from apps.core.http.codings import coding_of, unpacked
 from apps.core.http.failures import Failure, failure_by_proxy, failure_of
 from apps.core.http.guard import forbidden_reason
 
@@ -138,6 +140,24 @@ class Reply:
     total_us: int
     header_lines: tuple[bytes, ...] = ()
     chain: tuple[dict[str, str], ...] = ()  # of each certificate its Subject, Issuer …
+    coding: str = ""  # how ``body`` is packed, as the server names it
+    _unpacked: bytes = field(init=False, repr=False, compare=False)
+
+    @property
+    def content(self) -> bytes:
+        """What the body says: itself, or the first MiB of what is packed in it; raises `UnreadableCoding`."""
+        if not self.coding:
+            return self.body
+        try:
+            return self._unpacked
+        except AttributeError:  # nobody has asked yet
+            self._unpacked = unpacked(self.body, self.coding, MEBIBYTE)
+            return self._unpacked
+
+    def forget(self) -> None:
+        """Let go of what is large."""
+        self.body = self._unpacked = b""
+        self.header_lines = ()
 
 
 def speaks(version: HttpVersion) -> bool:
@@ -303,6 +323,7 @@ class Transfer:
             total_us=info(pycurl.TOTAL_TIME_T),
             header_lines=tuple(self.header_lines) if extras and extras.keeps_headers else (),
             chain=tuple(map(_facts, certificates)) if extras and extras.reads_certificate else (),
+            coding=coding_of(self.header_lines) if self._chunks else "",
         )
 
     def _cut_off(self) -> Failure | None:

@@ -35,9 +35,10 @@ def test_libcurl_in_use_speaks_them_all() -> None:
     assert all(speaks(version) for version in HttpVersion)
 
 
+@pytest.mark.parametrize("path", ["/", "/packed"])
 @pytest.mark.parametrize(("wanted", "spoken"), [("auto", "2"), ("1.1", "1.1"), ("2", "2"), ("3", "3")])
-async def test_wanted_version_is_spoken(port: int, wanted: str, spoken: str) -> None:
-    outcome = await probe(f"https://localhost:{port}/", http_version=wanted, keyword=f"spoke {spoken}")
+async def test_wanted_version_is_spoken(port: int, wanted: str, spoken: str, path: str) -> None:
+    outcome = await probe(f"https://localhost:{port}{path}", http_version=wanted, keyword=f"spoke {spoken}")
 
     assert (outcome.verdict, outcome.error_code, outcome.http_version) == (Verdict.SUCCESS, "", spoken)
     assert outcome.remote_ip == "127.0.0.1"

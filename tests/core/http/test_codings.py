@@ -1,0 +1,90 @@
+"""Packed bodies: read as far as the limit goes, whoever packed them and however."""
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+
+from apps.core.http.codings import MOST_MEMBERS, UnreadableCoding, unpacked
+
+TEXT = b"all is well " * 10
+RAW = zlib.compressobj(wbits=-15)
+RAW_DEFLATE = RAW.compress(TEXT) + RAW.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "coding"),
+    [
+        (gzip.compress(TEXT), "gzip"),
+        (gzip.compress(TEXT), " GZIP "),
+        (gzip.compress(TEXT), "x-gzip"),
+        (gzip.compress(TEXT), "identity, gzip"),
+        (gzip.compress(TEXT), "gzip, aws-chunked"),
+        (zlib.compress(TEXT), "deflate"),
+        (RAW_DEFLATE, "deflate"),
+        (gzip.compress(zlib.compress(TEXT)), "deflate, gzip"),
+        (gzip.compress(TEXT[:50]) + gzip.compress(TEXT[50:]), "gzip"),
+        (gzip.compress(TEXT) + b"\0" * 100, "gzip"),
+        (TEXT, "identity"),
+        (TEXT, "utf-8"),
+        (TEXT, ""),
+    ],
+)
+def test_body_says_what_was_packed(body: bytes, coding: str) -> None:
+    assert unpacked(body, coding, 1_000) == TEXT
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_no_body_says_nothing(coding: str) -> None:
+    assert unpacked(b"", coding, 1_000) == b""
+
+
+def test_body_that_was_cut_off_says_its_part() -> None:
+    packed = gzip.compress(bytes(range(256)) * 100)
+
+    found = unpacked(packed[:-20], "gzip", 100_000)
+
+    assert 0 < len(found) < 25_600
+    assert (bytes(range(256)) * 100).startswith(found)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_no_more_than_the_limit_is_read(members: int) -> None:
+    assert unpacked(gzip.compress(TEXT) * members, "gzip", 100) == TEXT[:100]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, gzip"])
+def test_bomb_costs_no_more_than_the_limit(coding: str) -> None:
+    packer = zlib.compressobj(9, wbits=15 if coding == "deflate" else 31)
+    bomb = packer.compress(b"\0" * 100_000_000) + packer.flush()
+    if "," in coding:
+        bomb = gzip.compress(bomb)
+    tracemalloc.start()
+
+    try:
+        found = unpacked(bomb, coding, 1_000_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found == b"\0" * 1_000_000
+    assert peak < 6_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "named", "is_known"),
+    [
+        (b"x", "br", "br", False),
+        (b"x", "gzip, ZSTD", "zstd", False),
+        (b"x", "gzip, gzip, gzip, gzip, gzip, gzip", "gzip, gzip, gzip, gzip", False),
+        (TEXT, "gzip", "gzip", True),
+        (b"\xff" + TEXT, "deflate", "deflate", True),
+        (gzip.compress(b"") * (MOST_MEMBERS + 1), "gzip", "gzip", True),
+    ],
+)
+def test_what_cannot_be_unpacked_is_named(body: bytes, coding: str, named: str, is_known: bool) -> None:
+    with pytest.raises(UnreadableCoding) as caught:
+        unpacked(body, coding, 1_000)
+
+    assert (caught.value.coding, caught.value.is_known) == (named, is_known)
