@@ -173,10 +173,15 @@ def find_values(path: str, document: Any) -> list[Any]:
         _budget.reset(token)
 
 
+def refuse_constant(name: str) -> None:
+    """Raise ValueError: Python reads NaN and Infinity, which are no JSON (RFC 8259, 6)."""
+    raise ValueError(name)
+
+
 def read_json(body: bytes) -> Any:
-    """Return the value of a JSON text in whatever Unicode encoding; raise `BadJson`."""
+    """Return the value of a JSON text in whatever Unicode encoding; raise `BadJson`, for NaN and Infinity too."""
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=refuse_constant)
     except RecursionError as error:
         raise BadJson("deep") from error
     except ValueError as error:

@@ -7,8 +7,11 @@ schema refers to outside of itself is refused when it is saved: nothing is ever 
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
+from fractions import Fraction
 from functools import cache, lru_cache
+from math import isfinite
 from typing import Any, cast
 
 from django.core.exceptions import ValidationError
@@ -19,6 +22,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import UnknownDialect
 
 from apps.checks.types.effort import Effort, TooMuchWork, go_on
+from apps.checks.types.json_queries import refuse_constant
 from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
 
 MAX_STEPS = 40_000
@@ -49,7 +53,7 @@ def check_schema(text: str) -> None:
 def compile_schema(text: str) -> Any:
     """Return a validator, or raise `ValidationError` naming what is wrong."""
     try:
-        schema = json.loads(text)
+        schema = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ValidationError(
             _("The schema is not JSON (%(reason)s)."), code="json", params={"reason": str(error)[:100]}
@@ -136,6 +140,8 @@ def _bounded(base: Any) -> Any:
             ("patternProperties", _pattern_properties),
             ("additionalProperties", _additional_properties),
             ("uniqueItems", _unique_items),
+            ("multipleOf", _multiple_of),
+            ("divisibleBy", _multiple_of),  # draft 3's word for it
         )
         if name in known
     }
@@ -205,6 +211,23 @@ def _unique_items(validator: Any, wanted: Any, instance: Any, _schema: Any) -> I
     texts = {json.dumps(_plain(entry), sort_keys=True) for entry in instance}
     if len(texts) < len(instance):
         yield exceptions.ValidationError("an entry occurs twice")
+
+
+def _multiple_of(validator: Any, factor: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "number") and not _is_multiple(instance, factor):
+        yield exceptions.ValidationError(f"{str(instance)[:60]} is not a multiple of {factor}")
+
+
+def _is_multiple(number: float, factor: float) -> bool:
+    """Tell whether one number is a multiple of another, be they too large for a float (1e999 is read as infinite)."""
+    if any(isinstance(side, float) and not isfinite(side) for side in (number, factor)):
+        return False
+    with suppress(OverflowError):
+        if isinstance(factor, int):
+            return number % factor == 0
+        if isfinite(quotient := number / factor):
+            return quotient.is_integer()
+    return (Fraction(number) / Fraction(factor)).denominator == 1
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types.json_queries import check_path, names_one_place
+from apps.checks.types.json_queries import check_path, names_one_place, refuse_constant
 from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
 from apps.core.http.headers import TOKEN
 
@@ -173,7 +173,7 @@ def _is_same(left: Any, right: Any) -> bool:
 def _literal(text: str) -> Any:
     """Read a value as JSON, or take it as the text it is."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return text
     return value
