@@ -18,11 +18,10 @@ import dns.reversename
 from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
-from dns.rdtypes.ANY.TXT import TXT
-from dns.rdtypes.dnskeybase import DNSKEYBase
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.dns_exchange import NameServer, Transport, ask, system_servers
+from apps.checks.types.dns_records import spelling_found, spelling_written, text_of
 from apps.checks.types.dns_trail import follow
 from apps.checks.types.dnssec import ROOT_ANCHORS, BadAnchor, ChainOfTrust, read_anchors
 from apps.checks.types.hosts import NetworkConfig, bare_host, check_host_field, port_setting
@@ -149,7 +148,7 @@ class DnsConfig(NetworkConfig):
     @cached_property
     def values(self) -> frozenset[str]:
         lines = (line.strip() for line in self.expected.splitlines())
-        return frozenset(_alike(line, self.record_type) for line in lines if line)
+        return frozenset(spelling_written(line, self.record_type) for line in lines if line)
 
     def name_server(self, *, allow_private: bool) -> NameServer:
         hosts = (bare_host(self.server),) if self.server else system_servers(allow_private=allow_private)
@@ -224,7 +223,7 @@ class DnsCheck:
             server = wanted.name_server(allow_private=context.allow_private)
             asking = partial(ask, context.net, server, recurse=wanted.is_recursive, dnssec=wanted.dnssec)
             answer = await asking(wanted.question, wanted.record_type)
-            found = _note(answer, wanted, findings)
+            found = _note(answer, findings)
             _judge(answer, wanted, found)
             if wanted.dnssec:
                 anchors = read_anchors(wanted.trust_anchor or ROOT_ANCHORS)
@@ -234,13 +233,13 @@ class DnsCheck:
         return await run_probe(context, talk)
 
 
-def _note(answer: dns.message.Message, wanted: DnsConfig, findings: Findings) -> list[str]:
+def _note(answer: dns.message.Message, findings: Findings) -> list[dns.rdata.Rdata]:
     """Return the records of the wanted type, and note what a screen shows."""
     records = follow(answer).records
-    found = sorted(_text(rdata) for rdata in records or ())
+    found = sorted(records or (), key=text_of)
     findings.details.update(
         rcode=dns.rcode.to_text(answer.rcode()),
-        answers=[printable(text, SHOWN_LENGTH) for text in found[:SHOWN_ANSWERS]],
+        answers=[printable(text_of(rdata), SHOWN_LENGTH) for rdata in found[:SHOWN_ANSWERS]],
         is_authoritative=bool(answer.flags & dns.flags.AA),
     )
     if records is not None:
@@ -248,7 +247,7 @@ def _note(answer: dns.message.Message, wanted: DnsConfig, findings: Findings) ->
     return found
 
 
-def _judge(answer: dns.message.Message, wanted: DnsConfig, found: list[str]) -> None:
+def _judge(answer: dns.message.Message, wanted: DnsConfig, found: list[dns.rdata.Rdata]) -> None:
     rcode = dns.rcode.to_text(answer.rcode())
     if rcode != wanted.rcode:
         raise ProbeFailure("dns_rcode_unmet", {"rcode": rcode, "expected": wanted.rcode})
@@ -256,28 +255,28 @@ def _judge(answer: dns.message.Message, wanted: DnsConfig, found: list[str]) -> 
         raise ProbeFailure("dns_not_authoritative")
     if wanted.matching == Matching.NONE:
         if found:
-            raise ProbeFailure("dns_records_present", {"found": _shown(found)})
+            raise ProbeFailure("dns_records_present", {"found": _shown_records(found)})
     elif wanted.matching == Matching.ANY:
         if not found and wanted.rcode == "NOERROR":
             raise ProbeFailure("dns_no_records")
     elif not COMPARISONS[wanted.matching](wanted, found):
         raise ProbeFailure(
-            "dns_records_unmet", {"found": _shown(found), "expected": _shown(wanted.expected.splitlines())}
+            "dns_records_unmet", {"found": _shown_records(found), "expected": _shown(wanted.expected.splitlines())}
         )
 
 
-def _includes(wanted: DnsConfig, found: Sequence[str]) -> bool:
-    return wanted.values <= {_alike(text, wanted.record_type) for text in found}
+def _includes(wanted: DnsConfig, found: Sequence[dns.rdata.Rdata]) -> bool:
+    return wanted.values <= set(map(spelling_found, found))
 
 
-def _equals(wanted: DnsConfig, found: Sequence[str]) -> bool:
-    return wanted.values == {_alike(text, wanted.record_type) for text in found}
+def _equals(wanted: DnsConfig, found: Sequence[dns.rdata.Rdata]) -> bool:
+    return wanted.values == set(map(spelling_found, found))
 
 
-def _matches(wanted: DnsConfig, found: Sequence[str]) -> bool:
+def _matches(wanted: DnsConfig, found: Sequence[dns.rdata.Rdata]) -> bool:
     left = SEARCH_SECONDS
     try:
-        for text in found:
+        for text in map(text_of, found):
             began = perf_counter()
             if bounded_search(wanted.expected, text, seconds=max(0.001, left)):
                 return True
@@ -287,31 +286,15 @@ def _matches(wanted: DnsConfig, found: Sequence[str]) -> bool:
     return False
 
 
-COMPARISONS: Mapping[str, Callable[[DnsConfig, Sequence[str]], bool]] = {
+COMPARISONS: Mapping[str, Callable[[DnsConfig, Sequence[dns.rdata.Rdata]], bool]] = {
     Matching.INCLUDES: _includes,
     Matching.EQUALS: _equals,
     Matching.PATTERN: _matches,
 }
 
 
-def _text(rdata: dns.rdata.Rdata) -> str:
-    """Return a record as people write it: TXT without quotes and in one piece, keys without gaps."""
-    if isinstance(rdata, TXT):
-        return b"".join(rdata.strings).decode("utf-8", "replace")
-    return rdata.to_text(chunksize=0) if isinstance(rdata, DNSKEYBase) else rdata.to_text()
-
-
-def _alike(text: str, record_type: str) -> str:
-    """Return what makes two spellings of a record the same; text records are compared letter by letter."""
-    if record_type == "TXT":
-        return text
-    words = " ".join(text.lower().split())
-    if record_type in {"A", "AAAA"}:
-        try:
-            return str(ip_address(words))
-        except ValueError:
-            return words
-    return words.removesuffix(".")
+def _shown_records(records: Sequence[dns.rdata.Rdata]) -> str:
+    return _shown([text_of(rdata) for rdata in records[:SHOWN_ANSWERS]])
 
 
 def _shown(texts: Sequence[str]) -> str:

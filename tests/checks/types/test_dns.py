@@ -88,6 +88,57 @@ async def test_spelling_of_names_does_not_matter(server: NameServer) -> None:
     assert outcome.verdict == Verdict.SUCCESS
 
 
+DKIM = f"v=DKIM1; p={'A' * 300}"
+DIGEST = "ab" * 100
+HALVES = f"{DIGEST[:128]} {DIGEST[128:].upper()}"
+
+
+@pytest.mark.parametrize(
+    ("record_type", "records", "expected", "is_met"),
+    [
+        ("TXT", ['"v=spf1 -all"'], '"v=spf1 -all"', True),
+        ("TXT", ['"v=spf1 " "-all"'], '"v=spf1" " -all"', True),
+        ("TXT", ['"v=spf1 " "-all"'], "v=spf1 -all", True),
+        ("TXT", [f'"{DKIM[:200]}" "{DKIM[200:]}"'], f'"{DKIM}"', True),
+        ("TXT", [f'"{DKIM[:200]}" "{DKIM[200:]}"'], DKIM, True),
+        ("TXT", ['";marked"'], ";marked", True),
+        ("TXT", [r'"say \"yes\""'], r'"say \"yes\""', True),
+        ("TXT", [r'"say \"yes\""'], 'say "yes"', True),
+        ("TXT", [r'"caf\195\169"'], "café", True),
+        ("TXT", [r'"caf\195\169"'], '"café"', True),
+        ("TXT", ['"v=spf1 -all"'], '"V=spf1 -all"', False),
+        ("TXT", [r'"\"quoted\""'], '"quoted"', False),
+        ("TXT", ['"v=spf1 -all"'], '"v=spf1', False),
+        ("HTTPS", ["1 . alpn=h2,h3 port=8443"], "1 . port=8443 alpn=h2,h3", True),
+        ("HTTPS", ["1 . alpn=h2"], '1 . alpn="h2"', True),
+        ("HTTPS", ["1 . alpn=h2"], "1 . alpn=h3", False),
+        ("SVCB", ["1 Svc.Example.com. alpn=h2"], "1 svc.example.com alpn=h2", True),
+        ("TLSA", [f"3 0 0 {DIGEST}"], f"3 0 0 {HALVES}", True),
+        ("TLSA", [f"3 0 0 {DIGEST}"], f"3 0 0 {DIGEST}", True),
+        ("TLSA", [f"3 0 0 {DIGEST}"], f"3 0 0 {DIGEST[2:]}", False),
+        ("CAA", ['0 issue "ca.example"'], "0 issue ca.example", True),
+        ("SSHFP", ["4 2 " + "ab" * 32], "4 2 " + "AB" * 16 + " " + "AB" * 16, True),
+        ("A", ["192.0.2.1", "192.0.2.2"], "192.0.2.1\nno address", False),
+    ],
+)
+async def test_values_are_read_as_in_a_zone_file(
+    record_type: str, records: list[str], expected: str, is_met: bool
+) -> None:
+    def reply(wire: bytes) -> list[bytes]:
+        query = dns.message.from_wire(wire)
+        answer = dns.message.make_response(query)
+        answer.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", record_type, *records))
+        return [answer.to_wire()]
+
+    async with answering(reply) as port:
+        settings = {"record_type": record_type, "server": "127.0.0.1", "port": port, "expected": expected}
+        includes = await ask("dns", name="a.example", matching="includes", **settings)
+        equals = await ask("dns", name="a.example", matching="equals", **settings)
+
+    code = "" if is_met else "dns_records_unmet"
+    assert (includes.error_code, equals.error_code) == (code, code)
+
+
 async def test_status_and_absence_can_be_expected(server: NameServer) -> None:
     missing = await _look(server, "nope.plain.test")
     wanted = await _look(server, "nope.plain.test", rcode="NXDOMAIN")
