@@ -10,7 +10,6 @@ may be left, which is cut off at the next start. A segment is never appended to 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 from time import monotonic
 from uuid import UUID
 
-from config.agent.errors import AgentError
+from config.agent.errors import SHORTAGES, AgentError
 from config.agent.records import Record, unpacked
 
 logger = logging.getLogger(__name__)
@@ -34,8 +33,6 @@ SEGMENT_BYTES = 2 * MEBIBYTE
 MAX_AGE = timedelta(minutes=34, seconds=30)
 SUFFIX = ".results"
 SAY_EVERY_SECONDS = 60.0
-# What this machine is short of for now says nothing about the disk.
-PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @dataclass(slots=True)
@@ -64,11 +61,12 @@ class Buffer:
     """
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
-        self._folder = folder
+        self.folder = folder
         self._max_bytes = max_bytes
         self._segment_bytes = min(SEGMENT_BYTES, max(max_bytes // 8, 4_096))
         self._lock = threading.Lock()
         self._segments: deque[Segment] = deque()
+        self._last_number = 0  # of a segment here, whether it is still kept, could be read and be deleted or not
         self._writing: int | None = None  # the descriptor of the last segment, while it is ours to append to
         self._head: list[Record] = []  # what of the first segment has not been taken
         self.dropped = 0
@@ -78,7 +76,11 @@ class Buffer:
         self.measured_until: dict[UUID, datetime] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._held = _lock_folder(folder)
-        self._open_all()
+        try:
+            self._open_all()
+        except BaseException:
+            os.close(self._held)
+            raise
 
     @property
     def waiting(self) -> int:
@@ -153,23 +155,38 @@ class Buffer:
     # --- opening ------------------------------------------------------------------------------------------------------
 
     def _open_all(self) -> None:
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+        """Open every segment. One that cannot be read is left where it lies: the agent is needed more than it is."""
+        unread: list[OSError] = []
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             if not path.stem.isdecimal():
                 continue  # nobody's but whoever put it there
-            segment = Segment(path)
-            data = path.read_bytes()
-            for record, segment.size in unpacked(data):
-                segment.records += 1
-                segment.note_newest([record])
-                known = self.measured_until.get(record.check_id, record.due_at)
-                self.measured_until[record.check_id] = max(known, record.due_at)
+            self._last_number = max(self._last_number, int(path.stem))
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                if error.errno in SHORTAGES:
+                    raise
+                unread.append(error)
+            else:
+                self._open(Segment(path), data)
+        if unread:
+            text = "%d files of kept results cannot be read and are left out, the first: %s"
+            logger.error(text, len(unread), unread[0])
+
+    def _open(self, segment: Segment, data: bytes) -> None:
+        for record, segment.size in unpacked(data):
+            segment.records += 1
+            segment.note_newest([record])
+            known = self.measured_until.get(record.check_id, record.due_at)
+            self.measured_until[record.check_id] = max(known, record.due_at)
+        with contextlib.suppress(OSError):  # what cannot be cut or deleted is not read; the next start tries again
             if segment.size < len(data):
                 logger.warning("%d bytes of a record that was not finished were cut off", len(data) - segment.size)
-                os.truncate(path, segment.size)
-            if segment.records:
-                self._segments.append(segment)
-            else:
-                path.unlink()
+                os.truncate(segment.path, segment.size)
+            if not segment.records:
+                segment.path.unlink()
+        if segment.records:
+            self._segments.append(segment)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -179,8 +196,8 @@ class Buffer:
         if last is not None and self._writing is not None and last.size < self._segment_bytes:
             return last
         self._stop_writing()
-        number = int(last.path.stem) + 1 if last is not None else 1
-        made = Segment(self._folder / f"{number:020}{SUFFIX}")
+        self._last_number += 1
+        made = Segment(self.folder / f"{self._last_number:020}{SUFFIX}")
         self._segments.append(made)
         return made
 
@@ -232,7 +249,7 @@ class Buffer:
     def _say_failing(self, error: OSError) -> None:
         if monotonic() - self._said_failing_at > SAY_EVERY_SECONDS:
             self._said_failing_at = monotonic()
-            logger.error("results cannot be kept in %s: %s", self._folder, error.strerror)
+            logger.error("results cannot be kept in %s: %s", self.folder, error.strerror)
 
     def _say_dropped(self, reason: str) -> None:
         if self.dropped > self._said_dropped and monotonic() - self._said_at > SAY_EVERY_SECONDS:
@@ -282,7 +299,7 @@ class Buffer:
         try:
             data = segment.path.read_bytes()
         except OSError as error:
-            is_passing = error.errno in PASSING
+            is_passing = error.errno in SHORTAGES
             if not is_passing or monotonic() - self._said_unread_at > SAY_EVERY_SECONDS:
                 self._said_unread_at = monotonic()
                 logger.error("kept results cannot be read from %s: %s", segment.path, error.strerror)  # noqa: TRY400
@@ -295,9 +312,14 @@ def _lock_folder(folder: Path) -> int:
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(held)
-        raise AgentError(f"--state-dir: another agent uses {folder}. Give each one a folder of its own.") from error
+        raise AgentError(
+            f"--state-dir: another process of this agent uses {folder}. Give each one a folder of its own."
+        ) from error
+    except OSError:
+        os.close(held)
+        raise
     return held
 
 

@@ -16,15 +16,15 @@ from apps.checks.domain.wire_fields import WireError
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.http.urls import BadUrl, check_url
 from config.agent.allowed import AllowList
-from config.agent.errors import AgentError
+from config.agent.errors import AgentError, file_error
 
 PREFIX = "OBSERA_AGENT_"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_BUFFER_MIB = 512
 MAX_TOKEN_BYTES = 4_096
 MOST_TOLD = 200  # entries of an allow-list: the server takes no more
-EXIT_CODES = """exit codes: 0 stopped by a signal; 1 a fault of the agent; 2 a wrong option, file or folder;
-3 the server refuses the token"""
+EXIT_CODES = """exit codes: 0 stopped by a signal; 1 a fault of the agent or its machine; 2 a wrong option, file or
+folder; 3 the server refuses the token"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _token(values: Mapping[str, tuple[str, ...]]) -> tuple[AgentToken, list[str]
             content = file.read(MAX_TOKEN_BYTES) if path else text
         return parse_token(content), warnings
     except OSError as error:
-        raise AgentError(f"{source} cannot be read: {error.strerror}.") from error
+        raise file_error(f"{source} cannot be read: {error.strerror}.", error) from error
     except (WireError, UnicodeDecodeError) as error:
         raise AgentError(f"{source} holds no agent's token. Copy it whole; it begins with oba_.") from error
 
@@ -185,7 +185,7 @@ def _ca_file(path: str) -> str:
         with open(path, encoding="utf-8", errors="replace") as file:
             content = file.read()
     except OSError as error:
-        raise AgentError(f"--ca-file: {path} cannot be read: {error.strerror}.") from error
+        raise file_error(f"--ca-file: {path} cannot be read: {error.strerror}.", error) from error
     if "-----BEGIN CERTIFICATE-----" not in content:
         raise AgentError(f"--ca-file: {path} holds no certificate in PEM form.")
     return path

@@ -15,7 +15,7 @@ from config.agent import VERSION
 from config.agent.backfill import Backfill
 from config.agent.buffer import Buffer
 from config.agent.connection import Connection
-from config.agent.errors import AgentError, ExitCode
+from config.agent.errors import AgentError, ExitCode, file_error
 from config.agent.link import Link
 from config.agent.options import Options, read_options
 from config.agent.orders import OrderBook
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         buffer = _buffer(options)
     except AgentError as error:
         sys.stderr.write(f"obsera-agent: {error}\n")
-        return ExitCode.USAGE
+        return error.ends_with
     try:
         return _run(options, buffer)
     finally:
@@ -46,10 +46,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _buffer(options: Options) -> Buffer:
+    """Open what waits on disk: of this very agent, since its results are for its own installation alone."""
+    folder = options.state_dir / str(options.token.agent_id)
     try:
-        return Buffer(options.state_dir, max_bytes=options.buffer_bytes)
+        options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Buffer(folder, max_bytes=options.buffer_bytes)
     except OSError as error:
-        raise AgentError(f"--state-dir: {options.state_dir} cannot be used: {error.strerror}.") from error
+        raise file_error(f"--state-dir: {error.filename or folder} cannot be used: {error.strerror}.", error) from error
 
 
 def _run(options: Options, buffer: Buffer) -> ExitCode:
@@ -117,7 +120,7 @@ def _say_start(options: Options, buffer: Buffer) -> None:
         logger.warning("running as root, which nothing here needs; pings need CAP_NET_RAW at most")
     kinds = ", ".join(sorted(options.kinds)) or "all kinds"
     logger.info("obsera-agent %s, agent %s, for %s", VERSION, options.token.agent_id, options.server)
-    logger.info("may probe %s in %s; %d results wait in %s", kinds, options.allowed, buffer.waiting, options.state_dir)
+    logger.info("may probe %s in %s; %d results wait in %s", kinds, options.allowed, buffer.waiting, buffer.folder)
 
 
 def _ending(link: Link, buffer: Buffer, *, has_failed: bool) -> ExitCode:

@@ -177,7 +177,7 @@ def test_files_are_the_owners_alone(tmp_path: Path) -> None:
 def test_a_folder_has_one_agent(tmp_path: Path) -> None:
     held = Buffer(tmp_path, max_bytes=1_000_000)
 
-    with pytest.raises(AgentError, match="another agent"):
+    with pytest.raises(AgentError, match="another process of this agent"):
         Buffer(tmp_path, max_bytes=1_000_000)
     held.close()
 
@@ -257,13 +257,33 @@ def test_a_segment_that_cannot_be_read_any_more_is_counted_and_costs_no_other(tm
     assert everything(buffer) == [4]
 
 
+def test_a_segment_that_cannot_be_read_at_the_start_is_left_out_and_costs_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    buffer = Buffer(tmp_path, max_bytes=40_000)  # segments of 5,000
+    for number in range(1, 4):
+        buffer.append([record(number, size=5_000)])
+    last = max(tmp_path.glob("*.results"))
+    last.rename(tmp_path / "aside")
+    last.mkdir()
+
+    buffer = reopened(buffer, tmp_path)
+    buffer.append([record(4)])
+
+    assert everything(buffer) == [1, 2, 4]
+    assert caplog.text.count("1 files of kept results cannot be read") == 1
+    last.rmdir()
+    (tmp_path / "aside").rename(last)
+    assert everything(reopened(buffer, tmp_path)) == [3]  # what failed for a while has been written over by nothing
+
+
 @contextmanager
-def no_more_files() -> Iterator[None]:
-    """Let this process open none besides those that it has."""
+def no_more_files(*, but: int = 0) -> Iterator[None]:
+    """Let this process open none besides those that it has, ``but`` so many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.open(os.devnull, os.O_RDONLY)
     os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + but, hard))
     try:
         yield
     finally:
@@ -280,6 +300,18 @@ def test_a_segment_that_cannot_be_opened_for_now_stays(tmp_path: Path, caplog: p
     assert (found, buffer.waiting, buffer.dropped) == ([[], [], []], 2, 0)
     assert caplog.text.count("cannot be read") == 1
     assert everything(buffer) == [1, 2]
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_a_machine_short_of_files_at_the_start_costs_nothing_that_was_kept(tmp_path: Path, spare: int) -> None:
+    buffer = Buffer(tmp_path, max_bytes=1_000_000)
+    buffer.append([record(1), record(2)])
+    buffer.close()
+
+    with no_more_files(but=spare), pytest.raises(OSError, match="Too many open files"):
+        Buffer(tmp_path, max_bytes=1_000_000)
+
+    assert everything(Buffer(tmp_path, max_bytes=1_000_000)) == [1, 2]
 
 
 def test_a_strangers_file_in_the_folder_is_left_alone(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_the_log_tells_what_matters_and_no_secret(tmp_path: Path) -> None:
     lines = [line.split(" ", 3)[3] for line in log.splitlines() if "as root" not in line]
     assert [line for line in lines if line] == [
         f"obsera-agent 0.1.0, agent {server.token.agent_id}, for {url}",
-        f"may probe all kinds in 127.0.0.1/32; 0 results wait in {tmp_path}/state",
+        f"may probe all kinds in 127.0.0.1/32; 0 results wait in {tmp_path}/state/{server.token.agent_id}",
         "connected; 0 results wait from before",
         "stopped; 0 results wait on disk for the next start",
     ]

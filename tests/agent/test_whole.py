@@ -92,7 +92,7 @@ def state(check: Check) -> str:
 
 def on_disk(folder: Path) -> int:
     """Return how many results the agent has written down."""
-    return sum(len(list(unpacked(path.read_bytes()))) for path in (folder / "state").glob(f"*{SUFFIX}"))
+    return sum(len(list(unpacked(path.read_bytes()))) for path in (folder / "state").rglob(f"*{SUFFIX}"))
 
 
 def falls_silent(site: Site, path: str) -> bool:
