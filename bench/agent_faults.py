@@ -259,7 +259,7 @@ def _tell_cost(agent: Agent, product: Product, checks: int, interval: int) -> No
 
 
 def _disk(folder: Path) -> int:
-    return sum(os.path.getsize(path) for path in (folder / "state").iterdir())
+    return sum(os.path.getsize(path) for path in (folder / "state").rglob("*") if path.is_file())
 
 
 def _count(product: Product, target: SwitchedTarget, seen: Seen, interval: int) -> None:
