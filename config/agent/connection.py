@@ -15,7 +15,7 @@ from apps.checks.domain.agent_wire import AgentToken, NotSigned, open_answer
 from apps.checks.domain.wire_fields import WireError, load, read_time
 from apps.core.http.curl import MEBIBYTE, ca_file
 from config.agent import VERSION
-from config.agent.errors import RequestRefused, ServerAway, TokenRefused
+from config.agent.errors import AnswerTooLarge, RequestRefused, ServerAway, TokenRefused
 from config.agent.options import LOOPBACK
 from config.agent.server_clock import ServerClock, steady_seconds
 
@@ -83,7 +83,7 @@ class Connection:
     def ask(self, verb: str, body: bytes, *, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Send a JSON body and return the answer's fields, proven to be this server's to this question.
 
-        Raises `ServerAway`, `TokenRefused` or `RequestRefused`.
+        Raises `ServerAway` (`AnswerTooLarge` among them), `TokenRefused` or `RequestRefused`.
         """
         try:
             return self._asked(verb, body, seconds)
@@ -128,7 +128,7 @@ class Connection:
             self._chunks = []
             number, text = error.args[0], str(error.args[1])
             if number == pycurl.E_WRITE_ERROR:
-                text = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
+                raise AnswerTooLarge(f"the answer is larger than {MAX_ANSWER_BYTES} bytes") from error
             raise ServerAway(text[:300]) from error
         return int(self._curl.getinfo(pycurl.RESPONSE_CODE))
 

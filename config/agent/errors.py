@@ -43,6 +43,10 @@ class ServerAway(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+class AnswerTooLarge(ServerAway):
+    """The answer is larger than we take. Asking for less at a time may help."""
+
+
 class TokenRefused(Exception):
     """The token is not, or no longer, the key to an agent of this server."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from apps.checks.domain.agent_wire import MAX_RESULTS, OfferedTurn, decode_settings, decode_turns
 from apps.checks.domain.wire_fields import WireError, dump, whole_number
 from config.agent.connection import Connection
-from config.agent.errors import RequestRefused, ServerAway, TokenRefused
+from config.agent.errors import AnswerTooLarge, RequestRefused, ServerAway, TokenRefused
 from config.agent.link import Link
 from config.agent.part import Part
 from config.agent.records import Record
@@ -37,6 +37,7 @@ class Present(Part):
         self._link = link
         self._desk = desk
         self._body_bytes = MOST_BODY_BYTES
+        self._settings_at_once = SETTINGS_AT_ONCE
 
     def work(self) -> None:
         """Trade until the prober has closed its place of work, and a last time then."""
@@ -110,9 +111,16 @@ class Present(Part):
 
     def _learn_settings(self, offered: Sequence[OfferedTurn]) -> None:
         unknown = self._desk.orders.unknown(each.turn for each in offered)
-        for start in range(0, len(unknown), SETTINGS_AT_ONCE):
-            asked = unknown[start : start + SETTINGS_AT_ONCE]
-            answer = self._connection.ask("settings", dump({"checks": [check_id.hex for check_id in asked]}))
+        while unknown:
+            asked = unknown[: self._settings_at_once]
+            try:
+                answer = self._connection.ask("settings", dump({"checks": [check_id.hex for check_id in asked]}))
+            except AnswerTooLarge:
+                if len(asked) == 1:
+                    raise
+                self._settings_at_once = len(asked) // 2  # and so it stays: each is asked for once
+                continue
+            unknown = unknown[len(asked) :]
             with _readable():
                 self._desk.orders.learn(decode_settings(answer.get("settings")))
 

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from apps.checks.domain.agent_wire import MAX_TURNS, OfferedTurn, encode_held
+from apps.checks.domain.agent_wire import MAX_CONTROLS, MAX_TURNS, OfferedTurn, encode_held
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.turns import HEAD_START, LEASE, CheckSettings, ClaimedTurn
 from config.agent.buffer import Buffer
@@ -31,6 +31,8 @@ from config.agent.sightings import not_run, records_of
 LEAST_AHEAD = 2 * HEAD_START
 # A server gives none further ahead, since they are leased for little longer, and refuses to be asked for a minute.
 MOST_AHEAD = timedelta(seconds=6)
+# The server takes no longer text of a failed control: `agent_wire.decode_texts`.
+LONGEST_CONTROL = 300
 Errand = tuple[str, dict[str, Any]]
 
 
@@ -179,10 +181,10 @@ class AgentWork:
         return len(self._rota)
 
     def own_words(self) -> dict[str, Any]:
-        """Return what each sign of life tells of us."""
+        """Return what each sign of life tells of us: no more than the server takes, or it would hold us for silent."""
         kinds = sorted(self.orders.kinds)
         return {
-            "failed_controls": self.failed_controls,
+            "failed_controls": [control[:LONGEST_CONTROL] for control in self.failed_controls[:MAX_CONTROLS]],
             "buffered": self._buffer.waiting,
             "kinds": kinds,
             **self._limits,
