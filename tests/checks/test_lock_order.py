@@ -2,7 +2,7 @@
 other, and the database throws neither out."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -13,16 +13,18 @@ from apps.checks.domain.agents import create_agent, delete_agent
 from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.checks import Timing, check_now, create_check, delete_check, rename_check, update_check
 from apps.checks.domain.flips import Change, change_state, lock_states
+from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.late_results import store_late
 from apps.checks.domain.pacing import hold_turns
+from apps.checks.domain.pings import Fate, NewPing, PingStore
 from apps.checks.domain.regions import lose_sight_of_silent_regions
 from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.turns import straighten_turns
 from apps.checks.enums import State, Verdict
-from apps.checks.models import MAIN_REGION, Agent, Check, CheckState, Flip, Region, Turn
+from apps.checks.models import MAIN_REGION, Agent, Check, CheckState, Flip, Heartbeat, Region, Turn
 from apps.checks.types.group import GroupConfig
-from apps.checks.types.heartbeat import HeartbeatConfig
+from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.incidents.domain.maintenance import keep_window, start_now
@@ -150,6 +152,31 @@ def test_a_heartbeat_is_edited_while_it_is_deleted(acme: Tenant) -> None:
 
     with tenant_scope(acme.id):
         assert not Check.objects.exists()
+
+
+def test_a_ping_that_waits_for_an_edit_is_judged_by_the_new_settings(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = create_check(
+            name="Backup", kind="heartbeat", config=HeartbeatConfig(period_seconds=60, grace_seconds=60)
+        )
+        token = Heartbeat.objects.get().token
+    store = PingStore()
+
+    def ping() -> datetime:
+        at = clock.now()
+        assert store.store([NewPing(address=token, report=Report(signal=Signal.SUCCESS, at=at))]).fates == [Fate.STORED]
+        return at
+
+    def edit() -> None:
+        weekly = HeartbeatConfig(period_seconds=7 * 86_400, grace_seconds=60)
+        update_check(check, name="Backup", config=weekly, timing=Timing(), tags=[])
+
+    ping()
+    with meanwhile(tenant_scope(acme.id), edit):
+        at = ping()
+
+    with tenant_scope(acme.id):
+        assert Heartbeat.objects.get().deadline_at == at + timedelta(days=7, seconds=60)
 
 
 def test_an_agent_is_deleted_while_its_heartbeat_flips(acme: Tenant) -> None:

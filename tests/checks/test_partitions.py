@@ -1,13 +1,17 @@
 """The days that results are kept in, and what came before its day was there."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections, transaction
 
-from apps.checks.domain.partitions import turn_over_partitions
+from apps.checks.domain.partitions import Turnover, turn_over_partitions
 from apps.checks.enums import Verdict
 from apps.checks.models import Result
 from apps.core import clock
@@ -70,3 +74,48 @@ def test_turning_over_twice_makes_and_drops_nothing_more(in_acme: Tenant) -> Non
     again = turn_over_partitions()
 
     assert (again.made, again.dropped) == (0, 0)
+
+
+def test_the_partition_for_strays_keeps_no_pages_of_those_that_found_their_day(in_acme: Tenant) -> None:
+    """By its size the job sees whether it has to lock all results."""
+    stray(in_acme, clock.now() + timedelta(days=40))
+    turn_over_partitions()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_relation_size('checks_result_default')")
+        assert cursor.fetchone() == (0,)
+
+
+@contextmanager
+def results_in_use() -> Iterator[None]:
+    """Somebody reads results, and takes their time."""
+    reads, is_over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        try:
+            with system_scope("test"), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM checks_result")
+                reads.set()
+                assert is_over.wait(120)
+        finally:
+            reads.set()
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(work)
+        assert reads.wait(60)
+        try:
+            yield
+        finally:
+            is_over.set()
+        reading.result(timeout=60)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_results_in_use_are_turned_over_another_time(in_acme: Tenant) -> None:
+    found = stray(in_acme, clock.now() + timedelta(days=41))
+
+    with results_in_use():
+        assert turn_over_partitions() == Turnover(made=0, dropped=0)
+
+    assert homes()[str(found.check_id)] == (12.5, "checks_result_default")

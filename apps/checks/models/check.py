@@ -12,7 +12,6 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.enums import FalsePagePeriod
-from apps.checks.models.fields import TargetField
 from apps.checks.models.region import MAIN_REGION
 from apps.core import clock
 from apps.core.tenancy import TenantKey, TenantManager, TenantOneToOneField, UnscopedManager
@@ -40,7 +39,7 @@ class Check(TenantModel):
     kind = models.CharField(_("kind"), max_length=40)
     config = models.JSONField(help_text=_("The kind's settings, without secrets."))
     secrets = models.TextField(blank=True, help_text=_("The kind's secret settings, sealed."))
-    target = TargetField(_("target"), max_length=2_000, help_text=_("What people see of the address."))
+    target = models.CharField(_("target"), max_length=2_000, help_text=_("What people see of the address."))
     version = models.PositiveIntegerField(
         default=1, help_text=_("Grows with every change; probers keep settings by it.")
     )

@@ -214,7 +214,6 @@ class HeartbeatConfig(BaseConfig):
         return tuple((signal, tuple(filter(None, map(str.strip, words.split(","))))) for signal, words in given)
 
 
-OLD_PERIOD = re.compile(r"(?:(\d{1,3}) days?, )?(\d{1,2}):(\d\d):(\d\d)")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -226,15 +225,6 @@ def period_words(seconds: int) -> str:
         if number:
             parts.append(f"{number} {unit}")
     return " ".join(parts)
-
-
-def respelled(target: str) -> str:
-    """Return a target that was kept when periods were still written as "1 day, 0:00:00", as it would be kept today."""
-    found = OLD_PERIOD.fullmatch(target)
-    if found is None:
-        return target
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return period_words(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 RHYTHMS: Mapping[str, Callable[[HeartbeatConfig], Schedule]] = {
