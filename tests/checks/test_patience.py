@@ -1,8 +1,11 @@
 """How many failures it takes before somebody is paged, and how sure we are then."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.template.loader import render_to_string
 
 from apps.checks.api.serializers import CheckSerializer
@@ -10,6 +13,7 @@ from apps.checks.domain.patience import (
     BRIEF,
     MAX_RETRIES,
     OUTAGES,
+    PLACES,
     History,
     Watch,
     confidence,
@@ -45,6 +49,25 @@ def by_chance(ratio: float, *, days: int) -> History:
     runs = days * A_DAY * ratio
     longest = [MAX_RETRIES + 1] * round(runs * ratio**MAX_RETRIES)
     return known(days, *(round(runs * (1 - ratio) * ratio**length) for length in range(MAX_RETRIES)), brief=longest)
+
+
+def test_counts_of_other_places_than_there_are_tell_nothing() -> None:
+    """As turns keep them should the most retries ever change."""
+    fits, old = Turn(measured=100, runs=[1] * PLACES), Turn(measured=900, forgiven=5, runs=[1] * (PLACES - 2))
+
+    assert History.of([old]) == History()
+    assert History.of([fits, old]) == History.of([fits]) == History(100, (1,) * PLACES)
+
+
+def test_the_guide_says_how_much_is_forgiven() -> None:
+    guide = (Path(settings.BASE_DIR) / "docs/user/first-steps.md").read_text()
+
+    told = re.findall(r"^\| (week|month|quarter|year) \| (\d+) \| (\d+) \| (\d+) \|$", guide, re.MULTILINE)
+
+    assert {period: [int(number) for number in numbers] for period, *numbers in told} == {
+        period.value: [retries_needed(known(days), MINUTELY, period=period) for days in (0, 30, 91)]
+        for period in FalsePagePeriod
+    }
 
 
 @pytest.mark.parametrize(
@@ -173,11 +196,12 @@ class TestPromise:
         told = promise_of(make_check(state=State.UP, retries=8, false_page_period="quarter", retry_interval_seconds=5))
 
         assert told is not None
-        assert (told.retries, told.seconds, told.is_kept, told.title) == (8, 40, True, "")
+        assert (told.retries, told.is_kept, told.title) == (8, True, "")
+        assert (told.seconds, told.seconds_at_most) == (40, 130)  # eight waits; and nine tries of ten seconds
         assert told.says == (
             "At most one false page per quarter takes 8 retries by this check's history: an outage pages about 40 seconds"
-            " after its first failure. Little is known of this check yet, so more is forgiven at first; it becomes less as"
-            " its history grows."
+            " after its first failure began, up to 130 where tries hang until their timeout. Little is known of this check"
+            " yet, so more is forgiven at first; it becomes less as its history grows."
         )
 
     def test_what_cannot_be_kept_says_so_and_what_helps(self, in_acme: Tenant) -> None:
@@ -217,7 +241,8 @@ class TestPromise:
         assert form.fields["false_page_period"].help_text == told.says
         assert (told.title in page, told.says.replace("'", "&#x27;") in page) == (True, True)
         assert CheckSerializer(check).data["patience"] == {
-            **{"retries": 10, "seconds": 50, "false_pages": told.false_pages, "is_kept": False, "says": told.says}
+            **{"retries": 10, "seconds": 50, "seconds_at_most": 160, "false_pages": told.false_pages},
+            **{"is_kept": False, "says": told.says},
         }
 
 

@@ -47,7 +47,10 @@ class PatienceSerializer(StrictSerializer):
     """What "at most one false page per …" comes to for a check, by its own history."""
 
     retries = serializers.IntegerField()
-    seconds = serializers.IntegerField(help_text=_("From an outage's first failure to its page."))
+    seconds = serializers.IntegerField(
+        help_text=_("From the beginning of an outage's first failure to its page, where each try fails at once.")
+    )
+    seconds_at_most = serializers.IntegerField(help_text=_("The same where each try hangs until the check's timeout."))
     false_pages = serializers.FloatField(help_text=_("To be expected each period, at most."))
     is_kept = serializers.BooleanField(help_text=_("False: no retries there are can keep it; `says` tells what helps."))
     says = serializers.CharField()

@@ -21,7 +21,8 @@ from typing import Any, Protocol, Self
 
 from apps.checks.enums import FalsePagePeriod
 
-# One at least: where the first failure is an outage, no failure is ever seen to be none, and nothing is learned.
+# One at least: where the first failure is an outage, no failure is ever seen to be none, and nothing is learned. The places
+# of what turns have counted follow from the most: another number takes a migration that lays out every turn's `runs` anew.
 MIN_RETRIES, MAX_RETRIES = 1, 10
 # How a turn counts what came of runs of failures: first those that were forgiven, by their failures; then outages that were
 # over by themselves with the next look or two, by the failures that had made them one; last the other outages.
@@ -114,7 +115,8 @@ class History:
     @classmethod
     def of(cls, turns: Iterable[Counts]) -> Self:
         # Who forgave failures and counted no runs did so before runs were counted: theirs are unknown, and none is no number.
-        turns = [turn for turn in turns if turn.runs or not turn.forgiven]
+        # Nor is anything known from counts of so many places as there are not.
+        turns = [turn for turn in turns if (len(turn.runs) == PLACES if turn.runs else not turn.forgiven)]
         counted = [turn.runs for turn in turns if turn.runs]
         runs = tuple(map(sum, zip(*counted, strict=True))) if counted else (0,) * PLACES
         return cls(sum(turn.measured - turn.forgiven for turn in turns), runs)

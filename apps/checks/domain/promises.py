@@ -16,12 +16,13 @@ YOUNG = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a goal comes to: ``seconds`` from an outage's first failure to its page; ``false_pages`` to be expected each
-    period, at most."""
+    """What a goal comes to: ``seconds`` from an outage's first failure to its page where each try fails at once, and
+    ``seconds_at_most`` where each hangs until its timeout; ``false_pages`` to be expected each period, at most."""
 
     period: FalsePagePeriod
     retries: int
     seconds: int
+    seconds_at_most: int
     false_pages: float
     is_kept: bool
     is_young: bool
@@ -45,12 +46,17 @@ class Promise:
     def _says_what_it_takes(self) -> str:
         text = ngettext(
             "At most one false page per %(period)s takes %(retries)s retry by this check's history: an outage pages about"
-            " %(seconds)s seconds after its first failure.",
+            " %(seconds)s seconds after its first failure began, up to %(at_most)s where tries hang until their timeout.",
             "At most one false page per %(period)s takes %(retries)s retries by this check's history: an outage pages about"
-            " %(seconds)s seconds after its first failure.",
+            " %(seconds)s seconds after its first failure began, up to %(at_most)s where tries hang until their timeout.",
             self.retries,
         )
-        return text % {"period": self.period.label, "retries": self.retries, "seconds": self.seconds}
+        return text % {
+            "period": self.period.label,
+            "retries": self.retries,
+            "seconds": self.seconds,
+            "at_most": self.seconds_at_most,
+        }
 
     def _says_what_is_wrong(self) -> str:
         text = _(
@@ -76,10 +82,12 @@ def promise_of(check: Check) -> Promise | None:
     history, watch = History.of(turns), Watch.of(check)
     is_kept = not is_beyond_retries(history, watch, period=period)
     watched = timedelta(seconds=history.well * check.interval_seconds / len(turns))
+    seconds = check.retries * watch.retry_seconds  # each retry waits so long from when the try before it was over
     return Promise(
         period=period,
         retries=check.retries,
-        seconds=check.retries * watch.retry_seconds,
+        seconds=seconds,
+        seconds_at_most=seconds + (check.retries + 1) * check.timeout_seconds,
         # Where none would do, what is said is what the most would come to.
         false_pages=false_pages(history, watch, retries=check.retries if is_kept else MAX_RETRIES, period=period),
         is_kept=is_kept,
