@@ -25,6 +25,8 @@ LIMITS = {
     "retries": (0, 10),
     "retry_interval_seconds": (1, 3_600),
 }
+MOST = 1_000_000_000  # beyond any setting: larger numbers are taken for this one, for they fit no arithmetic
+LONGEST_DURATION = 40  # as a text; to look for units in a longer one could take hours
 MAX_NAME = 150
 MAX_TAG = 40
 MAX_TAGS = 20
@@ -166,26 +168,36 @@ class Gathering:
 
 
 def seconds(value: Any) -> float | None:
-    """Return a duration such as 60, "60", "1m30s" or "500ms" in seconds; None for anything else."""
-    if isinstance(value, bool) or value is None:
-        return None
+    """Return a duration such as 60, "60", "1m30s" or "500ms" in seconds, 10^9 at most; None for anything else."""
     if isinstance(value, int | float):
-        return float(value)
-    text = str(value).strip().lower()
+        is_number = not isinstance(value, bool) and value == value  # NaN is not
+        return float(_bounded(value)) if is_number else None
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if len(text) > LONGEST_DURATION:
+        return None
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+        return float(_bounded(float(text)))
     parts = DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
         return None
-    return sum(float(number) * SECONDS[unit] for number, unit in parts)
+    return float(_bounded(sum(float(number) * SECONDS[unit] for number, unit in parts)))
 
 
 def integer(value: Any) -> int | None:
-    """Return a whole number, also out of a text; None for anything else."""
+    """Return a whole number of 10^9 at most, also out of a text; None for anything else."""
     try:
-        return None if isinstance(value, bool) else int(str(value).strip())
+        return None if isinstance(value, bool) else int(_bounded(int(str(value).strip())))
     except ValueError:
         return None
+
+
+def _bounded(number: float) -> float:
+    return max(-MOST, min(number, MOST))
+
+
+def plain_id(value: Any) -> int | str | None:
+    """Return what may stand for something elsewhere in an export: a whole number or a text; None for anything else."""
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
 def is_true(value: Any) -> bool:

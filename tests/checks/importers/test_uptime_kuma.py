@@ -93,6 +93,7 @@ def test_uptime_kuma_losses_name_place_and_reason() -> None:
                 "port": 5433,
                 "username": "kuma",
                 "password": "p@ss",
+                "security": "none",
                 "database": "shop",
                 "query": "SELECT 1",
             },
@@ -100,7 +101,7 @@ def test_uptime_kuma_losses_name_place_and_reason() -> None:
         (
             {"type": "redis", "databaseConnectionString": "redis://db.example:6379"},
             "redis",
-            {"host": "db.example", "port": 6379},
+            {"host": "db.example", "port": 6379, "security": "none"},
         ),
         (
             {
@@ -108,10 +109,9 @@ def test_uptime_kuma_losses_name_place_and_reason() -> None:
                 "hostname": "mqtt://broker.example",
                 "port": 1883,
                 "mqttUsername": "u",
-                "mqttTopic": "a/b",
             },
             "mqtt",
-            {"host": "broker.example", "port": 1883, "username": "u", "topic": "a/b"},
+            {"host": "broker.example", "port": 1883, "security": "none", "username": "u"},
         ),
         (
             {"type": "grpc-keyword", "grpcUrl": "rpc.example:50051", "grpcServiceName": "shop", "grpcEnableTls": True},

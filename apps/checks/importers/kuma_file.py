@@ -1,0 +1,150 @@
+"""Uptime Kuma's monitors as rows: out of its JSON backup, or out of its SQLite database."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.importers.base import SourceError
+from apps.core.documents import DocumentError, read_document
+from apps.core.kinds import Text
+
+Row = Mapping[str, Any]
+MAGIC = b"SQLite format 3\x00"
+VERSIONS = slice(18, 20)  # of the file's format, for writing and for reading: 2 with a write-ahead log, 1 without
+WITHOUT_LOG = b"\x01\x01"
+MAX_MONITORS = 5_000
+MAX_STEPS = 400  # of a million virtual machine instructions each
+TABLES = frozenset({"monitor", "tag", "monitor_tag"})
+JUDGEMENT = "quick_check"
+MAY = {sqlite3.SQLITE_READ: TABLES, sqlite3.SQLITE_PRAGMA: {JUDGEMENT}}
+BROKEN = "*** "  # begins what it says of the file itself, and not of a row's values
+
+
+@dataclass(frozen=True, slots=True)
+class KumaFile:
+    """Monitors with names in snake case, as the database has them; ``notes`` are what the report says of the whole."""
+
+    rows: list[Row]
+    notes: list[Text] = field(default_factory=list)
+
+
+def read_kuma(raw: bytes) -> KumaFile:
+    """Return what the file holds; raise `SourceError` where it is neither."""
+    return _from_database(raw) if raw.startswith(MAGIC) else KumaFile(_from_backup(raw))
+
+
+def object_of(value: Any) -> Any:
+    """Return what stands in a column as JSON, or in a backup as it is; None where it cannot be read."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+# --- The backup --------------------------------------------------------------------------------------------------
+
+
+def _from_backup(raw: bytes) -> list[Row]:
+    try:
+        document = read_document(raw)
+    except DocumentError as error:
+        raise SourceError(str(error)) from error
+    monitors = document.get("monitorList") if isinstance(document, Mapping) else None
+    if isinstance(monitors, Mapping):  # the list as its API sends it, by id
+        monitors = list(monitors.values())
+    if not isinstance(monitors, list):
+        raise SourceError(_("Expected a backup with “monitorList”, or the database file kuma.db."))
+    return [
+        {_snake(name): value for name, value in row.items()}
+        for row in monitors[:MAX_MONITORS]
+        if isinstance(row, Mapping)
+    ]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+# --- The database ------------------------------------------------------------------------------------------------
+
+
+def _from_database(raw: bytes) -> KumaFile:
+    """Read the database in memory. It comes from outside: its triggers, views and functions must have nothing to say.
+
+    Kuma's has a write-ahead log, and SQLite opens such a one only where the log can lie beside it: the copy says that
+    it has none. What is only in the log is not here then, and a copy made while Kuma wrote may hold pages of two
+    moments, so that the tables are judged first.
+    """
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.row_factory = _row
+        connection.deserialize(raw[: VERSIONS.start] + WITHOUT_LOG + raw[VERSIONS.stop :])
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.execute("PRAGMA ignore_check_constraints = ON")  # they are expressions of who made the file
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 4_194_304)
+        connection.set_authorizer(_may)
+        connection.set_progress_handler(_Patience(), 1_000_000)
+        _judge(connection)
+        rows = list(connection.execute("SELECT * FROM monitor ORDER BY id LIMIT 5000"))
+        tags = _database_tags(connection)
+    except (sqlite3.Error, OverflowError) as error:
+        raise SourceError(_("This database cannot be read (%(reason)s).") % {"reason": error}) from error
+    finally:
+        connection.close()
+    notes: list[Text] = [LATE] if raw[VERSIONS] != WITHOUT_LOG else []
+    return KumaFile([{**row, "tags": tags.get(row.get("id"), [])} for row in rows], notes)
+
+
+LATE = _(
+    "Uptime Kuma keeps its last changes in kuma.db-wal for a while. Stop it before you copy kuma.db, or some may be missing here."
+)
+
+
+def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
+    """Return a row without its binary values: none of Kuma's columns has any."""
+    names = (column[0] for column in cursor.description)
+    return {name: None if isinstance(value, bytes) else value for name, value in zip(names, values, strict=True)}
+
+
+def _judge(connection: sqlite3.Connection) -> None:
+    for table in sorted(TABLES):
+        for row in connection.execute(f"PRAGMA {JUDGEMENT}({table})"):
+            if str(row[JUDGEMENT]).startswith(BROKEN):
+                raise SourceError(
+                    _(
+                        "This copy of kuma.db was made while Uptime Kuma wrote to it. Stop Uptime Kuma and copy it again."
+                    )
+                )
+
+
+def _may(action: int, name: str | None, _column: str | None, _database: str | None, _source: str | None) -> int:
+    if action == sqlite3.SQLITE_SELECT or name in MAY.get(action, ()):
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+class _Patience:
+    """Ends a query that a crafted database makes endless."""
+
+    def __init__(self) -> None:
+        self._left = MAX_STEPS
+
+    def __call__(self) -> int:
+        self._left -= 1
+        return self._left < 0
+
+
+def _database_tags(connection: sqlite3.Connection) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = {}
+    names = {row["id"]: row["name"] for row in connection.execute("SELECT id, name FROM tag LIMIT 5000")}
+    for row in connection.execute("SELECT monitor_id, tag_id, value FROM monitor_tag LIMIT 50000"):
+        found.setdefault(row["monitor_id"], []).append({"name": names.get(row["tag_id"], ""), "value": row["value"]})
+    return found
