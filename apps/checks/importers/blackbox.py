@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, SourceError
-from apps.checks.importers.hosted import as_url, host_of, port_of
+from apps.checks.importers.hosted import as_url, escaped, host_of, port_of
 from apps.checks.importers.wish import (
     Gathering,
     Wish,
@@ -270,10 +270,7 @@ def _of_line(pattern: str) -> str:
 
 def _quoted(text: str) -> str:
     """Return a line as our script writes it; the exporter ends each with a line feed."""
-    escaped = (
-        text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
-    )
-    return f'"{escaped}\\n"'
+    return f'"{escaped(text)}\\n"'
 
 
 def _icmp(_given: Mapping[str, Any], address: str) -> Made:

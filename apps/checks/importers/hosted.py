@@ -67,5 +67,12 @@ def headers_of(value: Any) -> dict[str, str]:
     return text_pairs(value)
 
 
+def escaped(text: str) -> str:
+    """Return a text as our scripts and datagrams write it between quotes."""
+    for sign, written in (("\\", "\\\\"), ('"', '\\"'), ("\r", "\\r"), ("\n", "\\n"), ("\t", "\\t"), ("\0", "\\0")):
+        text = text.replace(sign, written)
+    return text
+
+
 def login(row: Row, user: tuple[str, ...], password: tuple[str, ...]) -> dict[str, Any]:
     return basic_login(row.text(*user), row.text(*password))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import ForeignType, as_url, headers_of, host_of, host_type, port_of
+from apps.checks.importers.hosted import ForeignType, as_url, escaped, headers_of, host_of, host_type, port_of
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, basic_login, integer, is_true
 from apps.core.kinds import Text
@@ -18,7 +18,9 @@ class Pingdom:
 
     kind: ClassVar[str] = "pingdom"
     label: ClassVar[Text] = _("Pingdom")
-    help: ClassVar[Text] = _("The checks as CSV, or the JSON of /api/3.1/checks.")
+    help: ClassVar[Text] = _(
+        "The JSON of /api/3.1/checks/… for each check; or the list of checks as CSV or JSON, which tells less."
+    )
     icon: ClassVar[str] = "target"
 
     def sample(self) -> bytes:
@@ -27,7 +29,7 @@ class Pingdom:
 
     def read(self, raw: bytes) -> Found:
         gathering = Gathering("pingdom")
-        for row in read_rows(raw, lists=("checks",)):
+        for row in read_rows(raw, lists=("checks",), single="check"):
             _gather(row, gathering)
         gathering.lose("", "", _("Users, teams, integrations and probe filters stay behind."))
         return gathering.found()
@@ -48,6 +50,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
         return
+    if not more and type_name in VAGUE and row.get("encryption") is None:
+        gathering.lose(row.where, name, VAGUE[type_name])
     minutes = integer(row.get("resolution", "interval", "checkinterval", "checkresolution"))
     tags = row.get("tags")
     gathering.add(
@@ -74,12 +78,38 @@ def _details(row: Row) -> Mapping[str, Any]:
     return found
 
 
-def _port(row: Row, host: str) -> Mapping[str, Any]:
+def _port(row: Row, host: str) -> dict[str, Any]:
     return {"host": host_of(host), "port": integer(row.get("port") or _details(row).get("port")) or port_of(host)}
 
 
+def _tcp(row: Row, host: str) -> Mapping[str, Any]:
+    """Return a port, and the conversation there: a text that is sent, and one that must come back."""
+    more = _details(row)
+    steps = (("send", more.get("stringtosend")), ("expect", more.get("stringtoexpect")))
+    return {**_port(row, host), "script": "\n".join(f'{word} "{escaped(str(text))}"' for word, text in steps if text)}
+
+
+def _udp(row: Row, host: str) -> Mapping[str, Any]:
+    more = _details(row)
+    sent, expected = (escaped(str(more.get(name) or "")) for name in ("stringtosend", "stringtoexpect"))
+    return {**_port(row, host), "payload": sent, "expected": expected}
+
+
 def _mail(kind: str, port: int) -> ForeignType:
-    return ForeignType(kind=kind, settings=lambda row, host: {"port": port, **_given(_port(row, host))})
+    def settings(row: Row, host: str) -> Mapping[str, Any]:
+        more = _details(row)
+        security = {"security": "tls" if is_true(more["encryption"]) else "none"} if "encryption" in more else {}
+        login = {"username": more.get("username"), "password": more.get("password")}
+        # No such kind expects a text: it is reported.
+        return {
+            "port": port,
+            **_given(_port(row, host)),
+            **security,
+            **login,
+            "stringtoexpect": more.get("stringtoexpect"),
+        }
+
+    return ForeignType(kind=kind, settings=settings)
 
 
 def _given(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,12 +117,23 @@ def _given(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _dns(row: Row, host: str) -> Mapping[str, Any]:
-    return {"name": host, "record_type": "A", "server": _details(row).get("nameserver")}
+    more = _details(row)
+    address = str(more.get("expectedip") or "")
+    expected = {"matching": "includes", "expected": address} if address else {}
+    return {
+        "name": host,
+        "record_type": "AAAA" if ":" in address else "A",
+        "server": more.get("nameserver"),
+        **expected,
+    }
 
 
 def _http(row: Row, host: str) -> Mapping[str, Any]:
     more = _details(row)
     scheme = "https" if is_true(more.get("encryption", row.get("encryption", "ssl"))) else "http"
+    verifies = more.get("verify_certificate", row.get("verifycertificate"))
+    days = integer(more.get("ssl_down_days_before", row.get("ssldowndaysbefore")))
+    wanted, unwanted = more.get("shouldcontain") or row.text("shouldcontain"), more.get("shouldnotcontain")
     path = str(more.get("url") or row.text("path", "urlpath") or "/")
     port = integer(more.get("port"))
     place_of = f"{host}:{port}" if port and port != {"http": 80, "https": 443}[scheme] else host
@@ -102,10 +143,11 @@ def _http(row: Row, host: str) -> Mapping[str, Any]:
         "body": more.get("postdata"),
         "headers": headers_of(more.get("requestheaders")),
         **basic_login(more.get("username"), more.get("password")),
-        "keyword": more.get("shouldcontain") or more.get("shouldnotcontain") or row.text("shouldcontain"),
-        "keyword_absent": bool(more.get("shouldnotcontain")),
-        "verify_tls": is_true(more.get("verify_certificate", True)),
-        "certificate_days": integer(more.get("ssl_down_days_before")),
+        "keyword": wanted or unwanted,
+        "keyword_absent": bool(unwanted and not wanted),
+        "absent": [unwanted] if wanted and unwanted else [],
+        "verify_tls": verifies is None or is_true(verifies),
+        "certificate_days": days if scheme == "https" else None,
     }
 
 
@@ -114,10 +156,22 @@ WEB = ForeignType(kind="http", settings=_http)
 TYPES: Mapping[str, ForeignType] = {
     **dict.fromkeys(("http", "https", "httpcustom"), WEB),
     "ping": host_type("icmp"),
-    "tcp": ForeignType(kind="tcp", settings=_port),
-    "udp": ForeignType(kind="udp", settings=_port),
+    "tcp": ForeignType(kind="tcp", settings=_tcp),
+    "udp": ForeignType(kind="udp", settings=_udp),
     "dns": ForeignType(kind="dns", settings=_dns),
     "smtp": _mail("smtp", 25),
     "pop3": _mail("pop3", 110),
     "imap": _mail("imap", 143),
+}
+# What a list of checks leaves out; each check's own answer has it.
+SPARSE_WEB = _(
+    "A list of checks tells neither path nor encryption nor login. Where it has more than http://host/, bring the answer of "
+    "/api/3.1/checks/ and its id instead."
+)
+SPARSE = _(
+    "A list of checks does not tell all of its settings. Where it has any, bring the answer of /api/3.1/checks/ and its id instead."
+)
+VAGUE: Mapping[str, Text] = {
+    **dict.fromkeys(("http", "httpcustom"), SPARSE_WEB),
+    **dict.fromkeys(("tcp", "udp", "dns", "smtp", "pop3", "imap"), SPARSE),
 }

@@ -35,13 +35,17 @@ def normal(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def read_rows(raw: bytes, *, lists: tuple[str, ...]) -> list[Row]:
-    """Return the rows of a CSV or JSON export; in JSON they are the list under one of these names, or the whole document."""
+def read_rows(raw: bytes, *, lists: tuple[str, ...], single: str = "") -> list[Row]:
+    """Return the rows of a CSV or JSON export.
+
+    In JSON they are the list under one of these names, or the whole document. ``single`` is the name under which the
+    answer to a question for one row holds it; such an answer, or a list of them, will do too.
+    """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", errors="replace")
-    rows = list(_json_rows(raw, lists) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text))
+    rows = list(_json_rows(raw, lists, single) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text))
     if not rows:
         raise SourceError(_("There is no row in this file."))
     if len(rows) > MAX_ROWS:
@@ -66,18 +70,22 @@ def _csv_rows(text: str) -> Iterator[Row]:
         ) from error
 
 
-def _json_rows(raw: bytes, lists: tuple[str, ...]) -> Iterator[Row]:
+def _json_rows(raw: bytes, lists: tuple[str, ...], single: str) -> Iterator[Row]:
     try:
         document = read_document(raw)
     except DocumentError as error:
         raise SourceError(str(error)) from error
     path, found = "", document
-    if isinstance(document, Mapping):
+    if isinstance(document, Mapping) and isinstance(document.get(single), Mapping):
+        found = [document]
+    elif isinstance(document, Mapping):
         path = next((name for name in lists if isinstance(document.get(name), list)), "")
         found = document.get(path)
     if not isinstance(found, list):
         raise SourceError(_("Expected a list under one of: %(names)s.") % {"names": ", ".join(lists)})
     for place, value in enumerate(found):
+        if isinstance(value, Mapping) and isinstance(value.get(single), Mapping):
+            value = value[single]
         if isinstance(value, Mapping):
             inner = value.get("attributes")
             flat = {**value, **inner} if isinstance(inner, Mapping) else value

@@ -9,7 +9,7 @@ from apps.checks.domain.configuration import read_configuration, settle_config
 from apps.checks.domain.ping_dialects import gatus_token
 from apps.checks.importers.base import SourceError
 from apps.checks.importers.registry import IMPORTERS
-from apps.checks.importers.wish import seconds
+from apps.checks.importers.wish import integer, seconds
 from apps.checks.types.registry import CHECK_TYPES
 from tests.checks.importers.reading import EXPORTS, checks, found, losses
 
@@ -218,7 +218,7 @@ def test_pingdom() -> None:
         ["web", "eu"],
     )
     assert (table["Mail"]["kind"], table["Mail"]["paused"]) == ("smtp", True)
-    assert losses("pingdom", "pingdom.csv")[0] == (
+    assert losses("pingdom", "pingdom.csv")[2] == (
         "line 4",
         "Journey",
         "Nothing here is like its type “transaction”.",
@@ -288,7 +288,32 @@ def test_kind_that_does_not_exist_is_reported_not_made(monkeypatch: pytest.Monke
         ("", None),
         (None, None),
         (True, None),
+        ([60], None),
+        (10**400, 1e9),
+        (float("inf"), 1e9),
+        (float("nan"), None),
+        ("9" * 40, 1e9),
+        ("9" * 39 + "h", 1e9),
+        ("9" * 400, None),
+        ("1" * 1_000_000 + "x", None),  # which took hours
     ],
 )
 def test_durations(text: Any, value: float | None) -> None:
     assert seconds(text) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        (7, 7),
+        (" 7 ", 7),
+        (10**400, 10**9),
+        ("-" + "9" * 400, -(10**9)),
+        (True, None),
+        (1.5, None),
+        ([7], None),
+        (None, None),
+    ],
+)
+def test_whole_numbers(given: Any, value: int | None) -> None:
+    assert integer(given) == value
