@@ -20,7 +20,7 @@ def is_database(path: Path) -> bool:
 def slim_backup(path: Path) -> bytes:
     """Return the monitors and their tags in the shape of a JSON backup; the file is only read."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{_way(path)}", uri=True)) as database:
             database.row_factory = sqlite3.Row
             monitors = [dict(row) for row in database.execute("SELECT * FROM monitor ORDER BY id")]
             tags = database.execute(
@@ -33,3 +33,12 @@ def slim_backup(path: Path) -> bytes:
             {"name": tag["name"], "value": tag["value"]} for tag in tags if tag["monitor_id"] == monitor["id"]
         ]
     return json.dumps({"version": "database", "monitorList": monitors}, default=str).encode()
+
+
+def _way(path: Path) -> str:
+    """Return how SQLite opens the file: with its write-ahead log where one lies beside it.
+
+    Without one nobody writes to it. Opened as if somebody might, a database like Kuma's gets an empty log beside it,
+    and cannot be opened at all where that may not be made.
+    """
+    return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"

@@ -1,0 +1,41 @@
+"""Uptime Kuma's database as the command line reads it: with its write-ahead log, and without leaving anything behind."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from config.cli.kuma import slim_backup
+
+
+def kuma(path: Path) -> sqlite3.Connection:
+    """Make a database as Uptime Kuma does, and return the connection that holds it open."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(
+        """
+        CREATE TABLE monitor (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE monitor_tag (id INTEGER PRIMARY KEY, monitor_id INTEGER, tag_id INTEGER, value TEXT);
+        INSERT INTO monitor VALUES (1, 'Shop');
+        """
+    )
+    return connection
+
+
+def names(path: Path) -> list[str]:
+    return [monitor["name"] for monitor in json.loads(slim_backup(path))["monitorList"]]
+
+
+def test_database_of_a_stopped_kuma_is_read_and_nothing_left_beside_it(tmp_path: Path) -> None:
+    kuma(tmp_path / "kuma.db").close()
+
+    assert names(tmp_path / "kuma.db") == ["Shop"]
+    assert [file.name for file in tmp_path.iterdir()] == ["kuma.db"]
+
+
+def test_database_of_a_running_kuma_is_read_with_what_is_only_in_its_log(tmp_path: Path) -> None:
+    with closing(kuma(tmp_path / "kuma.db")) as running:
+        running.execute("INSERT INTO monitor VALUES (2, 'Late')")
+
+        assert names(tmp_path / "kuma.db") == ["Shop", "Late"]
