@@ -22,6 +22,7 @@ from apps.core.http.urls import ParsedUrl, redirect_target
 
 EVENTS_AT_ONCE = 512
 CHUNK = 16_384
+READS_IN_A_ROW = 4  # without a turn for others: a peer on the same floor sends faster than is read
 # Edge-triggered: one registration serves the connection from its first moment to its last.
 WATCHED = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -43,7 +44,9 @@ class _Exchange:
         "connected",
         "first_byte",
         "future",
+        "has_ending",
         "ip",
+        "is_resting",
         "link",
         "request",
         "timer",
@@ -60,6 +63,7 @@ class _Exchange:
         self.future = future
         self.began = monotonic()
         self.connected = self.first_byte = 0.0
+        self.has_ending = self.is_resting = False
         self.timer: asyncio.TimerHandle | None = None
 
     def reply(self, failure: Failure | None) -> Reply:
@@ -70,7 +74,7 @@ class _Exchange:
             status=answer.status,
             http_version=answer.http_version,
             remote_ip=self.ip if self.connected else "",
-            body=answer.chunks[0] if len(answer.chunks) == 1 else b"".join(answer.chunks),
+            body=bytes(answer.body),  # no copy where it came as one part
             is_truncated=answer.is_truncated,
             content_type=answer.content_type.decode("utf-8", "replace"),
             redirect_url=redirect_target(self.url, answer.location) if answer.location else "",
@@ -134,12 +138,17 @@ class PlainDriver:
                 continue
             try:
                 self._act(descriptor, exchange, events)
-            except HttpParserError:
-                self._fail(descriptor, NotPlain())
-            except OSError as error:
-                self._end(descriptor, _broken(exchange, error))
-            except Exception as error:  # noqa: BLE001 - it goes to the one who waits
-                self._fail(descriptor, error)  # one answer must not cost those that came with it
+            except Exception as error:  # noqa: BLE001 - one answer must not cost those that came with it
+                self._break(descriptor, exchange, error)
+
+    def _break(self, descriptor: int, exchange: _Exchange, error: Exception) -> None:
+        """End an exchange for an error: a broken connection's, or one that goes to whoever waits."""
+        if isinstance(error, HttpParserError):
+            self._fail(descriptor, NotPlain())
+        elif isinstance(error, OSError):
+            self._end(descriptor, _broken(exchange, error))
+        else:
+            self._fail(descriptor, error)
 
     def _act(self, descriptor: int, exchange: _Exchange, events: int) -> None:
         if not exchange.connected:
@@ -153,11 +162,19 @@ class PlainDriver:
         if exchange.unsent and events & select.EPOLLOUT:
             exchange.unsent = exchange.unsent[exchange.link.send(exchange.unsent) :]
         if events & (select.EPOLLIN | ENDING):
-            self._read(descriptor, exchange, until_end=bool(events & ENDING))
+            if events & ENDING:
+                exchange.has_ending = True
+            if not exchange.is_resting:
+                self._read(descriptor, exchange)
 
-    def _read(self, descriptor: int, exchange: _Exchange, *, until_end: bool) -> None:
-        answer = exchange.answer
+    def _read(self, descriptor: int, exchange: _Exchange) -> None:
+        answer, reads = exchange.answer, 0
         while not answer.is_over:
+            if reads == READS_IN_A_ROW:
+                exchange.is_resting = True
+                self._loop.call_soon(self._read_on, descriptor, exchange)
+                return
+            reads += 1
             try:
                 data = exchange.link.recv(CHUNK)
             except BlockingIOError:
@@ -168,10 +185,20 @@ class PlainDriver:
             if not exchange.first_byte:
                 exchange.first_byte = monotonic()
             answer.feed(data)
-            if len(data) < CHUNK and not until_end:
+            if len(data) < CHUNK and not exchange.has_ending:
                 break  # that was all; what comes next is a new edge
         if answer.is_over:
             self._end(descriptor, Failure("header_flood") if answer.is_flood else None)
+
+    def _read_on(self, descriptor: int, exchange: _Exchange) -> None:
+        """Read what is left after a rest; its edge has gone by."""
+        if self._open.get(descriptor) is not exchange:  # ended meanwhile
+            return
+        exchange.is_resting = False
+        try:
+            self._read(descriptor, exchange)
+        except Exception as error:  # noqa: BLE001 - it goes to the one who waits
+            self._break(descriptor, exchange, error)
 
     def _run_out(self, descriptor: int) -> None:
         exchange = self._open[descriptor]

@@ -14,7 +14,7 @@ class PlainAnswer:
 
     __slots__ = (
         *("status", "http_version", "content_type", "coding", "location"),
-        *("chunks", "is_truncated", "is_flood", "is_complete"),
+        *("body", "is_truncated", "is_flood", "is_complete"),
         *("_parser", "_is_head", "_room", "_header_bytes", "_headers", "_has_headers", "_has_length"),
     )
 
@@ -22,7 +22,7 @@ class PlainAnswer:
         self.status = 0
         self.http_version = ""
         self.content_type = self.coding = self.location = b""
-        self.chunks: list[bytes] = []
+        self.body: bytes | bytearray = b""
         self.is_truncated = self.is_flood = self.is_complete = False
         self._is_head = is_head
         self._room = max_bytes
@@ -93,14 +93,19 @@ class PlainAnswer:
         if self._is_head or status in WITHOUT_BODY or status == SWITCHING:
             self.is_complete = True
 
-    def on_body(self, body: bytes) -> None:
+    def on_body(self, part: bytes) -> None:
         if self.is_over:
             return
-        self._room -= len(body)
+        self._room -= len(part)
         if self._room < 0:
-            body = body[: self._room]
+            part = part[: self._room]
             self.is_truncated = True
-        self.chunks.append(body)
+        if not self.body:
+            self.body = part  # mostly the whole of it
+            return
+        if not isinstance(self.body, bytearray):
+            self.body = bytearray(self.body)
+        self.body += part  # a list of parts would cost 20 times as much where they have two bytes each
 
     def on_message_complete(self) -> None:
         if self._has_headers:
