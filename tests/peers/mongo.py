@@ -1,5 +1,6 @@
 """A server that speaks MongoDB's messages by pymongo's own BSON; pymongo's client is the witness that it does so rightly."""
 
+import hashlib
 import socket
 import struct
 from collections.abc import Callable
@@ -24,6 +25,7 @@ class Mongo:
 
     about: Document = field(default_factory=lambda: {"isWritablePrimary": True})
     needs_login: bool = False
+    mechanisms: tuple[str, ...] = ("SCRAM-SHA-256",)  # none are named as by servers before 4.0, which know SHA-1 only
     commands: list[str] = field(default_factory=list)
 
     def __call__(self, connection: socket.socket, _request: bytes) -> None:
@@ -57,8 +59,12 @@ class _Talk:
     def __init__(self, server: Mongo) -> None:
         self._server = server
         self._is_known = not server.needs_login
-        # SASLprep makes a 1 of the password's last sign, as pymongo does it.
-        self._login = ScramServer(USER, PASSWORD.replace("①", "1"))
+        if "SCRAM-SHA-256" in server.mechanisms:
+            # SASLprep makes a 1 of the password's last sign, as pymongo does it.
+            self._way, self._login = "SCRAM-SHA-256", ScramServer(USER, PASSWORD.replace("①", "1"))
+        else:
+            kept = hashlib.md5(f"{USER}:mongo:{PASSWORD}".encode(), usedforsecurity=False).hexdigest()
+            self._way, self._login = "SCRAM-SHA-1", ScramServer(USER, kept, "sha1")
 
     def answer(self, asked: Document) -> Document:
         name = next(iter(asked))
@@ -81,12 +87,13 @@ class _Talk:
         return _error(59, "CommandNotFound", f"no such command: '{name}'")
 
     def _hello(self, asked: Document) -> Document:
-        mechanisms = {"saslSupportedMechs": ["SCRAM-SHA-256"]} if "saslSupportedMechs" in asked else {}
+        is_asked = asked.get("saslSupportedMechs") == f"admin.{USER}" and self._server.mechanisms
+        mechanisms = {"saslSupportedMechs": list(self._server.mechanisms)} if is_asked else {}
         limits = {"maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000}
         return {**self._server.about, **limits, **mechanisms, "minWireVersion": 0, "maxWireVersion": 21, "ok": 1.0}
 
     def _start(self, asked: Document) -> Document:
-        if asked["mechanism"] != "SCRAM-SHA-256":
+        if asked["mechanism"] != self._way:
             return _error(334, "MechanismUnavailable", "Unsupported mechanism")
         challenge = self._login.challenge(bytes(asked["payload"]))
         if challenge is None or asked["$db"] != "admin":

@@ -1,5 +1,6 @@
 """The MongoDB check: greeting, login, ping, and the server's part in its replica set."""
 
+import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from apps.core.kinds import Text, setting
 
 MESSAGE = 2013  # OP_MSG
 MAX_REPLY = 262_144
-MECHANISM = "SCRAM-SHA-256"
+MODERN, OLD = "SCRAM-SHA-256", "SCRAM-SHA-1"
 UNAUTHORIZED, AUTHENTICATION_FAILED, COMMAND_NOT_FOUND, MECHANISM_UNAVAILABLE = 13, 18, 59, 334
 MAX_STEPS = 4  # of a login
 
@@ -98,10 +99,10 @@ class MongodbCheck(ServiceCheck):
     async def talk(self, config: ServiceConfig, context: ProbeContext, facts: dict[str, Any]) -> None:
         wanted = cast("MongodbConfig", config)
         session = _Session(await connect(context, wanted))
-        about = await session.greet()
+        about = await session.greet(wanted)
         facts |= _seen(about)
         if wanted.username:
-            await session.log_in(wanted)
+            await session.log_in(wanted, _mechanisms(about))
         await session.order({"ping": 1})
         build = await session.ask({"buildInfo": 1})
         if isinstance(build.get("version"), str):
@@ -133,6 +134,27 @@ def _role(about: Mapping[str, Any]) -> Role:
     return Role.SECONDARY if about.get("secondary") else Role.OTHER
 
 
+def _mechanisms(about: Mapping[str, Any]) -> tuple[str, ...]:
+    """Choose among what the server offers this user. It offers nothing to strangers, and nothing at all before 4.0: then the
+    old one comes first, as drivers do it (MongoDB's authentication specification, "Default Authentication Methods")."""
+    offered = about.get("saslSupportedMechs")
+    names = [name for name in offered if isinstance(name, str)] if isinstance(offered, list) else []
+    if not names:
+        return OLD, MODERN
+    for mechanism in (MODERN, OLD):
+        if mechanism in names:
+            return (mechanism,)
+    raise ProbeFailure("login_unsupported", {"offered": shown(", ".join(names))})
+
+
+def _login(wanted: MongodbConfig, mechanism: str) -> ScramLogin:
+    if mechanism == MODERN:
+        return ScramLogin(MODERN, username=wanted.username, password=wanted.password)
+    # What servers kept of a password before SCRAM came.
+    kept = hashlib.md5(f"{wanted.username}:mongo:{wanted.password}".encode(), usedforsecurity=False).hexdigest()
+    return ScramLogin(OLD, username=wanted.username, password=kept, is_prepared=False)
+
+
 class _Session:
     """Commands of one connection and their answers."""
 
@@ -140,19 +162,29 @@ class _Session:
         self._stream = stream
         self._number = 0
 
-    async def greet(self) -> dict[str, Any]:
-        """Say hello, in the old words too, which servers before 4.4 want."""
+    async def greet(self, wanted: MongodbConfig) -> dict[str, Any]:
+        """Say hello, in the old words too, which servers before 4.4 want, and ask how the user may log in."""
         client = {"driver": {"name": "obsera", "version": "1"}, "os": {"type": "Linux"}}
-        about = await self.ask({"hello": 1, "client": client})
+        asked = {"saslSupportedMechs": f"{wanted.auth_database}.{wanted.username}"} if wanted.username else {}
+        about = await self.ask({"hello": 1, "client": client, **asked})
         if about.get("code") == COMMAND_NOT_FOUND:
-            about = await self.ask({"isMaster": 1})
+            about = await self.ask({"isMaster": 1, **asked})
         if not about.get("ok"):
             raise _refusal(about)
         return about
 
-    async def log_in(self, wanted: MongodbConfig) -> None:
-        login = ScramLogin(MECHANISM, username=wanted.username, password=wanted.password)
-        command: dict[str, Any] = {"saslStart": 1, "mechanism": MECHANISM, "payload": login.first}
+    async def log_in(self, wanted: MongodbConfig, mechanisms: tuple[str, ...]) -> None:
+        for mechanism in mechanisms:
+            try:
+                await self._log_in(wanted, mechanism)
+                break
+            except ProbeFailure as failure:
+                if failure.code != "login_unsupported" or mechanism == mechanisms[-1]:
+                    raise
+
+    async def _log_in(self, wanted: MongodbConfig, mechanism: str) -> None:
+        login = _login(wanted, mechanism)
+        command: dict[str, Any] = {"saslStart": 1, "mechanism": mechanism, "payload": login.first}
         command["options"] = {"skipEmptyExchange": True}
         for step in range(MAX_STEPS):
             answer = await self.ask(command, database=wanted.auth_database)

@@ -16,7 +16,7 @@ from apps.checks.types.service import wrong_protocol
 MAX_ROUNDS = 100_000
 KEPT = 4_096
 _known: dict[bytes, bytes] = {}
-HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
+HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 FORBIDDEN = (
     stringprep.in_table_c12,
     stringprep.in_table_c21_c22,

@@ -21,10 +21,15 @@ async def look(port: int, **config: Any) -> Any:
     return await ask("mongodb", **{"host": "localhost", "port": port, **config})
 
 
-def test_stand_in_is_taken_for_mongodb_by_its_own_client() -> None:
-    server = Mongo(needs_login=True)
+OLD = {"mechanisms": ("SCRAM-SHA-1",)}
+OLDEST: dict[str, Any] = {"mechanisms": ()}
+
+
+@pytest.mark.parametrize("ways", [{}, OLD, OLDEST])
+def test_stand_in_is_taken_for_mongodb_by_its_own_client(ways: dict[str, Any]) -> None:
+    server = Mongo(needs_login=True, **ways)
     with serving(server, listens=False) as web:
-        options: dict[str, Any] = {"authMechanism": "SCRAM-SHA-256", "directConnection": True, "retryReads": False}
+        options: dict[str, Any] = {"directConnection": True, "retryReads": False}
         with pymongo.MongoClient("127.0.0.1", web.port, username=USER, password=PASSWORD, **options) as client:
             assert client.admin.command("ping") == {"ok": 1.0}
             assert client.server_info()["version"] == "7.0.14"
@@ -61,6 +66,23 @@ async def test_login_works_and_is_needed() -> None:
     assert [outcome.error_code for outcome in (wrong, stranger, elsewhere, nobody)] == ["login_refused"] * 4
     assert wrong.error_values == {"answer": "AuthenticationFailed: Authentication failed."}
     assert nobody.error_values == {"answer": "Unauthorized: Command ping requires authentication"}
+
+
+@pytest.mark.parametrize("ways", [OLD, OLDEST, {"mechanisms": ("SCRAM-SHA-1", "SCRAM-SHA-256")}])
+async def test_login_goes_the_way_that_the_server_knows(ways: dict[str, Any]) -> None:
+    with serving(Mongo(needs_login=True, **ways), listens=False) as web:
+        good = await look(web.port, username=USER, password=PASSWORD)
+        wrong = await look(web.port, username=USER, password="wrong")
+
+    assert (good.verdict, good.error_code) == (Verdict.SUCCESS, "")
+    assert wrong.error_code == "login_refused"
+
+
+async def test_login_that_only_others_know_is_named() -> None:
+    with serving(Mongo(needs_login=True, mechanisms=("PLAIN", "GSSAPI")), listens=False) as web:
+        outcome = await look(web.port, username=USER, password=PASSWORD)
+
+    assert (outcome.error_code, outcome.error_values) == ("login_unsupported", {"offered": "PLAIN, GSSAPI"})
 
 
 @pytest.mark.parametrize(
@@ -117,6 +139,7 @@ def reply(document: dict[str, Any] | bytes, number: int = 1, kind: int = 2013, s
 
 
 HELLO = reply({"ok": 1.0, "isWritablePrimary": True})
+UNKNOWN_WAY = {"ok": 0.0, "code": 334, "errmsg": "no"}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +153,7 @@ HELLO = reply({"ok": 1.0, "isWritablePrimary": True})
         (reply({"ok": 1.0}, section=1), "wrong_protocol"),
         (reply(b"\xff" * 20), "wrong_protocol"),
         (reply({"ok": 0.0, "code": 11600, "codeName": "InterruptedAtShutdown", "errmsg": "bye"}), "service_error"),
-        (HELLO + reply({"ok": 0.0, "code": 334, "errmsg": "no"}, number=2), "login_unsupported"),
+        (HELLO + reply(UNKNOWN_WAY, number=2) + reply(UNKNOWN_WAY, number=3), "login_unsupported"),
         (HELLO + reply({"ok": 1.0, "done": True, "conversationId": 1, "payload": "text"}, number=2), "wrong_protocol"),
         (HELLO + reply({"ok": 1.0, "done": True, "conversationId": 1, "payload": b"r=x"}, number=2), "wrong_protocol"),
         (HELLO + reply({"ok": 1.0, "done": True}, number=2), "wrong_protocol"),
