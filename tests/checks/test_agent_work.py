@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres.functions import TransactionNow
-from django.db import DataError
+from django.db import DataError, OperationalError
 
 from apps.checks.domain import agent_work, agents
 from apps.checks.domain.agent_words import Words
@@ -150,19 +150,20 @@ def test_a_turn_of_a_refused_kind_whose_result_came_late_already_moves_on(agent:
     assert Result.objects.count() == 1
 
 
+@pytest.mark.parametrize(("error", "told"), [(DataError, "cannot be stored"), (OperationalError, "were not answered")])
 def test_an_answer_that_the_database_refuses_costs_no_other_turn(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception], told: str
 ) -> None:
     refusing(agent)
     wanted = watched(agent)
 
     def refuse(_results: object) -> None:
-        raise DataError
+        raise error
 
     monkeypatch.setattr(agent_work, "store_results", refuse)
 
     assert [each.turn.check_id for each in agent_work.trade(agent, [], limit=10).turns] == [wanted.id]
-    assert "cannot be stored" in caplog.text
+    assert told in caplog.text
 
 
 def test_an_agent_that_does_not_tell_its_kinds_gets_every_turn(agent: Agent) -> None:

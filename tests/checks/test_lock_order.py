@@ -4,11 +4,13 @@ other, and the database throws neither out."""
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 import pytest
 from django.db import transaction
 
 from apps.checks.domain import agent_work
+from apps.checks.domain.agent_words import Words
 from apps.checks.domain.agents import create_agent, delete_agent
 from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.checks import Timing, check_now, create_check, delete_check, rename_check, update_check
@@ -137,8 +139,31 @@ def test_an_agent_keeps_one_turn_and_gives_another_back_while_somebody_edits_bot
         assert list(Turn.objects.filter(claimable_at__lte=now).values_list("watched__name", flat=True)) == ["sooner"]
 
 
+def test_an_agent_hands_in_news_beside_a_turn_that_it_refuses_while_somebody_has_both_states(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        agent = _agent()
+        agent_work.hear_of(agent, failed_controls=[], buffered=0, version="1", words=Words(kinds=["http"]))
+        agent = _agent_again()
+        given = {"regions": [agent.region_id], "state": State.UP}
+        refused = make_check("sooner", id=UUID(int=1), kind="dns", **given)
+        probed = make_check("later", id=UUID(int=2), **given)
+        news = make_result(probed, Verdict.FAILURE, region_id=agent.region_id)
+
+    hold_one, hold_other = partial(lock_states, [refused.id]), partial(lock_states, [probed.id])
+    with tenant_scope(acme.id), meanwhile(tenant_scope(acme.id), hold_one, then=hold_other):
+        agent_work.trade(agent, [news], limit=10)
+
+    with tenant_scope(acme.id):
+        states = CheckState.objects.filter(watched__in=[refused, probed]).values_list("watched__name", "state")
+        assert dict(states) == {"sooner": "unknown", "later": "down"}
+
+
 def _agent() -> Agent:
     create_agent(name="Office")
+    return _agent_again()
+
+
+def _agent_again() -> Agent:
     return Agent.objects.select_related("region").get()
 
 

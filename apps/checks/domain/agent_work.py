@@ -5,7 +5,7 @@ and counted.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -69,19 +69,25 @@ class Traded:
 
 def trade(agent: Agent, results: Sequence[NewResult], *, limit: int, ahead: timedelta = HEAD_START) -> Traded:
     """Keep results, late ones too, then claim up to ``limit`` turns that are due within ``ahead``."""
-    _see_again(agent)  # by itself: it locks turns and then states, and so does what follows
-    return _trade(agent, results, limit, min(max(ahead, HEAD_START), MOST_AHEAD))
+    # Each step by itself: all lock turns and then states, and who takes up others with states in hand may wait for ever.
+    _see_again(agent)
+    traded, refused = _trade(agent, results, limit, min(max(ahead, HEAD_START), MOST_AHEAD))
+    _answer_ourselves(agent, refused)
+    return traded
+
+
+Refused = list[tuple[ClaimedTurn, str]]  # turns that the agent would not run, each with its check's kind
 
 
 @transaction.atomic
-def _trade(agent: Agent, results: Sequence[NewResult], limit: int, ahead: timedelta) -> Traded:
+def _trade(agent: Agent, results: Sequence[NewResult], limit: int, ahead: timedelta) -> tuple[Traded, Refused]:
     _hold_turns(agent, results)
     found = _sorted(agent, results)
     _store_live(found.live)
     if found.late:
         store_late(found.late)
     _note(agent, found)
-    return _claim(agent, limit, ahead) if limit else Traded([])
+    return _claim(agent, limit, ahead) if limit else (Traded([]), [])
 
 
 def backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
@@ -235,7 +241,7 @@ def _store_live(results: Sequence[NewResult]) -> None:
     except (OperationalError, InterfaceError):
         raise
     except Error:
-        for result in results:
+        for result in sorted(results, key=lambda result: result.check_id):  # as all who lock several states
             try:
                 store_results([result])
             except (OperationalError, InterfaceError):
@@ -284,29 +290,24 @@ SELECT least(coalesce(sum(slots), 0), 2147483647)::int FROM caught_up
 TRUSTED = timedelta(minutes=25)
 
 
-def _claim(agent: Agent, limit: int, ahead: timedelta) -> Traded:
+def _claim(agent: Agent, limit: int, ahead: timedelta) -> tuple[Traded, Refused]:
     with connection.cursor() as cursor:
         prefer_keys(cursor)
         cursor.execute(CATCH_UP, {"region": agent.region_id, "trusted": str(TRUSTED)})
         ((skipped,),) = cursor.fetchall()
     turns = claim_turns(limit, region_id=agent.region_id, head_start=ahead)
     if not turns:
-        return Traded([], skipped)
+        return Traded([], skipped), []
     checks = Check.objects.filter(id__in=[turn.check_id for turn in turns])
     known = {
         check_id: (interval, kind) for check_id, interval, kind in checks.values_list("id", "interval_seconds", "kind")
     }
-    refused = {check_id: kind for check_id, (_interval, kind) in known.items() if not takes(agent, kind)}
-    _answer_ourselves(agent, [turn for turn in turns if turn.check_id in refused], refused)
-    offered = [
-        OfferedTurn(turn, known[turn.check_id][0])
-        for turn in turns
-        if turn.check_id in known and turn.check_id not in refused
-    ]
-    return Traded(offered, skipped)
+    given = [(turn, *known[turn.check_id]) for turn in turns if turn.check_id in known]
+    offered = [OfferedTurn(turn, interval) for turn, interval, kind in given if takes(agent, kind)]
+    return Traded(offered, skipped), [(turn, kind) for turn, _interval, kind in given if not takes(agent, kind)]
 
 
-def _answer_ourselves(agent: Agent, turns: Sequence[ClaimedTurn], kinds: Mapping[UUID, str]) -> None:
+def _answer_ourselves(agent: Agent, refused: Refused) -> None:
     """Say of turns that the agent would refuse what it would say: not measured, and why."""
     results = [
         NewResult(
@@ -317,10 +318,17 @@ def _answer_ourselves(agent: Agent, turns: Sequence[ClaimedTurn], kinds: Mapping
             started_at=clock.now(),  # though the turn may be a few seconds ahead
             verdict=Verdict.UNKNOWN,
             error_code="kind_not_allowed",
-            error_values={"kind": kinds[turn.check_id]},
+            error_values={"kind": kind},
         )
-        for turn in turns
+        for turn, kind in refused
     ]
-    if results:
-        _store_live(results)
-        publish(f"tenant:{agent.tenant_id}", [f"check:{result.check_id}" for result in results])
+    if not results:
+        return
+    try:
+        with transaction.atomic():
+            _hold_turns(agent, results)
+            _store_live(results)
+    except Error as error:  # they come again when their leases run out; the agent's own turns need not
+        logger.warning("turns that agent %s refuses were not answered: %s", agent.id, error)
+        return
+    publish(f"tenant:{agent.tenant_id}", [f"check:{result.check_id}" for result in results])
