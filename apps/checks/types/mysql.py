@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.types.base import Fact, Group, ProbeContext, ProbeFailure, Stream
 from apps.checks.types.hosts import bare_host, port_setting
 from apps.checks.types.messages import Message
-from apps.checks.types.mysql_login import PLUGINS, first_proof, key_request, sealed
+from apps.checks.types.mysql_login import ED25519, PLUGINS, first_proof, key_request, sealed
 from apps.checks.types.query import MAX_ROWS, QUERY_FACTS, QUERY_MESSAGES, QueryConfig, judge_value
 from apps.checks.types.service import (
     Security,
@@ -161,7 +161,9 @@ class _Session:
         if wanted.security == Security.TLS:
             await self._secure(wanted, greeting, abilities | TLS)
             abilities |= TLS
-        plugin = greeting.plugin if greeting.plugin in PLUGINS else "mysql_native_password"
+        # Ed25519 has a nonce of its own, which comes with the wish to change to it.
+        is_usable = greeting.plugin in PLUGINS and greeting.plugin != ED25519
+        plugin = greeting.plugin if is_usable else "mysql_native_password"
         self._check_way(plugin)
         proof = first_proof(plugin, wanted.password, greeting.nonce, is_encrypted=self.is_encrypted)
         if len(proof) > LONGEST_PROOF:  # a password in clear may be longer than one byte can tell
@@ -202,7 +204,9 @@ class _Session:
                 raise _refusal(packet)
             if packet[0] == SWITCH_OR_END:
                 name, _null, data = packet[1:].partition(b"\0")
-                plugin, nonce = shown(name), data.removesuffix(b"\0")
+                plugin = shown(name)
+                # MariaDB's Ed25519 ends its nonce with nothing, so that a null byte there is part of it.
+                nonce = data if plugin == ED25519 else data.removesuffix(b"\0")
                 self._check_way(plugin)
                 await self.write(first_proof(plugin, wanted.password, nonce, is_encrypted=self.is_encrypted))
             elif packet[0] == MORE and plugin in ("caching_sha2_password", "sha256_password"):

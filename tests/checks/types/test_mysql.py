@@ -7,8 +7,10 @@ from typing import Any
 import pymysql
 import pytest
 import trustme
+from pymysql import _auth
 
 from apps.checks.enums import Verdict
+from apps.checks.types.mysql_login import first_proof
 from tests.checks.types.asking import ask, await_end, flooding, reciting
 from tests.peers import mysql as mysql8
 from tests.peers.mariadb import PASSWORD, MariaDb, mariadb
@@ -56,14 +58,28 @@ async def test_refusals_are_told_apart(maria: MariaDb) -> None:
     wrong = await look(maria, password="wrong")
     stranger = await look(maria, username="stranger")
     missing = await look(maria, database="nowhere")
-    other_plugin = await look(maria, username="modern")
     private = await look(maria, allow_private=False)
 
     assert [wrong.error_code, stranger.error_code] == ["login_refused", "login_refused"]
     assert wrong.error_values == {"answer": "1045: Access denied for user 'probe'@'127.0.0.1' (using password: YES)"}
     assert missing.error_code == "database_missing"
-    assert (other_plugin.error_code, other_plugin.error_values) == ("login_unsupported", {"offered": "client_ed25519"})
     assert private.error_code == "address_forbidden"
+
+
+async def test_login_by_ed25519_proves_the_password(maria: MariaDb) -> None:
+    good = await look(maria, username="modern")
+    wrong = await look(maria, username="modern", password="wrong")
+    none = await look(maria, username="modern", password="")
+
+    assert (good.verdict, good.error_code) == (Verdict.SUCCESS, "")
+    assert [wrong.error_code, none.error_code] == ["login_refused", "login_refused"]
+
+
+@pytest.mark.parametrize("nonce", [bytes(range(32)), bytes(32), b"\xff" * 31 + b"\0"])
+def test_ed25519_is_as_its_witness_has_it(nonce: bytes) -> None:
+    ours = first_proof("client_ed25519", PASSWORD, nonce, is_encrypted=False)
+
+    assert ours == _auth.ed25519_password(PASSWORD.encode(), nonce)
 
 
 async def test_user_without_a_password_logs_in(maria: MariaDb) -> None:
@@ -192,6 +208,7 @@ def test_stand_in_for_mysql_8_is_taken_for_one(server_tls: ssl.SSLContext, cache
         (greeting() + packet(2, b"\x01\x04") + packet(4, b"\x01no key"), "wrong_protocol"),
         (greeting() + packet(2, b"\xfe"), "login_unsupported"),
         (greeting() + packet(2, b"\xfemysql_clear_password\0"), "login_unsupported"),
+        (greeting() + packet(2, b"\xfeclient_ed25519\0short"), "wrong_protocol"),
         (greeting() + packet(9, b"\0"), "wrong_protocol"),
         (
             greeting() + b"".join(packet(n, b"\xfemysql_native_password\0" + b"x" * 20) for n in range(2, 40, 2)),
