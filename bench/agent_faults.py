@@ -65,6 +65,7 @@ with tenant_scope(tenant.id), transaction.atomic():
 print(token)
 """
 HTTP = "check_id IN (SELECT id FROM checks_check WHERE kind = 'http')"
+KNOWN = f"SELECT count(DISTINCT check_id) FROM checks_result WHERE {HTTP}"
 # Each turn that is missing between two that are there, with the moment it was due.
 LOST = f"""
 SELECT before + step * n FROM (
@@ -151,7 +152,8 @@ def main() -> int:
             agent.start()
             try:
                 agent.await_said("connected", 1)
-                time.sleep(5 + 2 * chosen.interval)
+                _await_orders(product, chosen.checks)
+                time.sleep(2 * chosen.interval)
                 _break_things(product, target, gate, agent, seen, cut_seconds, chosen)
                 _prove_judging(product, target, seen, chosen.interval)
                 _tell_cost(agent, product, chosen.checks, chosen.interval)
@@ -164,6 +166,16 @@ def main() -> int:
         "\n".join(["", *seen.problems]) if seen.problems else "\nnothing lost, nothing twice, nobody paged for the past"
     )
     return 1 if seen.problems else 0
+
+
+def _await_orders(product: Product, checks: int) -> None:
+    """Wait until each check has had a result: what the agent was never told of it cannot go on with."""
+    deadline = time.monotonic() + 120
+    with product.database() as database:
+        while (known := int((database.execute(KNOWN).fetchone() or (0,))[0])) < checks:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"after two minutes {known} of {checks} checks have a result")
+            time.sleep(1)
 
 
 def _break_things(
