@@ -69,17 +69,28 @@ def test_fresh_results_are_not_forgotten_with_the_absence_before_them(in_acme: T
     assert CheckState.objects.get(watched=check).state == State.UP
 
 
-def test_who_was_heard_just_now_says_nothing_before_results(in_acme: Tenant, steady: Steady) -> None:
+def test_who_was_away_for_less_forgets_nothing_and_is_seen_before_its_results(in_acme: Tenant, steady: Steady) -> None:
     work, check = DatabaseWork(MAIN_REGION), make_check(state=State.UP)
     work.say_well()
     steady.seconds += SILENT_AFTER.total_seconds() - 1
-    long_ago = clock.now() - 10 * MINUTE  # by a clock that was set ahead
-    Region.objects.filter(id=MAIN_REGION).update(seen_at=long_ago)
+    Region.objects.filter(id=MAIN_REGION).update(seen_at=clock.now() - 10 * MINUTE)  # by a clock that was set ahead
+
+    work.trade([make_result(check, started_at=clock.now())], 0)
+    lose_sight_of_silent_regions()
+
+    assert Flip.objects.count() == 0
+    assert Turn.objects.get(watched=check).opinion == Verdict.SUCCESS
+
+
+def test_results_bring_no_signs_of_life_of_their_own_while_those_are_heard(in_acme: Tenant, steady: Steady) -> None:
+    work, check = DatabaseWork(MAIN_REGION), make_check(state=State.UP)
+    work.say_well()
+    seen_at = Region.objects.get(id=MAIN_REGION).seen_at
+    steady.seconds += 15
 
     work.trade([make_result(check, started_at=clock.now())], 0)
 
-    assert Region.objects.get(id=MAIN_REGION).seen_at == long_ago
-    assert Flip.objects.count() == 0
+    assert Region.objects.get(id=MAIN_REGION).seen_at == seen_at
 
 
 def test_a_failure_of_hours_ago_pages_nobody_and_is_kept(in_acme: Tenant, work: DatabaseWork) -> None:

@@ -31,6 +31,7 @@ from apps.live.domain.publish import publish_many
 
 logger = logging.getLogger(__name__)
 
+SIGN_OVERDUE = SILENT_AFTER / 2  # several signs of life were not heard
 LOOK_AT_THE_CLOCK_EVERY_SECONDS = 5.0
 MOST_HEAD_START = timedelta(seconds=6)  # less than a lease
 # More than NTP slews in that time; less than what a turn may be late.
@@ -106,8 +107,11 @@ class DatabaseWork:
         return min(max(HEAD_START, timedelta(seconds=2 * beat)), MOST_HEAD_START)
 
     def _see_again(self) -> None:
-        """After an absence say what nobody saw before the first result: its opinion must not be forgotten with that."""
-        if not self._lives_on():
+        """After an absence say what nobody saw before the first result: its opinion must not be forgotten with that.
+
+        Long before it would be: whoever else looks for silent regions may come between a result and our next sign.
+        """
+        if clock.steady() - self._seen_at > SIGN_OVERDUE.total_seconds():
             self._mark_seen()
 
     def _store(self, results: Sequence[NewResult]) -> None:
@@ -142,11 +146,9 @@ class DatabaseWork:
             mark_sick(self.region_id, failed_controls)
             self._mark_seen()
 
-    def _lives_on(self) -> bool:
-        return clock.steady() - self._seen_at < SILENT_AFTER.total_seconds()
-
     def _mark_seen(self) -> None:
-        mark_seen(self.region_id, lives_on=self._lives_on())
+        lives_on = clock.steady() - self._seen_at < SILENT_AFTER.total_seconds()
+        mark_seen(self.region_id, lives_on=lives_on)
         self._seen_at = clock.steady()
 
     def close(self) -> None:
