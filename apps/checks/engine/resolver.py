@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import islice
 from math import inf
 from time import monotonic, perf_counter
 
@@ -22,6 +23,7 @@ from apps.core.http.failures import Failure
 
 THREADS = 64
 THREADS_PER_ZONE = 8
+ZONES_AT_ONCE = 4  # that are given what one lookup's end leaves free
 FREE_PER_SHARE = 4  # one zone may take this part of the threads that are free: a handful of zones never takes them all
 FRESH_SECONDS = 3.0  # less than the shortest interval: a check always looks up anew, only its neighbours share
 KEPT = 10_000
@@ -74,6 +76,7 @@ class HostResolver:
         self._fresh: dict[str, Answer] = {}
         self._asked: dict[str, asyncio.Future[Answer]] = {}
         self._zones: dict[str, _Zone] = {}
+        self._in_line: dict[str, _Zone] = {}  # those with names that wait, in the order in which they are served
         self._begun: dict[str, float] = {}  # when a thread took a name up (monotonic); written by that thread
         self._todo: deque[str] = deque()
         self._more = threading.Semaphore(0)
@@ -133,15 +136,19 @@ class HostResolver:
             waiting.cancel()
 
     def _queue(self, host: str) -> None:
-        zone = self._zones.setdefault(_zone(host), _Zone())
+        name = _zone(host)
+        zone = self._zones.setdefault(name, _Zone())
         zone.names.append(host)
-        self._fill(zone)
+        self._fill(name, zone)
 
-    def _fill(self, zone: _Zone) -> None:
-        """Start what waits of a zone, up to its share. That is never less than one: then its own end starts the next."""
+    def _fill(self, name: str, zone: _Zone) -> None:
+        """Start what waits of a zone, up to its share, which is never less than one; what is left goes to the line's end."""
+        self._in_line.pop(name, None)
         while zone.names and zone.busy < max(1, min(THREADS_PER_ZONE, (THREADS - self._under_way) // FREE_PER_SHARE)):
             zone.busy += 1
             self._start(zone.names.popleft())
+        if zone.names:
+            self._in_line[name] = zone
 
     def _start(self, host: str) -> None:
         self._todo.append(host)
@@ -205,9 +212,11 @@ class HostResolver:
     def _next_of(self, name: str) -> None:
         zone = self._zones[name]
         zone.busy -= 1
-        self._fill(zone)
+        self._fill(name, zone)
         if not zone.busy:
             del self._zones[name]
+        for other in list(islice(self._in_line, ZONES_AT_ONCE)):  # one of theirs may hang, and end nothing
+            self._fill(other, self._in_line[other])
 
 
 @lru_cache(maxsize=KEPT)

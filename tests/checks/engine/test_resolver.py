@@ -186,6 +186,32 @@ async def test_name_that_stood_in_line_is_our_own_fault(over: threading.Event) -
     assert failure.values == outcomes["good"].error_values
 
 
+async def test_zone_that_came_in_a_rush_has_its_share_once_that_is_over(over: threading.Event) -> None:
+    is_over = threading.Event()
+
+    def lookup(host: str) -> tuple[str, ...]:
+        if "tarpit" in host:
+            over.wait(120)
+        if "rush" in host:
+            is_over.wait(120)
+        return ("192.0.2.1",)
+
+    resolver = HostResolver(lookup)
+    names = [*(f"n.rush{zone}.example" for zone in range(100)), "tarpit.zone.example"]
+    others = [asyncio.create_task(resolver.resolve(name)) for name in names]
+    await asyncio.sleep(0)
+    neighbour = asyncio.create_task(resolver.resolve("www.zone.example"))
+    await asyncio.sleep(0)
+    is_over.set()
+
+    found = await asyncio.wait_for(neighbour, PATIENCE)
+
+    for task in others:
+        task.cancel()
+    resolver.close()
+    assert found.addresses == ("192.0.2.1",)
+
+
 async def test_names_in_line_are_all_looked_up_in_the_end() -> None:
     resolver = HostResolver(lambda _host: ("192.0.2.1",))
     names = [f"n{number}.zone{zone}.example" for zone in range(40) for number in range(20)]
@@ -195,7 +221,7 @@ async def test_names_in_line_are_all_looked_up_in_the_end() -> None:
 
     resolver.close()
     assert {each.addresses for each in found} == {("192.0.2.1",)}
-    assert (resolver._zones, resolver._begun, resolver._under_way) == ({}, {}, 0)
+    assert (resolver._zones, resolver._in_line, resolver._begun, resolver._under_way) == ({}, {}, {}, 0)
 
 
 async def test_probe_that_gives_up_leaves_the_answer_to_others(
