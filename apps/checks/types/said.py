@@ -12,15 +12,16 @@ OPEN = re.compile(r"HTTP/\d(?:\.\d)?|[A-Za-z-]+:")
 PART = re.compile(r"[^\s\ufffd\"'`=:;,&?|<>(){}\[\]]+")
 
 
-def secrets_said(messages: Iterable[str | bytes]) -> Iterator[str]:
-    """Yield each message as it would be shown, and what in it may be a secret: its words, or the texts of its JSON."""
+def secrets_said(messages: Iterable[str | bytes], *, host: str) -> Iterator[str]:
+    """Yield each message as it would be shown, and what in it may be a secret: its words, or the texts of its JSON.
+
+    The ``host`` is none, though many a greeting names it.
+    """
     for message in messages:
         text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
         yield printable(text, len(text) + 1)
         for leaf in _leaves(_document(text)):
-            yield leaf
-            for line in leaf.splitlines():
-                yield from _words(line)
+            yield from (leaf, *(word for line in leaf.splitlines() for word in _words(line) if word not in host))
 
 
 def _document(text: str) -> Any:

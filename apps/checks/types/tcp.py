@@ -66,7 +66,7 @@ class TcpConfig(NetworkConfig):
     @cached_property
     def made_secrets(self) -> tuple[str, ...]:
         """What the server may repeat of the conversation."""
-        return tuple(secrets_said(step.data for step in self.steps if isinstance(step, Send)))
+        return tuple(secrets_said((step.data for step in self.steps if isinstance(step, Send)), host=self.host))
 
     @property
     def security(self) -> TlsSettings:

@@ -61,7 +61,7 @@ class UdpConfig(NetworkConfig):
     @cached_property
     def made_secrets(self) -> tuple[str, ...]:
         """What the server may repeat of the payload."""
-        return tuple(secrets_said([self.data]))
+        return tuple(secrets_said([self.data], host=self.host))
 
     @cached_property
     def wanted(self) -> bytes:

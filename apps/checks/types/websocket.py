@@ -146,7 +146,7 @@ class WebsocketConfig(BaseConfig):
     @cached_property
     def made_secrets(self) -> tuple[str, ...]:
         """What the server may repeat of the message."""
-        return tuple(secrets_said([self.send] if self.send else []))
+        return tuple(secrets_said([self.send] if self.send else [], host=self.address.host))
 
     @property
     def tls(self) -> TlsSettings | None:

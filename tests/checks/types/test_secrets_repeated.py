@@ -58,6 +58,7 @@ TALK = f'send "AUTH probe {SECRET}\\r\\n"\nexpect "+OK"'
             "-ERR unknown command '••••', with args beginning with: '••••' '••••'",
         ),
         (f'send "login\\tkey={SECRET};x\\n"\nexpect "+OK"', f"no {SECRET}", "no ••••"),
+        (f'send "EHLO 127.0.0.1 {SECRET}\\r\\n"\nexpect "+OK"', f"hello 127.0.0.1 {SECRET}", "hello 127.0.0.1 ••••"),
         (f'send "{SECRET}\\r\\n"\nexpect "+OK"', f"what is {SECRET}?", "what is ••••?"),
         (
             f'send "GET / HTTP/1.1\\r\\nX-Key: {SECRET}\\r\\n\\r\\n"\nexpect "+OK"',
