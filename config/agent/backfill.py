@@ -22,6 +22,7 @@ AT_ONCE = 1_000
 # History may take its time: a busy server still answers the present at once.
 ANSWER_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 0.2
+OFFER_AGAIN_SECONDS = 2.0
 # After five minutes without a trusted answer the next one's date is taken as it comes: one of the clocks was set.
 DATE_HOLDS_SECONDS = 300.0
 
@@ -41,6 +42,7 @@ class Backfill(Part):
         self._up_at = monotonic()
         self._delivered = 0
         self._body_bytes = MOST_BODY_BYTES
+        self._said = ""  # why history was not taken
 
     def work(self) -> None:
         """Work until told to stop."""
@@ -96,15 +98,23 @@ class Backfill(Part):
         except TokenRefused as error:
             self._link.refuse(str(error))
         except ServerAway as error:
-            self._link.went_down(error)
+            return self._leave_for_later(error)
         except RequestRefused as error:
             try:
                 self._make_do(records, error)
             except ServerAway as away:
-                self._link.went_down(away)
+                return self._leave_for_later(away)
         else:
+            self._said = ""
             self._forget(records)
         return max(0.02, monotonic() - began)
+
+    def _leave_for_later(self, error: ServerAway) -> float:
+        """Return how many seconds to rest: whether the server is away is for the present to find out, history has time."""
+        if str(error) != self._said:
+            self._said = str(error)
+            logger.warning("what waits was not taken and is offered again: %s", error)
+        return max(error.retry_after_seconds, OFFER_AGAIN_SECONDS)
 
     def _forget(self, records: Sequence[Record]) -> None:
         self._desk.newest.told(records)

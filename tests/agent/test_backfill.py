@@ -11,7 +11,7 @@ from apps.checks.domain.agent_wire import OfferedTurn
 from apps.checks.domain.turns import ClaimedTurn
 from apps.checks.domain.wire_fields import to_wire_time
 from apps.core import clock
-from config.agent.backfill import LOOK_EVERY_SECONDS
+from config.agent.backfill import LOOK_EVERY_SECONDS, OFFER_AGAIN_SECONDS
 from config.agent.buffer import Buffer
 from config.agent.records import Record
 from tests.agent.stand_in import StandIn, await_true
@@ -69,6 +69,24 @@ def test_nothing_old_is_told_before_the_present(agent: Agent, server: StandIn) -
 
     assert "late" not in before
     assert [call.verb for call in server.calls if call.verb != "health"] == ["trade", "late"]
+
+
+def test_history_that_is_not_taken_is_offered_again_and_costs_the_present_nothing(
+    agent: Agent, server: StandIn
+) -> None:
+    agent.trade([], 10)
+    agent.buffer.append([Record(uuid4(), clock.now(), b'["kept"]')])
+    agent.link.fall_behind()
+    server.misbehave = lambda call: (503, {}, b"") if call.verb == "late" else None
+
+    rest = agent.backfill._once()
+    kept = (agent.link.is_up, agent.buffer.waiting)
+    server.misbehave = None
+    agent.backfill._once()
+
+    assert rest == OFFER_AGAIN_SECONDS
+    assert kept == (True, 1)
+    assert agent.buffer.waiting == 0
 
 
 def test_each_absence_finds_it_alone_again(agent: Agent, server: StandIn) -> None:
