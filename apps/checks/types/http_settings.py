@@ -212,7 +212,7 @@ class HttpSettings(BaseConfig):
         0,
         section=ANSWER,
         label=_("Smallest answer"),
-        help=_("In bytes as sent, be it compressed; 0 for any."),
+        help=_("In bytes as sent, compressed or not; 0 for any."),
         low=0,
         high=MEBIBYTE,
     )
@@ -220,7 +220,7 @@ class HttpSettings(BaseConfig):
         0,
         section=ANSWER,
         label=_("Largest answer"),
-        help=_("In bytes as sent, be it compressed; 0 for any."),
+        help=_("In bytes as sent, compressed or not; 0 for any."),
         low=0,
         high=MEBIBYTE - 1,
     )
@@ -259,7 +259,7 @@ class HttpSettings(BaseConfig):
         True,
         section=CONNECTION,
         label=_("Follow redirects"),
-        help=_("Headers, credentials and client certificates set here are sent to the first host only."),
+        help=_("Credentials, client certificates and headers of your own are sent to the first host only."),
     )
     max_redirects: int = setting(10, section=CONNECTION, label=_("Most redirects"), low=1, high=20)
     same_host_redirects: bool = setting(
