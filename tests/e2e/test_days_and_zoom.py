@@ -100,7 +100,9 @@ def test_days_are_walked_by_keyboard_and_said(owner_visit: Visitor, watched: str
     expect(days).to_have_attribute("aria-valuenow", "90")
     expect(page.locator(".tip")).to_be_visible()
     page.keyboard.press("ArrowLeft")
-    page.locator("#checks").evaluate("list => list.toggleAttribute('data-old') && list.dispatchEvent(new Event('live'))")
+    page.locator("#checks").evaluate(
+        "list => list.toggleAttribute('data-old') && list.dispatchEvent(new Event('live'))"
+    )
     expect(page.locator("#checks[data-old]")).to_have_count(0, timeout=PATIENCE_MS)
     expect(days).to_be_focused()
     expect(days).to_have_attribute("aria-valuenow", "89")
