@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apps.core import clock
 from tests.e2e.stage import Stage, await_some, await_true
 
 CHECKS: tuple[tuple[str, str, list[str], dict[str, int]], ...] = (
@@ -12,8 +13,10 @@ CHECKS: tuple[tuple[str, str, list[str], dict[str, int]], ...] = (
     ("Product search", "/search", ["production"], {"degraded_ms": 150}),
     ("Payments webhook", "/payments", ["payments"], {}),
     ("Staging", "/staging", [], {}),
+    ("Warehouse", "/warehouse", ["production"], {}),
 )
 BREAKS_FIRST, STAYS_BROKEN, SLOW, PAUSED = "Payments webhook", "Checkout API", "Product search", "Staging"
+MAINTAINED = "Warehouse"
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Scenery:
     delivery: str
     channel: str
     agent: str
+    window: str
     page: str
     page_slug: str
 
@@ -49,12 +53,19 @@ def furnish(stage: Stage) -> Scenery:
     stage.await_state(checks[STAYS_BROKEN], "down")
     stage.await_state(checks[SLOW], "degraded")
     agent = stage.call("POST", "agents/", {"name": "Office Berlin"})
+    window = stage.call("POST", "maintenance-windows/", _disks(checks[MAINTAINED]))
     ids = {"channel": channel["id"], "agent": agent["id"], "page": page["id"], "page_slug": page["slug"]}
-    return Scenery(checks=checks, **ids, **_consequences(stage))
+    return Scenery(checks=checks, window=window["id"], **ids, **_consequences(stage))
 
 
 def _channel(name: str, kind: str, config: dict[str, str]) -> dict[str, object]:
     return {"name": name, "kind": kind, "config": config, "is_default": True}
+
+
+def _disks(check_id: str) -> dict[str, object]:
+    now = clock.now().isoformat()
+    when = {"repeat": "once", "starts_at": now, "duration_minutes": 90, "time_zone": "Europe/Berlin"}
+    return {"name": "New disks in the warehouse", "check_ids": [check_id], **when}
 
 
 def _publish(stage: Stage, checks: dict[str, str]) -> dict[str, str]:

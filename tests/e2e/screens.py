@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from tests.e2e.browsing import Visitor, chromium
-from tests.e2e.scenery import STAYS_BROKEN, Scenery, furnish
+from tests.e2e.scenery import MAINTAINED, STAYS_BROKEN, Scenery, furnish
 from tests.e2e.stage import Stage, stage
 
 LOOKS = {"light": (1440, 900), "dark": (1440, 900), "phone": (360, 740)}
@@ -40,6 +40,7 @@ def pages_of_members(scenery: Scenery) -> dict[str, str]:
         "checks-filtered": "checks/?text=nothing-like-it",
         "check": f"checks/{down}/",
         "check-up": f"checks/{scenery.checks['Website']}/",
+        "check-maintained": f"checks/{scenery.checks[MAINTAINED]}/",
         "check-kinds": "checks/new/",
         "check-new": "checks/new/?kind=http",
         "check-edit": f"checks/{down}/edit/",
@@ -51,6 +52,9 @@ def pages_of_members(scenery: Scenery) -> dict[str, str]:
         "outages": "outages/",
         "outage-open": f"outages/{scenery.ongoing}/",
         "outage-resolved": f"outages/{scenery.resolved}/",
+        "maintenance": "maintenance/",
+        "maintenance-new": "maintenance/new/",
+        "maintenance-edit": f"maintenance/{scenery.window}/",
         "alerts": "alerts/",
         "alert": f"alerts/{scenery.alert}/",
         "alert-why": f"alerts/why/{scenery.ongoing}/",
