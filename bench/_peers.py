@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench._product import free_port
@@ -32,6 +34,20 @@ scrape_configs:
       - {{source_labels: [__address__], target_label: __param_target}}
       - {{target_label: __address__, replacement: "127.0.0.1:{blackbox}"}}
 """
+# As many targets as the product has checks, each scraped through the exporter at the checks' interval.
+SCRAPING = """
+global: {{scrape_interval: {interval}s, scrape_timeout: 5s}}
+scrape_configs:
+  - job_name: probe
+    metrics_path: /probe
+    params: {{module: [http_2xx]}}
+    static_configs: [{{targets: {targets}}}]
+    relabel_configs:
+      - {{source_labels: [__address__], target_label: __param_target}}
+      - {{source_labels: [__address__], target_label: instance}}
+      - {{target_label: __address__, replacement: "127.0.0.1:{blackbox}"}}
+"""
+SCRAPES = "prometheus_target_interval_length_seconds_count"
 RULES = """
 groups:
   - name: probe
@@ -57,22 +73,42 @@ def _processes(*commands: list[str]) -> Iterator[list[subprocess.Popen[bytes]]]:
             process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Scraper:
+    """Prometheus and the exporter that it scrapes."""
+
+    url: str
+    pids: tuple[int, ...]
+
+    def probes(self) -> int:
+        """Return how many probes there have been, but for each target's first."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return int(sum(float(line.split()[-1]) for line in lines if line.startswith(SCRAPES)))
+
+
 @contextmanager
-def blackbox_exporter() -> Iterator[tuple[str, int] | None]:
-    """Yield the address of ``/probe`` and the process id; None, and a word why, where it is not installed."""
-    if not shutil.which("prometheus-blackbox-exporter"):
+def prometheus_scraping(targets: list[str], interval: int) -> Iterator[Scraper | None]:
+    """Have Prometheus probe the targets through blackbox_exporter; None, and a word why, where they are not installed."""
+    if not all(map(shutil.which, ("prometheus", "prometheus-blackbox-exporter"))):
         print(f"no peer: apt-get install {PACKAGES}")
         yield None
         return
-    port = free_port()
+    blackbox, prometheus = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "blackbox.yml"
-        config.write_text(BLACKBOX)
-        command = ["prometheus-blackbox-exporter", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"]
-        with _processes(command) as (process,):
-            address = f"http://127.0.0.1:{port}"
-            _await(f"{address}/-/healthy")
-            yield f"{address}/probe?module=http_2xx&target=", process.pid
+        home = Path(folder)
+        (home / "blackbox.yml").write_text(BLACKBOX)
+        (home / "prometheus.yml").write_text(
+            SCRAPING.format(interval=interval, targets=json.dumps(targets), blackbox=blackbox)
+        )
+        exporter = ["prometheus-blackbox-exporter", f"--config.file={home}/blackbox.yml"]
+        server = ["prometheus", f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data"]
+        with _processes(
+            [*exporter, f"--web.listen-address=127.0.0.1:{blackbox}"],
+            [*server, f"--web.listen-address=127.0.0.1:{prometheus}"],
+        ) as started:
+            _await(f"http://127.0.0.1:{prometheus}/-/ready")
+            yield Scraper(f"http://127.0.0.1:{prometheus}", tuple(process.pid for process in started))
 
 
 @contextmanager
