@@ -191,13 +191,15 @@ WHERE turn.region_id = %s AND turn.check_id = ANY(%s) AND (
 
 
 def pass_stored_turns(region_id: int, seen: Iterable[tuple[UUID, datetime]]) -> None:
-    """Move turns on whose result is stored already, as it may have come late: storing it again would never do so."""
+    """Move turns on whose result is stored already, as it may have come late: storing it again would never do so.
+
+    The caller holds the turns.
+    """
     named = set(seen)
     turns = Turn.objects.filter(
         region_id=region_id, watched__in={check_id for check_id, _due_at in named}, claimable_at__isnull=False
     )
-    held = turns.select_for_update(no_key=True).order_by("watched_id").values_list("watched_id", "due_at")
-    stuck = [check_id for check_id, due_at in held if (check_id, due_at) in named]
+    stuck = [turn[0] for turn in turns.values_list("watched_id", "due_at") if turn in named]
     if stuck:
         with connection.cursor() as cursor:
             cursor.execute(MOVE_PAST, [region_id, stuck])
