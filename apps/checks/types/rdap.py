@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from time import monotonic
@@ -22,6 +22,7 @@ BOOTSTRAP_URL = "https://data.iana.org/rdap/dns.json"
 BOOTSTRAP_SECONDS = 86_400
 RECORD_SECONDS = 3_600  # registries count questions, and a domain's end moves once a year
 FAILURE_SECONDS = 300  # a registry in trouble is not asked at every probe
+OLDEST_SECONDS = 86_400  # what it said before stands in meanwhile, but no longer than this
 FAIR_SECONDS = 3.0  # a question with less time says nothing of the registry
 RECORDS_KEPT = 10_000
 ACCEPT = (b"Accept: application/rdap+json",)
@@ -59,8 +60,17 @@ class RegistryFailure(Exception):
         self.is_ours = is_ours
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is answered without a request ``until`` then (of `monotonic`), and when the registry said so."""
+
+    found: Registration | RegistryFailure
+    until: float
+    told_at: float
+
+
 _services: dict[str, tuple[float, Services]] = {}
-_records: dict[tuple[str, str], tuple[float, Registration | RegistryFailure]] = {}
+_records: dict[tuple[str, str], _Kept] = {}
 
 
 def forget() -> None:
@@ -72,30 +82,62 @@ def forget() -> None:
 async def look_up(name: str, context: ProbeContext) -> tuple[Registration, Visit | None]:
     """Return the registration of ``name``, or of the domain that it lies in; raises `RegistryFailure`.
 
-    What was asked within the hour is answered without a request; so is what just failed.
+    What was asked within the hour is answered without a request, and so is what just failed: with what the registry
+    said before, if that is not too old. That a domain is not registered is never kept, so that a second look is one.
     """
     key = (BOOTSTRAP_URL, name)
-    until, known = _records.get(key, (0.0, None))
-    if known is not None and until > monotonic():
-        if isinstance(known, Registration):
-            return known, None
-        raise RegistryFailure(known.code, known.values, None, is_ours=known.is_ours)
+    kept = _records.get(key)
+    if kept is not None and kept.until > monotonic():
+        return _answered(kept.found), None
     try:
         registration, seen = await _ask(name, context)
     except RegistryFailure as failure:
-        is_cut_short = failure.code == "rdap_unreachable" and context.timeout_seconds < FAIR_SECONDS
-        if not is_cut_short:
-            kept = RegistryFailure(failure.code, failure.values, None, is_ours=failure.is_ours)
-            _keep(key, kept, RECORD_SECONDS if failure.code == "rdap_limited" else FAILURE_SECONDS)
-        raise
-    _keep(key, registration, RECORD_SECONDS)
+        if not failure.is_ours:
+            _records.pop(key, None)
+            raise
+        known = _still_known(key)
+        if not _is_own_fault(failure, context):
+            _keep_failure(key, failure, known)
+        if known is None:
+            raise
+        return _answered(known.found), None
+    _keep(key, _Kept(registration, monotonic() + RECORD_SECONDS, monotonic()))
     return registration, seen
 
 
-def _keep(key: tuple[str, str], found: Registration | RegistryFailure, seconds: float) -> None:
+def _answered(found: Registration | RegistryFailure) -> Registration:
+    if isinstance(found, Registration):
+        return found
+    raise RegistryFailure(found.code, found.values, None, is_ours=found.is_ours)
+
+
+def _still_known(key: tuple[str, str]) -> _Kept | None:
+    """Return what the registry said last, unless that was nothing or is too old."""
+    kept = _records.get(key)
+    is_known = kept is not None and isinstance(kept.found, Registration)
+    return kept if kept and is_known and kept.told_at + OLDEST_SECONDS > monotonic() else None
+
+
+def _is_own_fault(failure: RegistryFailure, context: ProbeContext) -> bool:
+    """Tell whether this prober failed, or gave the question too little time: the next may do better at once."""
+    is_cut_short = failure.code == "rdap_unreachable" and context.timeout_seconds < FAIR_SECONDS
+    return is_cut_short or (failure.seen is not None and failure.seen.is_ours)
+
+
+def _keep_failure(key: tuple[str, str], failure: RegistryFailure, known: _Kept | None) -> None:
+    """Ask no more for a while, and let what is ``known`` stand in until then."""
+    until = monotonic() + (RECORD_SECONDS if failure.code == "rdap_limited" else FAILURE_SECONDS)
+    if known is not None:
+        _keep(key, replace(known, until=min(until, known.told_at + OLDEST_SECONDS)))
+    else:
+        kept = RegistryFailure(failure.code, failure.values, None, is_ours=failure.is_ours)
+        _keep(key, _Kept(kept, until, monotonic()))
+
+
+def _keep(key: tuple[str, str], kept: _Kept) -> None:
     if len(_records) >= RECORDS_KEPT:
         _records.clear()
-    _records[key] = monotonic() + seconds, found
+    _records[key] = kept
 
 
 async def _ask(name: str, context: ProbeContext) -> tuple[Registration, Visit]:

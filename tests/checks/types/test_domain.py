@@ -1,9 +1,7 @@
 """The domain check against a registry on this machine that answers as RFC 9083 has it."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,12 +9,10 @@ import pytest
 from apps.checks.enums import Verdict
 from apps.checks.types import rdap
 from apps.checks.types.domain import DomainConfig
-from apps.core import clock
 from apps.core.kinds import ConfigErrors, parse_config
 from tests.checks.types.asking import ask
-from tests.peers.web import Web, answer, serving
-
-SERVERS = ["ns1.example.net", "NS2.example.net."]
+from tests.checks.types.registries import always, registered, registry, until_in
+from tests.peers.web import answer
 
 
 @pytest.fixture(autouse=True)
@@ -26,59 +22,9 @@ def _fresh() -> Iterator[None]:
     rdap.forget()
 
 
-def registered(ends: datetime | str | None, **parts: Any) -> dict[str, Any]:
-    events = [{"eventAction": "registration", "eventDate": "2001-02-03T04:05:06Z"}]
-    if ends is not None:
-        events.append({"eventAction": "expiration", "eventDate": ends if isinstance(ends, str) else ends.isoformat()})
-    return {
-        "objectClassName": "domain",
-        "ldhName": "EXAMPLE.TEST",
-        "events": events,
-        "status": ["active", "client transfer prohibited"],
-        "nameservers": [{"objectClassName": "nameserver", "ldhName": name} for name in SERVERS],
-        "entities": [
-            {"roles": ["abuse"], "vcardArray": ["vcard", [["fn", {}, "text", "Abuse"]]]},
-            {
-                "roles": ["registrar"],
-                "vcardArray": ["vcard", [["version", {}, "text", "4.0"], ["fn", {}, "text", "Reg Ltd"]]],
-            },
-        ],
-        **parts,
-    }
-
-
-@contextmanager
-def registry(
-    monkeypatch: pytest.MonkeyPatch, reply: Callable[[str], bytes], *, services: Any = None
-) -> Iterator[tuple[Web, list[str]]]:
-    """Serve IANA's file and a registry for ``.test``; ``reply`` gets the path below its address."""
-    asked: list[str] = []
-
-    def serve(connection: Any, request: bytes) -> None:
-        path = request.split(b" ")[1].decode()
-        asked.append(path)
-        if path == "/dns.json":
-            entries = services or [[["other"], ["http://127.0.0.1:9/"]], [["test", "uk"], [web.url("/rdap")]]]
-            connection.sendall(answer(200, json.dumps({"services": entries}).encode()))
-        else:
-            connection.sendall(reply(path.removeprefix("/rdap/")))
-
-    with serving(serve) as web:
-        monkeypatch.setattr(rdap, "BOOTSTRAP_URL", web.url("/dns.json"))
-        yield web, asked
-
-
-def _always(document: Any) -> Callable[[str], bytes]:
-    return lambda _path: answer(200, json.dumps(document).encode())
-
-
-def _in(days: int) -> datetime:
-    return (clock.now() + timedelta(days=days, hours=1)).replace(microsecond=0)
-
-
 async def test_registration_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = _in(400)
-    with registry(monkeypatch, _always(registered(ends))) as (_web, asked):
+    ends = until_in(400)
+    with registry(monkeypatch, always(registered(ends))) as (_web, asked):
         outcome = await ask("domain", domain="Example.TEST", name_servers="ns2.example.net\nNS1.example.net.")
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
@@ -106,8 +52,8 @@ async def test_registration_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 async def test_days_left_decide(monkeypatch: pytest.MonkeyPatch, days: int, verdict: Verdict, code: str) -> None:
-    ends = _in(days)
-    with registry(monkeypatch, _always(registered(ends))):
+    ends = until_in(days)
+    with registry(monkeypatch, always(registered(ends))):
         outcome = await ask("domain", domain="example.test")
 
     assert (outcome.verdict, outcome.error_code) == (verdict, code)
@@ -116,7 +62,7 @@ async def test_days_left_decide(monkeypatch: pytest.MonkeyPatch, days: int, verd
 
 
 async def test_registry_is_asked_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    with registry(monkeypatch, _always(registered(_in(400)))) as (_web, asked):
+    with registry(monkeypatch, always(registered(until_in(400)))) as (_web, asked):
         first = await ask("domain", domain="example.test")
         second = await ask("domain", domain="example.test")
         await ask("domain", domain="other.test")
@@ -128,7 +74,7 @@ async def test_registry_is_asked_once_an_hour(monkeypatch: pytest.MonkeyPatch) -
 async def test_name_inside_a_domain_leads_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def reply(path: str) -> bytes:
         known = path == "domain/example.co.uk"
-        return answer(200, json.dumps(registered(_in(400))).encode()) if known else answer(404, b"{}")
+        return answer(200, json.dumps(registered(until_in(400))).encode()) if known else answer(404, b"{}")
 
     with registry(monkeypatch, reply) as (_web, asked):
         outcome = await ask("domain", domain="www.example.co.uk")
@@ -141,7 +87,7 @@ async def test_name_inside_a_domain_leads_to_it(monkeypatch: pytest.MonkeyPatch)
 async def test_name_below_a_registrable_one_may_be_refused(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     def reply(path: str) -> bytes:
         known = path == "domain/example.test"
-        return answer(200, json.dumps(registered(_in(400))).encode()) if known else answer(status, b"{}")
+        return answer(200, json.dumps(registered(until_in(400))).encode()) if known else answer(status, b"{}")
 
     with registry(monkeypatch, reply) as (_web, asked):
         outcome = await ask("domain", domain="www.example.test")
@@ -150,48 +96,6 @@ async def test_name_below_a_registrable_one_may_be_refused(monkeypatch: pytest.M
     assert (outcome.verdict, outcome.details["domain"]) == (Verdict.SUCCESS, "example.test")
     assert (refused.verdict, refused.error_code) == (Verdict.UNKNOWN, "rdap_unreadable")
     assert asked[-1] == "/rdap/domain/other.test"
-
-
-@pytest.mark.parametrize(
-    ("status", "verdict", "code", "seconds"),
-    [
-        (404, Verdict.FAILURE, "domain_unregistered", rdap.FAILURE_SECONDS),
-        (500, Verdict.UNKNOWN, "rdap_unreadable", rdap.FAILURE_SECONDS),
-        (429, Verdict.UNKNOWN, "rdap_limited", rdap.RECORD_SECONDS),
-    ],
-)
-async def test_registry_in_trouble_is_not_asked_at_every_probe(
-    monkeypatch: pytest.MonkeyPatch, status: int, verdict: Verdict, code: str, seconds: int
-) -> None:
-    monkeypatch.setattr(rdap, "monotonic", lambda: now)
-    now = 1_000_000.0
-    with registry(monkeypatch, lambda _path: answer(status)) as (_web, asked):
-        first = await ask("domain", domain="example.test")
-        now += seconds - 1
-        second = await ask("domain", domain="example.test")
-        asked_before = len(asked)
-        now += 2
-        await ask("domain", domain="example.test")
-
-    assert (first.verdict, first.error_code) == (second.verdict, second.error_code) == (verdict, code)
-    assert second.error_values == first.error_values
-    assert (asked_before, len(asked)) == (2, 3)
-
-
-async def test_question_cut_short_says_nothing_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = True
-
-    def reply(_path: str) -> bytes:
-        if slow:
-            web.stopped.wait(rdap.FAIR_SECONDS)
-        return answer(200, json.dumps(registered(_in(400))).encode())
-
-    with registry(monkeypatch, reply) as (web, _asked):
-        first = await ask("domain", domain="example.test", timeout=1)
-        slow = False
-        second = await ask("domain", domain="example.test")
-
-    assert (first.error_code, second.error_code) == ("rdap_unreachable", "")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +128,7 @@ async def test_registration_is_judged(
     code: str,
     values: dict[str, str],
 ) -> None:
-    with registry(monkeypatch, _always(document)):
+    with registry(monkeypatch, always(document)):
         outcome = await ask("domain", domain="example.test", **config)
 
     assert (outcome.verdict, outcome.error_code, outcome.error_values) == (verdict, code, values)
@@ -252,7 +156,7 @@ async def test_unregistered_domain_is_not_judged_by_what_belongs_to_the_registry
 ) -> None:
     def reply(path: str) -> bytes:
         of_registry = domain != "co.uk" and path in ("domain/co.uk", "domain/uk", "domain/test")
-        return answer(200, json.dumps(registered(_in(400))).encode()) if of_registry else answer(404, b"{}")
+        return answer(200, json.dumps(registered(until_in(400))).encode()) if of_registry else answer(404, b"{}")
 
     with registry(monkeypatch, reply) as (_web, paths):
         outcome = await ask("domain", domain=domain)
@@ -290,7 +194,7 @@ async def test_odd_shapes_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
         "nameservers": {},
         "entities": [[]],
     }
-    with registry(monkeypatch, _always({**odd, "entities": [{"roles": ["registrar"], "vcardArray": ["vcard", 5]}]})):
+    with registry(monkeypatch, always({**odd, "entities": [{"roles": ["registrar"], "vcardArray": ["vcard", 5]}]})):
         outcome = await ask("domain", domain="example.test")
 
     assert (outcome.error_code, outcome.details["registrar"], outcome.details["status"]) == (
@@ -301,15 +205,15 @@ async def test_odd_shapes_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_words_that_no_database_takes_are_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = registered(_in(400), status=["a\x00b\ud800c" + "x" * 500])
-    with registry(monkeypatch, _always(document)):
+    document = registered(until_in(400), status=["a\x00b\ud800c" + "x" * 500])
+    with registry(monkeypatch, always(document)):
         outcome = await ask("domain", domain="example.test")
 
     assert outcome.details["status"] == ["a b c" + "x" * 94 + "…"]
 
 
 async def test_top_level_domain_without_rdap_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with registry(monkeypatch, _always({})):
+    with registry(monkeypatch, always({})):
         outcome = await ask("domain", domain="example.nowhere")
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "rdap_unsupported")
@@ -325,7 +229,7 @@ async def test_registry_s_redirect_is_followed_within_the_guard(monkeypatch: pyt
 
 
 async def test_private_registry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with registry(monkeypatch, _always(registered(_in(400)))) as (_web, asked):
+    with registry(monkeypatch, always(registered(until_in(400)))) as (_web, asked):
         outcome = await ask("domain", domain="example.test", allow_private=False)
 
     assert (outcome.error_code, outcome.error_values["detail"]) == ("rdap_unreachable", "address forbidden")

@@ -13,7 +13,7 @@ from apps.checks.enums import Verdict
 from apps.checks.types import rdap
 from apps.core import clock
 from tests.checks.engine.probing import probe
-from tests.checks.types.test_domain import _always, registered, registry
+from tests.checks.types.registries import always, registered, registry
 from tests.peers.web import answer, saying, serving
 
 STATE = {"status": "UP", "version": 7, "items": [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}], "ok": True}
@@ -127,7 +127,7 @@ async def test_end_of_the_domain_is_asked_of_its_registry(
 ) -> None:
     ends = clock.now() + timedelta(days=days, minutes=30) if days else None
     rdap.forget()
-    with serving(saying(answer())) as web, registry(monkeypatch, _always(registered(ends))) as (_registry, asked):
+    with serving(saying(answer())) as web, registry(monkeypatch, always(registered(ends))) as (_registry, asked):
         url = web.url(host="www.example.test")
         conditions = ["[DOMAIN_EXPIRATION] > 720h"]
         outcome = await probe(url, conditions=conditions, lookup=lambda _host: ("127.0.0.1",))
