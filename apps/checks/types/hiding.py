@@ -23,18 +23,22 @@ OPEN_HEADERS = frozenset(
 SHORTEST = 4  # a shorter value is no secret, and hiding it would hide half of every text
 LONGEST_CUT = 200  # shown texts are shorter
 CUT_MARKS = ("…", "...(truncated)", ")", ", ", "'", "")
+# Where a word stands alone: no letter beside it, unless that belongs to something escaped, as in "\nword" or "%2Fword".
+BEFORE = re.compile(r"(?<![A-Za-z])|(?<=\\[A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})")
+FORMS = "_forms_of_secrets"  # where a configuration keeps its own
+
+Forms = tuple[str, ...]  # the longest first, so that none hides the middle of another
+
+
+class Word(str):
+    """A secret of letters that may be an ordinary word as well: hidden where it stands alone, not in "unhealthy"."""
+
+    __slots__ = ()
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return ``text`` with a mask in place of every secret, and of the beginning of one that was cut off."""
-    known = {form for secret in secrets for form in _forms(secret) if form[:SHORTEST] in text}
-    forms = sorted(known, key=len, reverse=True)
-    for form in forms:
-        text = text.replace(form, MASK)
-    for form in forms:
-        for mark in CUT_MARKS:
-            text = _without_beginning(text, form, mark)
-    return text
+    return _without_forms(text, _forms_of(secrets))
 
 
 def holds_secret(text: str, secrets: Iterable[str]) -> bool:
@@ -42,22 +46,50 @@ def holds_secret(text: str, secrets: Iterable[str]) -> bool:
     return any(form in text for secret in secrets for form in _forms(secret))
 
 
-@lru_cache(maxsize=1_024)
-def _forms(secret: str) -> tuple[str, ...]:
+def _forms_of(secrets: Iterable[str]) -> Forms:
+    return tuple(sorted(dict.fromkeys(form for secret in secrets for form in _forms(secret)), key=len, reverse=True))
+
+
+@lru_cache(maxsize=1_024, typed=True)
+def _forms(secret: str) -> Forms:
     if len(secret) < SHORTEST:
         return ()
+    if isinstance(secret, Word):  # letters are the same everywhere
+        return (secret,)
     as_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     plain = UNSTORABLE.sub("?", secret)  # which an address cannot hold
-    return (secret, *as_json, quote(plain, safe=""), quote(plain))
+    return tuple(dict.fromkeys((secret, *as_json, quote(plain, safe=""), quote(plain))))
+
+
+def _without_forms(text: str, forms: Forms) -> str:
+    for form in _begun(forms, text):
+        if not isinstance(form, Word):
+            text = text.replace(form, MASK)
+        elif form in text:
+            text = re.sub(rf"(?:{BEFORE.pattern}){form}(?![A-Za-z])", MASK, text)
+    for form in _begun(forms, text):
+        for mark in CUT_MARKS:
+            text = _without_beginning(text, form, mark)
+    return text
+
+
+def _begun(forms: Forms, text: str) -> list[str]:
+    """Return those that may stand in ``text``, which are few of many."""
+    return [form for form in forms if form[:SHORTEST] in text]
 
 
 def _without_beginning(text: str, secret: str, mark: str) -> str:
     """Hide the beginning of a secret that stands right before a mark that texts are cut with, or at the end."""
+    is_word = isinstance(secret, Word)
     place = len(text) if not mark else text.find(mark)
     while place >= 0:
-        for length in range(min(len(secret) - 1, LONGEST_CUT, place), SHORTEST - 1, -1):
-            if text.startswith(secret[:length], place - length):
-                text = f"{text[: place - length]}{MASK}{text[place:]}"
+        longest = min(len(secret) - 1, LONGEST_CUT, place)
+        if text.find(secret[:SHORTEST], place - longest, place) < 0:
+            longest = 0
+        for length in range(longest, SHORTEST - 1, -1):
+            start = place - length
+            if text.startswith(secret[:length], start) and (not is_word or BEFORE.match(text, start)):
+                text = f"{text[:start]}{MASK}{text[place:]}"
                 break
         place = text.find(mark, place + len(MASK) + 1) if mark else -1
     return text
@@ -65,23 +97,35 @@ def _without_beginning(text: str, secret: str, mark: str) -> str:
 
 def hide_secrets(outcome: Outcome, secrets: Iterable[str]) -> None:
     """Take secrets out of an outcome: servers repeat what they were told, and a result is shown to whoever may look."""
-    known = [secret for secret in secrets if len(secret) >= SHORTEST]
-    if known:
-        _rewrite(outcome, lambda text: without_secrets(text, known))
+    _hide(outcome, _forms_of(secrets))
 
 
 def without_any(value: T, secrets: Iterable[str]) -> T:
     """Return a value as JSON has them without secrets in any of its texts."""
-    known = list(secrets)
-    hidden: T = _changed(value, lambda text: without_secrets(text, known)) if known else value
+    forms = _forms_of(secrets)
+    hidden: T = _changed(value, lambda text: _without_forms(text, forms)) if forms else value
     return hidden
 
 
 def make_presentable(outcome: Outcome, config: Config) -> None:
     """Make an outcome fit to be kept and shown, whatever its target sent: without the check's own secrets in it."""
     if outcome.error_values or outcome.details:
-        hide_secrets(outcome, secrets_of(config))
+        _hide(outcome, _forms_for(config))
         _rewrite(outcome, lambda text: UNSTORABLE.sub("\ufffd", text))
+
+
+def _forms_for(config: Config) -> Forms:
+    """Return what is hidden in every outcome of a check, made once: of a long message it is much."""
+    prepared = vars(config)  # which is where `cached_property` keeps what is made of the settings
+    if FORMS not in prepared:
+        prepared[FORMS] = _forms_of(secrets_of(config))
+    forms: Forms = prepared[FORMS]
+    return forms
+
+
+def _hide(outcome: Outcome, forms: Forms) -> None:
+    if forms:
+        _rewrite(outcome, lambda text: _without_forms(text, forms))
 
 
 def secrets_of(config: Config) -> Iterator[str]:

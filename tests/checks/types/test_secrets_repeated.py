@@ -7,6 +7,12 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from apps.checks.enums import Verdict
+from apps.checks.types import hiding
+from apps.checks.types.base import Outcome
+from apps.checks.types.hiding import make_presentable, without_secrets
+from apps.checks.types.said import MOST_PARTS, secrets_said
+from apps.checks.types.websocket import WebsocketConfig
 from tests.checks.types.asking import ask, reciting
 from tests.peers.talker import answering
 from tests.peers.web import serving
@@ -107,3 +113,63 @@ async def test_token_in_a_message_is_hidden(send: str) -> None:
 
     assert (outcome.error_code, outcome.error_values["answer"]) == ("websocket_unexpected", "no such token: ••••")
     assert outcome.details["answer"] == "no such token: ••••"
+
+
+def test_what_may_be_a_word_is_hidden_where_it_stands_alone() -> None:
+    request = "GET /health HTTP/1.1\r\nHost: x.example\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    secrets = list(secrets_said([request, "AUTH probe hunter\n", "INFO\r\n", b"QUIT"], host="x.example"))
+
+    for shown in ('{"status":"unhealthy"}', "Connection: close", "text/html", "INFO", "QUIT now", "a probed hunters"):
+        assert without_secrets(shown, secrets) == shown
+    hidden = (
+        "no hunter",
+        "probe:hunter@x",
+        "[hunter2]",
+        r"AUTH\nhunter\n",
+        r"a\x1fhunter",
+        r"a\u001bhunter",
+        "a%2Fhunter",
+    )
+    for said in hidden:
+        assert "hunter" not in without_secrets(said, secrets)
+    assert without_secrets("no hunte…", secrets) == "no ••••…"
+
+
+@pytest.mark.parametrize(
+    ("said", "repeated"),
+    [
+        ("CONNECT {pass:hunter,x", "no hunter"),
+        ('CONNECT user="hunter"', "no hunter"),
+        (f"AUTH {SECRET}", f"x{SECRET}x"),
+        ("AUTH correcthorsebattery", "xcorrecthorsebatteryx"),
+        ("AUTH pa$$word", "xpa$$wordx"),
+        ("login(abcdef1)", "no abcdef1"),
+        ('{"key": "hunter"}', "no hunter"),
+    ],
+)
+def test_secret_stays_hidden_however_plain(said: str, repeated: str) -> None:
+    shown = without_secrets(repeated, secrets_said([said], host="x.example"))
+
+    assert shown == repeated.replace(repeated.removeprefix("no ").strip("x"), "••••")
+
+
+def test_of_very_many_words_those_are_hidden_that_look_like_secrets() -> None:
+    words = [f"{first}{second}{third}word" for first in "abcdefgh" for second in "abcdefgh" for third in "abcdefgh"]
+    secrets = list(secrets_said([json.dumps([*words, *words, SECRET])], host="x.example"))
+
+    assert len(secrets) == len(set(secrets)) == MOST_PARTS + 1
+    assert without_secrets(f"no {SECRET}", secrets) == "no ••••"
+
+
+def test_forms_are_made_once_for_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = WebsocketConfig(url="wss://x.example/", send=json.dumps({"token": SECRET}))
+    made: list[Any] = []
+    real = hiding.secrets_of
+    monkeypatch.setattr(hiding, "secrets_of", lambda config: made.append(config) or real(config))
+
+    for _probe in range(3):
+        outcome = Outcome(Verdict.FAILURE, "websocket_unexpected", {"answer": f"no {SECRET}"})
+        make_presentable(outcome, config)
+        assert outcome.error_values == {"answer": "no ••••"}
+
+    assert made == [config]
