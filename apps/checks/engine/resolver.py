@@ -9,7 +9,7 @@ left. Domains are counted as their owners are (https://publicsuffix.org), so tha
 import asyncio
 import socket
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import islice
@@ -65,6 +65,7 @@ class _Zone:
 
     busy: int = 0
     names: deque[str] = field(default_factory=deque)
+    slow_at: float = -inf  # when a lookup last ended that had taken long (monotonic)
 
 
 class HostResolver:
@@ -75,9 +76,11 @@ class HostResolver:
         self._lookup = lookup
         self._fresh: dict[str, Answer] = {}
         self._asked: dict[str, asyncio.Future[Answer]] = {}
+        self._wanted: Counter[str] = Counter()  # how many probes wait for a name
         self._zones: dict[str, _Zone] = {}
         self._in_line: dict[str, _Zone] = {}  # those with names that wait, in the order in which they are served
         self._begun: dict[str, float] = {}  # when a thread took a name up (monotonic); written by that thread
+        self._behind_own: set[str] = set()  # names before which as many of their zone came as it may have at once
         self._todo: deque[str] = deque()
         self._more = threading.Semaphore(0)
         self._threads = 0
@@ -96,6 +99,7 @@ class HostResolver:
         known = self._fresh.get(host)
         if known is not None and known.expires_at > monotonic():
             return known
+        self._wanted[host] += 1
         waiting = self._asked.get(host)
         if waiting is None:
             waiting = self._asked[host] = self._loop.create_future()
@@ -108,10 +112,14 @@ class HostResolver:
         except LookupFailed as failure:
             is_ours = not self._has_heard_since(began, besides=host) and await self._witnesses.all_fail()
             raise LookupFailed(str(failure), is_ours=is_ours) from failure
+        finally:
+            self._wanted[host] -= 1
+            if not self._wanted[host]:
+                del self._wanted[host]
 
     def why_late(self, host: str, *, since: float) -> Failure:
         """Say of a lookup that has taken too long, from that (monotonic) moment on, whose fault that is."""
-        if self._stood_in_line(host, since):
+        if self._stood_in_line(host, since) and not self._is_zones_doing(host, since):
             return Failure("own_fault", {"detail": "lookups of names wait in line"}, is_ours=True)
         if not self._has_heard_since(since, besides=host) and self._witnesses.seem_dead:
             return Failure("resolver_failure", {"host": host, "detail": "timeout"}, is_ours=True)
@@ -123,6 +131,20 @@ class HostResolver:
             return False
         begun = self._begun.get(host)
         return begun is None or begun - since > monotonic() - begun
+
+    def _is_zones_doing(self, host: str, since: float) -> bool:
+        """Tell whether a name that stood in line would have done so without other zones: behind slow ones of its own.
+
+        As many as a zone may have at most came before it, so that a zone whose servers are dead is not excused by the
+        line that they make. Whoever came sooner waits since others took the threads. That is ours, even while the one
+        lookup that its zone was left with hangs: nobody asked this name's servers, which may be others (a delegation).
+        """
+        if host not in self._behind_own:
+            return False
+        name, latest = _zone(host), monotonic() - SLOW_SECONDS
+        begun = self._begun.copy()  # threads write to it meanwhile
+        hangs = any(at < latest and _zone(other) == name for other, at in begun.items())
+        return hangs or self._zones[name].slow_at >= since
 
     def close(self) -> None:
         """Let the threads end. Those inside a lookup are left to it; they hold nothing of ours."""
@@ -138,6 +160,8 @@ class HostResolver:
     def _queue(self, host: str) -> None:
         name = _zone(host)
         zone = self._zones.setdefault(name, _Zone())
+        if zone.busy + len(zone.names) >= THREADS_PER_ZONE:
+            self._behind_own.add(host)
         zone.names.append(host)
         self._fill(name, zone)
 
@@ -145,10 +169,19 @@ class HostResolver:
         """Start what waits of a zone, up to its share, which is never less than one; what is left goes to the line's end."""
         self._in_line.pop(name, None)
         while zone.names and zone.busy < max(1, min(THREADS_PER_ZONE, (THREADS - self._under_way) // FREE_PER_SHARE)):
-            zone.busy += 1
-            self._start(zone.names.popleft())
+            host = zone.names.popleft()
+            if host in self._wanted:
+                zone.busy += 1
+                self._start(host)
+            else:  # all have given up: a thread would hang for nobody
+                self._drop(host)
         if zone.names:
             self._in_line[name] = zone
+
+    def _drop(self, host: str) -> None:
+        del self._asked[host]
+        self._behind_own.discard(host)
+        self._slow.pop(host).cancel()
 
     def _start(self, host: str) -> None:
         self._todo.append(host)
@@ -180,6 +213,9 @@ class HostResolver:
     def _answer(self, host: str, found: Found, took_us: int) -> None:
         self._under_way -= 1
         self._begun.pop(host, None)
+        self._behind_own.discard(host)
+        if took_us > SLOW_SECONDS * 1_000_000:
+            self._zones[_zone(host)].slow_at = monotonic()
         self._next_of(_zone(host))
         if timer := self._slow.pop(host, None):
             timer.cancel()

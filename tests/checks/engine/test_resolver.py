@@ -186,6 +186,91 @@ async def test_name_that_stood_in_line_is_our_own_fault(over: threading.Event) -
     assert failure.values == outcomes["good"].error_values
 
 
+@pytest.mark.parametrize("hang_seconds", [120, 2], ids=["hangs", "fails slowly"])
+async def test_zone_whose_servers_are_dead_is_not_excused_by_its_own_line(
+    over: threading.Event, hang_seconds: int
+) -> None:
+    def lookup(host: str) -> tuple[str, ...]:
+        if "tarpit" in host:
+            over.wait(hang_seconds)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return ("127.0.0.1",)
+
+    jobs = [job(number, f"http://n{number}.tarpit.example/", timeout=5) for number in range(60)]
+    outcomes = await probe_all(jobs, lookup=lookup)
+
+    assert {outcome.verdict for outcome in outcomes.values()} == {Verdict.FAILURE}
+    assert {outcome.error_code for outcome in outcomes.values()} - {"dns_no_answer"} == {"dns_timeout"}
+
+
+async def late_codes(resolver: HostResolver, names: list[str], *, after: list[str]) -> list[str]:
+    """Have ``names`` given up some seconds after they are asked for, while ``after`` are waited for; return what is said."""
+
+    async def late(name: str) -> str:
+        began = monotonic()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await resolver.resolve(name)
+        return resolver.why_late(name, since=began).code
+
+    slow = [asyncio.create_task(resolver.resolve(name)) for name in after]
+    await asyncio.sleep(0)
+    codes = await asyncio.gather(*map(late, names))
+    for task in slow:
+        task.cancel()
+    resolver.close()
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("zones_before", "own"),
+    [(THREADS, 20), (THREADS - 4, THREADS_PER_ZONE)],
+    ids=["none of its lookups is begun", "one of them hangs, and seven wait for what others took"],
+)
+async def test_names_that_others_leave_no_thread_are_our_own_fault(
+    over: threading.Event, zones_before: int, own: int
+) -> None:
+    names = [f"n{number}.tarpit.example" for number in range(20)]
+
+    codes = await late_codes(
+        HostResolver(tarpit(over, [])), names, after=[f"n.tarpit{zone}.example" for zone in range(zones_before)]
+    )
+
+    first = [] if own == 20 else ["dns_timeout"]
+    assert codes == first + ["own_fault"] * (own - len(first)) + ["dns_timeout"] * (20 - own)
+
+
+async def test_name_that_everybody_gave_up_is_not_looked_up_any_more() -> None:
+    asked: list[str] = []
+    goes_on = threading.Event()
+
+    def lookup(host: str) -> tuple[str, ...]:
+        asked.append(host)
+        goes_on.wait(120)
+        return ("192.0.2.1",)
+
+    resolver = HostResolver(lookup)
+    hasty = [asyncio.create_task(resolver.resolve(f"n{number}.zone.example")) for number in range(20)]
+    patient = asyncio.create_task(resolver.resolve("www.zone.example"))
+    await asyncio.sleep(0)
+    for task in hasty:
+        task.cancel()
+    await asyncio.wait(hasty)
+    again = asyncio.create_task(resolver.resolve("n19.zone.example"))
+    await asyncio.sleep(0)
+    goes_on.set()
+
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(patient, again)
+        while resolver._zones:
+            await asyncio.sleep(0.005)
+
+    resolver.close()
+    begun = {f"n{number}.zone.example" for number in range(THREADS_PER_ZONE)}
+    assert set(asked) == begun | {"n19.zone.example", "www.zone.example"}
+    assert (resolver._wanted, resolver._asked, resolver._behind_own, resolver._slow) == ({}, {}, set(), {})
+
+
 async def test_zone_that_came_in_a_rush_has_its_share_once_that_is_over(over: threading.Event) -> None:
     is_over = threading.Event()
 
