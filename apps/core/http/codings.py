@@ -14,7 +14,7 @@ GZIP, RAW_DEFLATE = 31, -15  # zlib's numbers for formats; some servers send the
 READABLE = frozenset({"gzip", "x-gzip", "deflate"})
 UNREADABLE = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"})
 MOST_CODINGS = 3  # one over the other
-MOST_MEMBERS = 64  # of a gzip file; each costs a copy of all that follow
+MOST_MEMBERS = 20  # of a gzip file; each costs a copy of all that follow. A MiB that bgzip packed has eighteen
 
 
 class UnreadableCoding(Exception):
@@ -39,6 +39,8 @@ def coding_of(header_lines: Sequence[bytes]) -> str:
 
 def unpacked(body: bytes, coding: str, limit: int) -> bytes:
     """Return at most ``limit`` bytes of what ``body`` says; ``coding`` is the header's text. A body cut off says its part."""
+    if not body:  # an answer to HEAD, say: its headers speak of what a GET would bring
+        return body
     names = [name.strip().lower() for name in coding.split(",")]
     names = [name for name in names if name in READABLE or name in UNREADABLE]
     if len(names) > MOST_CODINGS:

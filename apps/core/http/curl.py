@@ -19,7 +19,7 @@ from typing import Any
 import certifi
 import pycurl
 
-from apps.core.http.codings import coding_of, unpacked
+from apps.core.http.codings import UnreadableCoding, coding_of, unpacked
 from apps.core.http.failures import Failure, failure_by_proxy, failure_of
 from apps.core.http.guard import forbidden_reason
 
@@ -141,7 +141,7 @@ class Reply:
     header_lines: tuple[bytes, ...] = ()
     chain: tuple[dict[str, str], ...] = ()  # of each certificate its Subject, Issuer …
     coding: str = ""  # how ``body`` is packed, as the server names it
-    _unpacked: bytes = field(init=False, repr=False, compare=False)
+    _unpacked: bytes | tuple[str, bool] = field(init=False, repr=False, compare=False)
 
     @property
     def content(self) -> bytes:
@@ -149,10 +149,23 @@ class Reply:
         if not self.coding:
             return self.body
         try:
-            return self._unpacked
+            found = self._unpacked
         except AttributeError:  # nobody has asked yet
-            self._unpacked = unpacked(self.body, self.coding, MEBIBYTE)
-            return self._unpacked
+            found = self._unpacked = self._try_to_unpack()
+        if isinstance(found, bytes):
+            return found
+        coding, is_known = found
+        raise UnreadableCoding(coding, is_known=is_known)
+
+    def _try_to_unpack(self) -> bytes | tuple[str, bool]:
+        """Return what is packed, or why it cannot be read: to be kept, since each rule asks anew and trying takes long.
+
+        It is not kept as the exception, whose traceback would hold this reply, and so its body, in a circle.
+        """
+        try:
+            return unpacked(self.body, self.coding, MEBIBYTE)
+        except UnreadableCoding as error:
+            return error.coding, error.is_known
 
     def forget(self) -> None:
         """Let go of what is large."""

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from apps.checks.enums import Verdict
+from apps.core.http import curl
+from apps.core.http.codings import unpacked
 from tests.checks.engine.probing import probe
 from tests.checks.types.asking import ask
 from tests.peers.web import answer, saying, serving
@@ -72,6 +74,32 @@ async def test_answer_that_cannot_be_unpacked_fails_whoever_looks_into_it(
 
     assert (outcome.verdict, outcome.error_code) == (Verdict.FAILURE, code)
     assert outcome.error_values == {"coding": coding}
+
+
+@pytest.mark.parametrize("by_curl", [{}, {"keeps_cookies": True}], ids=["plain", "curl"])
+@pytest.mark.parametrize("settings", [{"method": "HEAD"}, {}], ids=["HEAD", "empty"])
+async def test_answer_without_body_says_nothing_whatever_it_names(
+    settings: dict[str, Any], by_curl: dict[str, Any]
+) -> None:
+    with serving(saying(answer(200, b"", Content_Encoding="br"))) as web:
+        outcome = await probe(web.url(), absent=["fatal"], **settings, **by_curl)
+
+    assert (outcome.verdict, outcome.error_code) == (Verdict.SUCCESS, "")
+
+
+async def test_what_cannot_be_unpacked_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def counted(body: bytes, coding: str, limit: int) -> bytes:
+        tried.append(coding)
+        return unpacked(body, coding, limit)
+
+    monkeypatch.setattr(curl, "unpacked", counted)
+    rules = {"json_rules": [f"$.gone{number} absent" for number in range(3)], "absent": ["fatal", "worse"]}
+    with serving(saying(answer(200, STATE, Content_Encoding="gzip"))) as web:
+        outcome = await probe(web.url(), **rules)
+
+    assert (outcome.error_code, tried) == ("coding_broken", ["gzip"])
 
 
 @pytest.mark.parametrize(

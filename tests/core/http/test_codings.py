@@ -35,9 +35,17 @@ def test_body_says_what_was_packed(body: bytes, coding: str) -> None:
     assert unpacked(body, coding, 1_000) == TEXT
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, zstd", "gzip, gzip, gzip, gzip"])
 def test_no_body_says_nothing(coding: str) -> None:
     assert unpacked(b"", coding, 1_000) == b""
+
+
+def test_what_bgzip_packs_is_read_up_to_the_limit() -> None:
+    block = bytes(range(255)) * 256  # 65,280 bytes, as bgzip puts into one member
+
+    found = unpacked(gzip.compress(block, mtime=0) * 20, "gzip", 1_048_576)
+
+    assert found == (block * 20)[:1_048_576]
 
 
 def test_body_that_was_cut_off_says_its_part() -> None:
