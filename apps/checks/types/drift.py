@@ -33,7 +33,8 @@ from apps.checks.types.probing import Findings, run_probe
 from apps.checks.types.record_sets import RECORD_TYPES, record_set
 from apps.checks.types.shapes import shape_of
 from apps.checks.types.texts import printable
-from apps.core.http.curl import Extras, OutboundRequest
+from apps.core.http.codings import UnreadableCoding
+from apps.core.http.curl import Extras, OutboundRequest, Reply
 from apps.core.http.headers import TOKEN, header_lines
 from apps.core.http.urls import ParsedUrl, check_url
 from apps.core.kinds import Config as BaseConfig
@@ -327,7 +328,7 @@ def _read(seen: Visit, wanted: DriftConfig) -> Observed:
 
 def _body(answer: Answer, wanted: DriftConfig) -> str:
     if not wanted.body_pattern:
-        return f"sha256 {sha256(answer.reply.body).hexdigest()[:32]}"
+        return f"sha256 {sha256(_content(answer.reply)).hexdigest()[:32]}"
     try:
         match = bounded_search(wanted.body_pattern, answer.text)
     except PatternTooSlow as error:
@@ -335,6 +336,14 @@ def _body(answer: Answer, wanted: DriftConfig) -> str:
     if match is None:
         return GONE
     return _brief(match[1] if match.re.groups and match[1] is not None else match[0])
+
+
+def _content(reply: Reply) -> bytes:
+    """Return what the body says: packed, it differs by the time at which it was. What nobody can unpack is taken as sent."""
+    try:
+        return reply.content
+    except UnreadableCoding:
+        return reply.body
 
 
 def _brief(text: str) -> str:
