@@ -19,8 +19,9 @@ def is_database(path: Path) -> bool:
 
 def slim_backup(path: Path) -> bytes:
     """Return the monitors and their tags in the shape of a JSON backup; the file is only read."""
+    real = path.resolve()  # a log lies beside the file, not beside a link to it
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{_way(path)}", uri=True)) as database:
+        with closing(sqlite3.connect(f"{real.as_uri()}?{_way(real)}", uri=True)) as database:
             database.row_factory = sqlite3.Row
             monitors = [dict(row) for row in database.execute("SELECT * FROM monitor ORDER BY id")]
             tags = database.execute(

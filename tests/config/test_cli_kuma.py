@@ -39,3 +39,12 @@ def test_database_of_a_running_kuma_is_read_with_what_is_only_in_its_log(tmp_pat
         running.execute("INSERT INTO monitor VALUES (2, 'Late')")
 
         assert names(tmp_path / "kuma.db") == ["Shop", "Late"]
+
+
+def test_log_is_found_beside_the_database_that_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(kuma(tmp_path / "data" / "kuma.db")) as running:
+        running.execute("INSERT INTO monitor VALUES (2, 'Late')")
+        (tmp_path / "link.db").symlink_to(tmp_path / "data" / "kuma.db")
+
+        assert names(tmp_path / "link.db") == ["Shop", "Late"]
