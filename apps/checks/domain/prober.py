@@ -98,9 +98,10 @@ class Prober:
         try:
             while not self._stop.is_set():
                 beat_ends = self._loop.time() + BEAT_SECONDS
-                await self._give_sign_of_life()
-                await self._trade()
-                await self._extend()
+                # While the database hangs each question costs a long wait, in which the next sign of life would be late.
+                if await self._give_sign_of_life():
+                    await self._trade()
+                    await self._extend()
                 await self._rest(beat_ends - self._loop.time())
         finally:
             await self._leave()
@@ -229,16 +230,21 @@ class Prober:
             self._is_sick = bool(failed)
             self._said_at = float("-inf")  # the next beat says so
 
-    async def _give_sign_of_life(self) -> None:
-        """Say now and then that we live; look at the controls first while they fail, or nobody would notice the end."""
+    async def _give_sign_of_life(self) -> bool:
+        """Say now and then that we live; False where nobody heard it.
+
+        Look at the controls first while they fail, or nobody would notice the end.
+        """
         if self._is_sick:
             self._note_sickness(await self._controls.failed())
         if self._loop.time() - self._said_at < SIGN_OF_LIFE_EVERY_SECONDS:
-            return
+            return True
         self._said_at = self._loop.time()
         failed = await self._controls.failed() if self._is_sick else []
-        if not await self._at_work(partial(self._say, failed)):
+        is_heard = bool(await self._at_work(partial(self._say, failed)))
+        if not is_heard:
             self._said_at = float("-inf")  # what was not heard is said again with the next beat
+        return is_heard
 
     def _say(self, failed: list[str]) -> bool:
         if failed:

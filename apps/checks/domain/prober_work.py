@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
 
-from apps.checks.domain.held_results import store_by_age
+from apps.checks.domain.held_results import SIGN_OVERDUE, Contact, store_by_age
 from apps.checks.domain.judging import SILENT_AFTER
 from apps.checks.domain.regions import mark_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, by_tenant
@@ -31,7 +31,6 @@ from apps.live.domain.publish import publish_many
 
 logger = logging.getLogger(__name__)
 
-SIGN_OVERDUE = SILENT_AFTER / 2  # several signs of life were not heard
 LOOK_AT_THE_CLOCK_EVERY_SECONDS = 5.0
 MOST_HEAD_START = timedelta(seconds=6)  # less than a lease
 # More than NTP slews in that time; less than what a turn may be late.
@@ -71,13 +70,12 @@ class ProberWork(Protocol):
     def close(self) -> None: ...
 
 
-@contextmanager
-def _reached() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        close_old_connections()
-        raise PlaceAway(f"the database is away: {error}") from error
+# Classes of errors that only a database in reach gives: of rivals, locks not had in time, statements that took too long.
+ANSWERS = ("40", "55", "57014")
+
+
+def _is_answer(error: Exception) -> bool:
+    return (getattr(error.__cause__, "sqlstate", None) or "").startswith(ANSWERS)
 
 
 class DatabaseWork:
@@ -88,18 +86,31 @@ class DatabaseWork:
     def __init__(self, region_id: int) -> None:
         self.region_id = region_id
         self._clock = DatabaseClock()
+        self._contact = Contact()
         self._seen_at = float("-inf")  # of the clock that nobody can set
         self._traded_at = monotonic()
 
     def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
         """Keep the results and let those who watch live know, then claim."""
-        with _reached():
+        with self._reached():
             if results:
                 self._see_again()
                 self._store(results)
             if self._clock.may_have_stepped_back():
                 straighten_turns(self.region_id)
             return claim_turns(limit, region_id=self.region_id, head_start=self._head_start()) if limit > 0 else []
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        self._contact.asks()
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            if _is_answer(error):
+                self._contact.hears()
+            close_old_connections()
+            raise PlaceAway(f"the database is away: {error}") from error
+        self._contact.hears()
 
     def _head_start(self) -> timedelta:
         """Claim further ahead while a beat takes long, on a busy machine: what is due before the next one starts on time."""
@@ -116,7 +127,7 @@ class DatabaseWork:
 
     def _store(self, results: Sequence[NewResult]) -> None:
         try:
-            store_by_age(results)
+            store_by_age(results, heard_again_at=self._contact.heard_again_at)
         except (OperationalError, InterfaceError):
             raise
         except Error as error:
@@ -125,24 +136,24 @@ class DatabaseWork:
         publish_many({f"tenant:{tenant}": [f"check:{check}" for check in checks] for tenant, checks in changed.items()})
 
     def settings_of(self, check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSettings]]:
-        with _reached():
+        with self._reached():
             return settings_of(check_ids)
 
     def extend(self, turns: Iterable[ClaimedTurn]) -> None:
-        with _reached():
+        with self._reached():
             extend_leases(turns)
 
     def give_back(self, turns: Iterable[ClaimedTurn]) -> None:
-        with _reached():
+        with self._reached():
             give_back(turns)
 
     def say_well(self) -> None:
-        with _reached():
+        with self._reached():
             self._mark_seen()  # first: only who is seen is heard again
             mark_well(self.region_id)
 
     def say_sick(self, failed_controls: Sequence[str]) -> None:
-        with _reached():
+        with self._reached():
             mark_sick(self.region_id, failed_controls)
             self._mark_seen()
 

@@ -4,7 +4,7 @@ A turn is named by its ``due_at``. Claiming moves ``claimable_at`` ahead by a le
 next turn. A prober that dies lets its leases run out, and the same turn is claimed again, so each turn has one result.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -153,6 +153,34 @@ def _hurry_held(noticed: Sequence[tuple[UUID, int]]) -> None:
 
 def _keys(noticed: Sequence[tuple[UUID, int]]) -> dict[str, list[Any]]:
     return {"checks": [check_id for check_id, _region in noticed], "regions": [region for _check, region in noticed]}
+
+
+# Drawn, so that they do not all fall due at once from now on; from the past, to be claimed at once. The caller holds the turns
+# that its late results moved; whoever holds another, perhaps one who edits checks and waits for ours, is not waited for.
+DUE_AGAIN = """
+WITH waiting AS MATERIALIZED (
+    SELECT turn.check_id, turn.region_id FROM checks_turn AS turn
+    WHERE turn.region_id = %s AND turn.check_id = ANY(%s)
+      AND turn.claimable_at = turn.due_at AND turn.due_at > clock_timestamp()
+    ORDER BY turn.check_id, turn.region_id FOR NO KEY UPDATE OF turn SKIP LOCKED
+), drawn AS MATERIALIZED (
+    SELECT waiting.check_id, waiting.region_id,
+           clock_timestamp() - make_interval(secs => random() * least(watched.interval_seconds, 60)) AS at
+    FROM waiting JOIN checks_check AS watched ON watched.id = waiting.check_id
+)
+UPDATE checks_turn AS turn SET due_at = drawn.at, claimable_at = drawn.at
+FROM drawn WHERE turn.check_id = drawn.check_id AND turn.region_id = drawn.region_id
+"""
+
+
+def make_due_again(region_id: int, check_ids: Collection[UUID]) -> None:
+    """Have checks looked at now of which a region had late results only: these moved the turns on, and judged nothing.
+
+    In the caller's transaction and scope. Turns that are due already, or held by a prober, are left alone.
+    """
+    with connection.cursor() as cursor:
+        prefer_keys(cursor)
+        cursor.execute(DUE_AGAIN, [region_id, list(check_ids)])
 
 
 @dataclass(frozen=True, slots=True)
