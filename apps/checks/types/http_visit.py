@@ -11,6 +11,7 @@ from apps.checks.types.answers import Answer
 from apps.checks.types.base import NO_DETAILS, NO_VALUES, Exchange, Outcome, ProbeContext
 from apps.checks.types.cookies import CookieJar
 from apps.checks.types.hiding import holds_secret
+from apps.checks.types.owners import owned_domain
 from apps.core.http.curl import OutboundRequest, Reply
 from apps.core.http.urls import BadUrl, ParsedUrl, check_url
 
@@ -77,8 +78,9 @@ async def visit(
 ) -> Visit:
     """Send ``request`` and follow redirects until an answer, a failure or the ``deadline`` (of `monotonic`).
 
-    Own headers, credentials, client certificates and a body with ``secrets`` stay with the origin that they were meant
-    for; with a ``jar``, cookies go where they belong (the request must keep its headers for that).
+    Own headers, credentials and client certificates stay with the origin that they were meant for, a body with
+    ``secrets`` with the domain that it was meant for; with a ``jar``, cookies go where they belong (the request must
+    keep its headers for that).
     """
     steps: list[Exchange] = []
     while True:
@@ -104,7 +106,8 @@ async def visit(
         reply.forget()  # of many redirects, each with a MiB
         request = _as_redirected(request, reply.status, onward)
         if not _is_same_place(address, onward):
-            if request.body and holds_secret(request.body.decode("utf-8", "replace"), secrets):
+            tells = request.body and holds_secret(request.body.decode("utf-8", "replace"), secrets)
+            if tells and not await _is_same_owner(address, onward):
                 return Visit(steps, address, "redirect_with_secrets", {"place": f"{onward.scheme}://{onward.host}"})
             request = _for_strangers(request, secrets)
         address = onward
@@ -123,6 +126,16 @@ def _is_same_place(here: ParsedUrl, there: ParsedUrl) -> bool:
     """Tell whether what is secret may go along: to the same origin, or to the same host's usual way of being secure."""
     is_secured = ((here.scheme, here.port), (there.scheme, there.port)) == DEFAULT_PORTS
     return here.origin == there.origin or (is_secured and here.host == there.host)
+
+
+async def _is_same_owner(here: ParsedUrl, there: ParsedUrl) -> bool:
+    """Tell whether a body with secrets may go along: from "shop.example" to "www.shop.example", secured."""
+    ports = (here.scheme, here.port), (there.scheme, there.port)
+    is_secure = there.scheme == "https" and (ports[0] == ports[1] or ports == DEFAULT_PORTS)
+    if not is_secure or here.literal_ip or there.literal_ip:
+        return False
+    owned = await owned_domain(here.host)
+    return bool(owned) and owned == await owned_domain(there.host)
 
 
 def _for_strangers(request: OutboundRequest, secrets: Iterable[str]) -> OutboundRequest:

@@ -48,6 +48,7 @@ from apps.core.kinds import Text, Widget, setting
 
 MAX_DETAILS = 3_600  # bytes
 MAX_SHOWN_NAME = 24
+SHORTEST_TOKEN = 8  # characters; a shorter value, such as "json" or "1234", stands in many a body by chance
 EXAMPLE = """[
   {"url": "https://shop.example/login", "method": "POST", "extract": {"token": "json: $.token"}},
   {"url": "https://shop.example/orders", "headers": {"Authorization": "Bearer {{token}}"}}
@@ -173,7 +174,7 @@ class _Run:
             context=self._context,
             deadline=self._deadline,
             jar=self._jar,
-            secrets=tuple(self._variables.values()),
+            secrets=self._kept_at_home(),
         )
         self._visits += 1
         self._exchanges += visited.steps
@@ -251,6 +252,11 @@ class _Run:
             self._exchanges, code=failed.code, values=values or NO_VALUES, is_ours=is_ours, details=details
         )
         return replace(made, redirects=len(self._exchanges) - self._visits)
+
+    def _kept_at_home(self) -> tuple[str, ...]:
+        """Return what is told to no other owner's host: the secrets, and what was extracted and may be a token."""
+        tokens = (value for value in self._variables.values() if len(value) >= SHORTEST_TOKEN)
+        return *self._config.secrets.values(), *tokens
 
     def _hidden(self, value: Any) -> Any:
         """Return a text without the values of secrets and of what steps extracted, which is often a token."""

@@ -9,7 +9,7 @@ from apps.checks.engine.job import ProbeJob
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Exchange, ProbeContext
 from apps.checks.types.http import HttpCheck, HttpConfig
-from apps.checks.types.multistep import MultistepConfig
+from apps.checks.types.multistep import MultistepCheck, MultistepConfig
 from apps.core.http.curl import OutboundRequest, Reply
 from apps.core.http.urls import ParsedUrl
 from tests.checks.engine.probing import PATIENCE, probe, probe_all
@@ -148,3 +148,49 @@ async def test_credentials_go_from_http_to_https_of_the_same_host_and_never_back
     lines = leading.asked[1].header_lines
     assert (b"Authorization: Bearer secret-token" in lines) is goes_along
     assert b"Content-Type: application/json" in lines
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "goes_along"),
+    [
+        ("https://shop.example/", "https://www.shop.example/", True),
+        ("https://www.shop.co.uk/", "https://shop.co.uk/", True),
+        ("http://shop.example/", "https://www.shop.example/", True),
+        ("https://shop.example:8443/", "https://www.shop.example:8443/", True),
+        ("https://shop.example/", "https://www.shop.example:8443/", False),
+        ("https://shop.example/", "http://www.shop.example/", False),
+        ("http://shop.example/", "http://www.shop.example/", False),
+        ("https://shop.example/", "https://shop.elsewhere.example/", False),
+        ("https://shop.co.uk/", "https://evil.co.uk/", False),
+        ("https://mine.github.io/", "https://theirs.github.io/", False),
+        ("https://192.0.2.1/", "https://198.51.2.1/", False),
+    ],
+)
+async def test_body_with_secrets_stays_in_the_domain_and_headers_with_the_host(
+    here: str, there: str, goes_along: bool
+) -> None:
+    leading: Any = _Leading(there)
+    step = {"url": here, "method": "POST", "body": "password={{password}}", "headers": {"X-Key": "{{password}}"}}
+    config = MultistepConfig(steps=[step], secrets={"password": "the-secret-password"})
+
+    outcome = await MultistepCheck().probe(config, ProbeContext(PATIENCE, False, leading, leading))
+
+    assert outcome.error_code == ("" if goes_along else "redirect_with_secrets")
+    assert [request.body for request in leading.asked] == [b"password=the-secret-password"] * (1 + goes_along)
+    assert not any(b"secret" in line for request in leading.asked[1:] for line in request.header_lines)
+
+
+@pytest.mark.parametrize(("value", "goes_along"), [("json", True), ("1234567", True), ("12345678", False)])
+async def test_short_extracted_values_are_no_secrets(value: str, goes_along: bool) -> None:
+    def respond(connection: socket.socket, request: bytes) -> None:
+        onward = answer(307, b"", Location=elsewhere.url("/there", host="localhost"))
+        connection.sendall(answer(200, b"", X_Value=value) if request.startswith(b"GET ") else onward)
+
+    with serving(saying(answer())) as elsewhere, serving(respond) as web:
+        first = {"url": web.url(), "extract": {"value": "header: X-Value"}}
+        body = {"of": "a/{{value}}/b"}
+        config = MultistepConfig(steps=[first, {"url": web.url(), "method": "POST", "body": body}])
+        outcome = (await probe_all([ProbeJob("one", "multistep", config, PATIENCE, allow_private=True)]))["one"]
+
+    assert outcome.error_code == ("" if goes_along else "redirect_with_secrets")
+    assert [_lines(request)[b"content-type"] for request in elsewhere.asked] == [b"application/json"] * goes_along
