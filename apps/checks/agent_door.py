@@ -159,6 +159,7 @@ def _trade(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:
     return {
         **{"region": agent.region_id, "beat_seconds": agent_work.BEAT_SECONDS},
         **{"turns": encode_turns(traded.turns), "skipped": traded.skipped},
+        "is_all": traded.is_all,
     }
 
 

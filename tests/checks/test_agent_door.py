@@ -93,7 +93,8 @@ def result_of(check: Check, **fields: Any) -> list[Any]:
 def test_an_agent_trades_learns_keeps_and_reports(talker: Talker, check: Check) -> None:
     first = talker.ask("trade", {"limit": 10, "results": []})
     [offered] = decode_turns(first["turns"], region_id=first["region"])
-    assert (first["region"], first["beat_seconds"]) == (talker.agent.region_id, 1.0)
+    assert (first["region"], first["beat_seconds"], first["is_all"]) == (talker.agent.region_id, 1.0, True)
+    assert talker.ask("trade", {"limit": 0, "results": []})["is_all"] is False
     assert (offered.turn.check_id, offered.interval_seconds) == (check.id, 60)
 
     settings = decode_settings(talker.ask("settings", {"checks": [check.id.hex, uuid4().hex]})["settings"])

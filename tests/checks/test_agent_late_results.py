@@ -1,9 +1,11 @@
 """An agent that comes back: which turns it gets, and what becomes of the results that it hands in late."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from apps.alerting.models import Alert
 from apps.checks.domain import agent_work
@@ -176,6 +178,40 @@ def test_a_result_in_trade_that_is_old_judges_nothing(
 
     assert Result.objects.count() == 1
     assert Flip.objects.count() == int(judges)
+
+
+@pytest.mark.parametrize("verb", ["late", "trade"])
+def test_a_late_result_that_the_database_refuses_costs_no_other(
+    agent: Agent, caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    began = clock.now() - 20 * MINUTE
+    checks = [watched(agent, name, due_at=began, interval_seconds=60) for name in ("one", "other")]
+    told = [seen(check, began + number * MINUTE) for number in range(8) for check in checks]
+    told[5] = replace(told[5], details={"text": "\x00"})
+
+    if verb == "late":
+        assert agent_work.backfill(agent, told) == (15, 0)
+    else:
+        agent_work.trade(agent, told, limit=0)
+
+    kept = set(Result.objects.values_list("check_id", "due_at"))
+    assert kept == {(each.check_id, each.due_at) for each in told if each is not told[5]}
+    assert all(due_at(check) > told[-1].due_at for check in checks)
+    assert f"a late result of check {told[5].check_id} cannot be stored" in caplog.text
+
+
+def test_late_results_that_the_database_has_no_time_for_are_refused_as_a_whole(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = watched(agent)
+
+    def refuse(_results: object) -> int:
+        raise OperationalError
+
+    monkeypatch.setattr(agent_work, "store_late", refuse)
+
+    with pytest.raises(OperationalError):
+        agent_work.backfill(agent, [seen(check, clock.now() - 5 * MINUTE)])
 
 
 def test_late_results_have_their_hours_rolled_up_anew(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

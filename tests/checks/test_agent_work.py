@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.postgres.functions import TransactionNow
 from django.db import DataError, OperationalError
+from django.db.models import F
 
 from apps.checks.domain import agent_work, agents
 from apps.checks.domain.agent_words import Words
@@ -174,6 +175,28 @@ def test_an_agent_that_does_not_tell_its_kinds_gets_every_turn(agent: Agent) -> 
 
     assert len(agent_work.trade(agent, [], limit=10).turns) == len(checks)
     assert agent.kinds is None
+
+
+def test_it_is_told_whether_other_turns_were_due(agent: Agent) -> None:
+    for name in "abcd":
+        watched(agent, name)
+
+    told = [agent_work.trade(agent, [], limit=limit).is_all for limit in (0, 2, 2, 2)]
+
+    assert told == [False, False, False, True]  # a third answer was needed to know
+
+
+def test_turns_that_are_answered_without_the_agent_leave_others_waiting(agent: Agent) -> None:
+    refusing(agent)
+    wanted = watched(agent)
+    Turn.objects.filter(watched=wanted).update(
+        claimable_at=F("claimable_at") + timedelta(seconds=1)
+    )  # claimed after it
+
+    first, second = (agent_work.trade(agent, [], limit=1, ahead=timedelta(seconds=3)) for _trade in range(2))
+
+    assert (first.turns, first.is_all) == ([], False)
+    assert [each.turn.check_id for each in second.turns] == [wanted.id]
 
 
 def test_no_turns_are_claimed_where_there_is_no_room(agent: Agent) -> None:

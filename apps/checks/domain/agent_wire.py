@@ -118,7 +118,7 @@ def seal_answer(
 def open_answer(
     public_key: bytes, verb: str, nonce: str, body: bytes, signature: str, *, now: datetime
 ) -> tuple[dict[str, Any], datetime]:
-    """Return an answer's fields and when it was given, or raise `NotSigned`. The caller compares it with the last one's."""
+    """Return an answer's fields and when it was given, or raise `NotSigned`; answers need not be dated in their order."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(from_base64(signature), _signed_part(verb, nonce, body))
     except (InvalidSignature, ValueError) as error:

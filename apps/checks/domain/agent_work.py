@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import Error, InterfaceError, OperationalError, connection, transaction
+from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from apps.checks.domain.agent_wire import CLOCKS_MAY_DIFFER, OfferedTurn, OpenSettings
@@ -61,10 +61,11 @@ class Sorted:
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """Turns for an agent, and how many that were due before them nobody has run."""
+    """Turns for an agent, how many that were due before them nobody has run, and whether none but these were due."""
 
     turns: list[OfferedTurn]
     skipped: int = 0
+    is_all: bool = False
 
 
 def trade(agent: Agent, results: Sequence[NewResult], *, limit: int, ahead: timedelta = HEAD_START) -> Traded:
@@ -84,8 +85,7 @@ def _trade(agent: Agent, results: Sequence[NewResult], limit: int, ahead: timede
     _hold_turns(agent, results)
     found = _sorted(agent, results)
     _store_live(found.live)
-    if found.late:
-        store_late(found.late)
+    _store_late(agent, found.late)
     _note(agent, found)
     return _claim(agent, limit, ahead) if limit else (Traded([]), [])
 
@@ -99,7 +99,7 @@ def backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
 @transaction.atomic
 def _backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
     found = _sorted(agent, results)
-    stored = store_late([*found.late, *found.live])
+    stored = _store_late(agent, [*found.late, *found.live])
     _note(agent, found)
     return stored, found.dropped
 
@@ -250,6 +250,22 @@ def _store_live(results: Sequence[NewResult]) -> None:
                 logger.exception("a result of check %s cannot be stored", result.check_id)
 
 
+def _store_late(agent: Agent, results: Sequence[NewResult]) -> int:
+    """Keep late results, all but those that the database refuses, and return how many were new."""
+    if not results:
+        return 0
+    try:
+        return store_late(results)
+    except (DataError, IntegrityError):
+        if len(results) == 1:
+            logger.exception("a late result of check %s cannot be stored", results[0].check_id)
+            return 0
+    _hold_turns(agent, results)  # all at once, before the first half's other rows
+    # By halves: to find a wrong one among a thousand takes twenty tries.
+    ordered, half = sorted(results, key=lambda result: (result.check_id, result.due_at)), len(results) // 2
+    return _store_late(agent, ordered[:half]) + _store_late(agent, ordered[half:])
+
+
 def _note(agent: Agent, found: Sorted) -> None:
     if found.dropped:
         Agent.objects.filter(id=agent.id).update(dropped=F("dropped") + found.dropped)
@@ -296,15 +312,16 @@ def _claim(agent: Agent, limit: int, ahead: timedelta) -> tuple[Traded, Refused]
         cursor.execute(CATCH_UP, {"region": agent.region_id, "trusted": str(TRUSTED)})
         ((skipped,),) = cursor.fetchall()
     turns = claim_turns(limit, region_id=agent.region_id, head_start=ahead)
+    is_all = len(turns) < limit  # before some are taken out below: as many more may wait behind them
     if not turns:
-        return Traded([], skipped), []
+        return Traded([], skipped, is_all), []
     checks = Check.objects.filter(id__in=[turn.check_id for turn in turns])
     known = {
         check_id: (interval, kind) for check_id, interval, kind in checks.values_list("id", "interval_seconds", "kind")
     }
     given = [(turn, *known[turn.check_id]) for turn in turns if turn.check_id in known]
     offered = [OfferedTurn(turn, interval) for turn, interval, kind in given if takes(agent, kind)]
-    return Traded(offered, skipped), [(turn, kind) for turn, _interval, kind in given if not takes(agent, kind)]
+    return Traded(offered, skipped, is_all), [(turn, kind) for turn, _interval, kind in given if not takes(agent, kind)]
 
 
 def _answer_ourselves(agent: Agent, refused: Refused) -> None:
