@@ -179,7 +179,7 @@ class Connection:
             return ServerAway(f"the server redirects to {place}: give --server the address that it leads to")
         if status == HTTPStatus.NOT_FOUND:
             return ServerAway("there is no door for agents at that address: check --server")
-        return ServerAway(f"the server answered {status}", retry_after_seconds=self._retry_after())
+        return ServerAway(f"the server answered {status}", retry_after_seconds=self._retry_after(), status=status)
 
     def _retry_after(self) -> float:
         text = self._headers.get("retry-after", "")

@@ -38,9 +38,11 @@ def file_error(text: str, error: OSError) -> AgentError:
 class ServerAway(Exception):
     """The server has given no answer that may be acted upon; the text says why. Trying again may help."""
 
-    def __init__(self, reason: str, *, retry_after_seconds: float = 0.0) -> None:
+    def __init__(self, reason: str, *, retry_after_seconds: float = 0.0, status: int = 0) -> None:
+        """``status`` is the answer's, where there was one."""
         super().__init__(reason)
         self.retry_after_seconds = retry_after_seconds
+        self.status = status
 
 
 class AnswerTooLarge(ServerAway):

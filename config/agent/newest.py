@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
+from config.agent.buffer import MAX_AGE
 from config.agent.records import Record
 
 
@@ -23,11 +25,12 @@ class Newest:
         with self._lock:
             self._records.update((record.check_id, record) for record in records)
 
-    def peek(self, count: int, max_bytes: int) -> list[Record]:
-        """Return some, as many as fit; they stay until `told`."""
+    def peek(self, count: int, max_bytes: int, *, now: datetime) -> list[Record]:
+        """Return some, as many as fit; they stay until `told`. What is too old for the server is news no more."""
         chosen: list[Record] = []
         size = 0
         with self._lock:
+            self._records = {key: each for key, each in self._records.items() if each.due_at >= now - MAX_AGE}
             for record in self._records.values():
                 size += len(record.row) + 1
                 if len(chosen) == count or (chosen and size > max_bytes):

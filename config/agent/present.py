@@ -89,7 +89,7 @@ class Present(Part):
                 continue
             self._desk.arrived(batch)
             if is_last:
-                self._take_on(answer, room)
+                self._take_on(answer)
                 return
 
     def _drop_refused(self, batch: Sequence[Any], error: RequestRefused) -> None:
@@ -98,7 +98,7 @@ class Present(Part):
         logger.error("%d results were refused by the server and are lost: %s", len(wrong), str(error)[:500])
         self._desk.arrived(wrong)
 
-    def _take_on(self, answer: dict[str, Any], room: int) -> None:
+    def _take_on(self, answer: dict[str, Any]) -> None:
         with _readable():
             self._desk.region_id = whole_number(0, 32_767)(answer.get("region"), "region")
             offered = decode_turns(answer.get("turns"), region_id=self._desk.region_id)
@@ -107,7 +107,8 @@ class Present(Part):
         self._link.has_traded = True
         wanted = self._desk.unmeasured(offered)
         self._learn_settings(wanted)
-        self._desk.take_on(wanted, skipped=skipped, are_all=len(offered) < room)
+        # How many we were given does not tell: the server keeps some of what it claimed. Older ones do not say.
+        self._desk.take_on(wanted, skipped=skipped, are_all=answer.get("is_all") is True)
 
     def _learn_settings(self, offered: Sequence[OfferedTurn]) -> None:
         unknown = self._desk.orders.unknown(each.turn for each in offered)
@@ -187,5 +188,6 @@ def wrong_rows(batch: Sequence[Any], error: RequestRefused) -> list[Any]:
     if not wrong and error.status == TOO_LARGE:
         return list(batch)  # a single one, which no smaller body can bring
     if not wrong:
-        raise ServerAway(f"the server does not take our requests: {str(error)[:200]}") from error
+        text = f"the server does not take our requests: {str(error)[:200]}"
+        raise ServerAway(text, status=error.status) from error
     return wrong

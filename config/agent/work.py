@@ -144,7 +144,7 @@ class AgentWork:
     def take_on(self, offered: Sequence[OfferedTurn], *, skipped: int, are_all: bool = False) -> None:
         """Note offered turns for the prober; ``skipped`` is how many before them the server has let pass by.
 
-        ``are_all`` says that there was room for more than the server had.
+        ``are_all`` says that no other turn was due at the server.
         """
         with self._lock:
             now = self._clock.now()

@@ -71,6 +71,7 @@ class StandIn:
         self.misbehave: Misbehaviour | None = None
         self.turns: list[OfferedTurn] = []
         self.skipped = 0
+        self.is_all: bool | None = True  # what it says of its turns; None: nothing, as earlier releases
         self.settings: dict[UUID, OpenSettings] = {}
         self._lock = threading.Lock()
 
@@ -99,7 +100,8 @@ class StandIn:
         with self._lock:
             if verb == "trade":
                 turns, self.turns = self.turns[: fields["limit"]], self.turns[fields["limit"] :]
-                return {"region": 7, "beat_seconds": 1.0, "turns": encode_turns(turns), "skipped": self.skipped}
+                said = {} if self.is_all is None else {"is_all": self.is_all and len(turns) < fields["limit"]}
+                return {"region": 7, "beat_seconds": 1.0, "turns": encode_turns(turns), "skipped": self.skipped, **said}
             if verb == "settings":
                 known = {check_id: self.settings.get(UUID(check_id)) for check_id in fields["checks"]}
                 return {"settings": encode_settings({UUID(key): one for key, one in known.items() if one})}

@@ -1,5 +1,6 @@
 """What the agent tells late: after the present, each result in its order, and all of them."""
 
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -11,10 +12,13 @@ from apps.checks.domain.agent_wire import OfferedTurn
 from apps.checks.domain.turns import ClaimedTurn
 from apps.checks.domain.wire_fields import to_wire_time
 from apps.core import clock
-from config.agent.backfill import LOOK_EVERY_SECONDS, OFFER_AGAIN_SECONDS
-from config.agent.buffer import Buffer
+from config.agent import backfill
+from config.agent.backfill import LOOK_EVERY_SECONDS
+from config.agent.buffer import MAX_AGE, Buffer
+from config.agent.errors import ServerAway
+from config.agent.portion import FEW
 from config.agent.records import Record
-from tests.agent.stand_in import StandIn, await_true
+from tests.agent.stand_in import Call, StandIn, await_true
 from tests.agent.test_buffer import no_more_files
 from tests.agent.test_work import Agent, agent, result_of, server, some_results
 
@@ -79,14 +83,179 @@ def test_history_that_is_not_taken_is_offered_again_and_costs_the_present_nothin
     agent.link.fall_behind()
     server.misbehave = lambda call: (503, {}, b"") if call.verb == "late" else None
 
-    rest = agent.backfill._once()
+    agent.backfill._once()
     kept = (agent.link.is_up, agent.buffer.waiting)
     server.misbehave = None
+    agent.backfill.start()
+
+    assert kept == (True, 1)
+    await_true(lambda: agent.buffer.waiting == 0)
+    assert server.asked("late") == [{"results": [["kept"]]}]
+
+
+def test_history_that_has_to_wait_keeps_nobody_from_knocking(agent: Agent, server: StandIn) -> None:
+    agent.trade([], 10)
+    agent.buffer.append([Record(uuid4(), clock.now(), b'["kept"]')])
+    agent.link.fall_behind()
+    offers: list[str] = []
+
+    def ask_for_patience(call: Call) -> tuple[int, dict[str, str], bytes]:
+        offers.append(call.verb)
+        return 503, {"Retry-After": "3600"}, b""
+
+    server.misbehave = ask_for_patience
+    rests = [agent.backfill._once() for _look in range(3)]
+    agent.link.went_down(ServerAway("it starts anew"))
+    server.misbehave = None
+
     agent.backfill._once()
 
-    assert rest == OFFER_AGAIN_SECONDS
-    assert kept == (True, 1)
+    assert (rests, offers) == ([LOOK_EVERY_SECONDS] * 3, ["late"])
+    assert agent.link.is_up
+    agent.trade([], 10)
+    agent.backfill._once()  # what the server wished for before it went is forgotten
     assert agent.buffer.waiting == 0
+
+
+# --- what the server stumbles over ------------------------------------------------------------------------------------
+
+
+def stumble_over(server: StandIn, wrong: Record, status: int) -> list[int]:
+    """Have the server refuse each `late` that holds one row, without naming it; return how many each held."""
+    held: list[int] = []
+
+    def answer(call: Call) -> tuple[int, dict[str, str], bytes]:
+        if call.verb == "late" and json.loads(wrong.row) in call.fields["results"]:
+            held.append(len(call.fields["results"]))
+            return status, {}, b"{}"
+        server.calls.append(call)
+        answered: tuple[int, dict[str, str], bytes] = call.answer()
+        return answered
+
+    server.misbehave = answer
+    return held
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "OFFER_AGAIN_SECONDS", 0.0)
+
+
+def kept_records(count: int) -> list[Record]:
+    return [Record(uuid4(), clock.now(), b"[%d]" % number) for number in range(count)]
+
+
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("status", [500, 400, 403])
+@pytest.mark.parametrize("place", [0, 7, 19])
+def test_a_result_that_the_server_stumbles_over_costs_no_other(
+    agent: Agent, server: StandIn, caplog: pytest.LogCaptureFixture, status: int, place: int
+) -> None:
+    records = kept_records(20)
+    agent.trade([], 10)
+    agent.buffer.append(records)
+    agent.link.fall_behind()
+    held = stumble_over(server, records[place], status)
+
+    for _look in range(60):
+        agent.backfill._once()
+
+    told = [row for fields in server.asked("late") for row in fields["results"]]
+    assert sorted(told) == [[number] for number in range(20) if number != place]
+    assert held[:FEW] == [20] * FEW
+    assert held[-FEW:] == [1] * FEW
+    assert (agent.link.is_up, agent.link.is_behind, agent.buffer.waiting) == (True, False, 0)
+    assert "1 late results were refused by the server and are lost, 1 so far" in caplog.text
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_news_that_the_server_stumbles_over_leaves_it_the_turns_in_the_end(agent: Agent, server: StandIn) -> None:
+    records = kept_records(5)
+    agent.trade([], 10)
+    agent.work.newest.note(records)
+    agent.link.fall_behind()
+    stumble_over(server, records[2], 500)
+
+    for _look in range(30):
+        agent.backfill._once()
+
+    assert agent.link.has_told_newest
+    assert [row for fields in server.asked("late") for row in fields["results"]] == [[0], [1], [3], [4]]
+
+
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_busy_server_is_told_less_at_a_time_and_nothing_is_lost(agent: Agent, server: StandIn, status: int) -> None:
+    records = kept_records(4)
+    agent.trade([], 10)
+    agent.buffer.append(records)
+    agent.link.fall_behind()
+    held = stumble_over(server, records[0], status)
+
+    for _look in range(20):
+        agent.backfill._once()
+    kept = agent.buffer.waiting
+    server.misbehave = None
+    for _look in range(20):
+        agent.backfill._once()
+
+    assert held[:6] == [4, 4, 4, 2, 1, 1]
+    assert set(held[6:]) == {1}
+    assert kept == 4
+    assert agent.buffer.waiting == 0
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_nothing_is_let_go_of_while_the_present_is_not_traded(agent: Agent, server: StandIn) -> None:
+    (record,) = kept_records(1)
+    agent.trade([], 10)
+    agent.buffer.append([record])
+    agent.link.fall_behind()
+
+    def lose_the_present(_call: Call) -> tuple[int, dict[str, str], bytes]:
+        agent.link.has_traded = False
+        return 500, {}, b""
+
+    server.misbehave = lose_the_present
+    for _look in range(10):
+        agent.backfill._once()
+        agent.link.has_traded = True
+
+    assert agent.buffer.waiting == 1
+
+
+def test_news_too_old_for_the_server_is_news_no_more(agent: Agent, server: StandIn) -> None:
+    agent.trade([], 10)
+    (young,) = kept_records(1)
+    old = Record(uuid4(), clock.now() - MAX_AGE - timedelta(seconds=1), b'["old"]')
+    agent.work.newest.note([old, young])
+    agent.link.fall_behind()
+
+    for _look in range(2):
+        agent.backfill._once()
+
+    assert server.asked("late") == [{"results": [[0]]}]
+    assert agent.link.has_told_newest
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_that_history_is_not_taken_is_said_every_minute(
+    agent: Agent, server: StandIn, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.trade([], 10)
+    agent.buffer.append(kept_records(1))
+    agent.link.fall_behind()
+    server.misbehave = lambda call: (503, {}, b"") if call.verb == "late" else None
+
+    def look(times: int) -> int:
+        caplog.clear()
+        for _look in range(times):
+            agent.backfill._once()
+        return caplog.text.count("what waits was not taken and is offered again")
+
+    assert look(3) == 1
+    monkeypatch.setattr(backfill, "SAY_EVERY_SECONDS", 0.0)
+    assert look(3) == 3
 
 
 def test_each_absence_finds_it_alone_again(agent: Agent, server: StandIn) -> None:

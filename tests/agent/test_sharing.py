@@ -70,3 +70,22 @@ def test_a_server_that_gave_all_it_was_asked_for_may_have_more_of_ours(
     assert here.work.checks == 2
     here.trade([], 1)
     assert here.work.checks == 1
+
+
+@pytest.mark.parametrize("said", [False, None])
+def test_a_server_that_does_not_say_that_it_gave_all_may_have_more_of_ours(
+    desks: tuple[Agent, Agent], server: StandIn, said: bool | None
+) -> None:
+    here, _there = desks
+    server.is_all = said
+    server.offer(interval=1, timeout_seconds=1)
+    (turn,) = here.trade([], 10)
+    here.trade([result_of(turn)], 10)
+    server.ahead = LONG_ENOUGH
+
+    here.trade([], 10)
+
+    assert here.work.checks == 1
+    server.is_all = True
+    here.trade([], 10)
+    assert here.work.checks == 0
