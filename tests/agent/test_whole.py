@@ -31,6 +31,7 @@ from tests.served import serving_product
 pytestmark = pytest.mark.django_db(transaction=True)
 INTERVAL = 5
 STEP = timedelta(seconds=INTERVAL)
+ARRIVED = "all that waited has arrived"
 
 
 class Site:
@@ -137,8 +138,9 @@ def test_without_the_server_it_goes_on_and_brings_everything_once(
         site.broken.clear()
         mended_at = site.hits("/b")
         await_true(lambda: site.hits("/b") >= mended_at + 2)
+        arrivals = running.log.count(ARRIVED)  # a busy machine has it go alone at first
         with serving_product(port):
-            running.await_log("all that waited has arrived")
+            running.await_log(ARRIVED, times=arrivals + 1)
             before = {check.id: len(dues(check)) for check in checks}
             await_true(lambda: all(len(dues(check)) >= before[check.id] + 2 for check in checks))
             assert running.end() == 0
@@ -173,8 +175,9 @@ def test_what_it_kept_arrives_after_kill_9_and_restart(
         running.start()
         running.await_log("the server is away", times=2)
         assert site.hits("/a") == probed
+        arrivals = running.log.count(ARRIVED)  # a busy machine has it go alone at first
         with serving_product(port):
-            running.await_log("all that waited has arrived")
+            running.await_log(ARRIVED, times=arrivals + 1)
             before = len(dues(check))
             assert before >= probed  # the present goes on meanwhile
             await_true(lambda: len(dues(check)) >= before + 1)
