@@ -16,6 +16,7 @@ from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.checks import Timing, check_now, create_check, delete_check, rename_check, update_check
 from apps.checks.domain.flips import Change, change_state, lock_states
 from apps.checks.domain.heartbeat_rules import Report
+from apps.checks.domain.held_results import store_by_age
 from apps.checks.domain.late_results import store_late
 from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.pings import Fate, NewPing, PingStore
@@ -106,7 +107,12 @@ def bring_late(one: Check, other: Check) -> None:
     store_late([make_result(other), make_result(one)])
 
 
-@pytest.mark.parametrize("work", [lose_sight, straighten, bring_late])
+def bring_held(one: Check, other: Check) -> None:
+    held = [make_result(Check.objects.get(id=check.id)) for check in (other, one)]
+    store_by_age(held, heard_again_at=clock.now())
+
+
+@pytest.mark.parametrize("work", [lose_sight, straighten, bring_late, bring_held])
 def test_work_on_many_turns_while_somebody_edits_their_checks(
     acme: Tenant, work: Callable[[Check, Check], None]
 ) -> None:
