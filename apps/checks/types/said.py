@@ -21,13 +21,13 @@ MOST_PARTS = 200  # the messages are hidden as wholes anyway, and every part is 
 def secrets_said(messages: Iterable[str | bytes], *, host: str) -> Iterator[str]:
     """Yield each message as it would be shown, and what in it may be a secret: its words, or the texts of its JSON.
 
-    A message of one plain word, such as "QUIT", is a command, and the ``host`` is no secret, though many a greeting
+    A message of one word in capitals, such as "QUIT", is a command, and the ``host`` is no secret, though many a greeting
     names it. Of very many parts, those that look least like words are taken.
     """
     parts: dict[str, None] = {}
     for message in messages:
         text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
-        if _is_plain(text.strip()):
+        if _is_command(text.strip()):
             continue
         yield from dict.fromkeys((printable(text, len(text) + 1), text))
         parts.update(dict.fromkeys(_parts(text, host)))
@@ -42,6 +42,10 @@ def _looks_random(part: str) -> bool:
 def _is_plain(part: str) -> bool:
     """Tell whether this may be an ordinary word."""
     return part.isascii() and part.isalpha() and not _looks_random(part)
+
+
+def _is_command(part: str) -> bool:
+    return _is_plain(part) and part.isupper()
 
 
 def _parts(text: str, host: str) -> Iterator[str]:
@@ -68,9 +72,10 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _words(line: str) -> Iterator[str]:
-    """Yield the words of a line and what in them may be a secret; a plain word that it begins with is a command."""
+    """Yield the words of a line and what in them may be a secret; a word that it begins with is a command, and one in
+    capitals alone."""
     words = printable(line, len(line) + 1).split()
-    if words and (_is_plain(words[0]) or (len(words) > 1 and words[0].isalpha())):
+    if words and (_is_command(words[0]) or (len(words) > 1 and words[0].isalpha())):
         del words[0]
     elif words and words[0].lower() in OPEN_LINES:
         return

@@ -135,6 +135,12 @@ def test_what_may_be_a_word_is_hidden_where_it_stands_alone() -> None:
     assert without_secrets("no hunte…", secrets) == "no ••••…"
 
 
+def test_password_alone_on_a_line_is_no_command() -> None:
+    secrets = list(secrets_said(["probe\r\n", "hunter\r\n"], host="x.example"))
+
+    assert without_secrets("login probe:hunter failed", secrets) == "login ••••:•••• failed"
+
+
 @pytest.mark.parametrize(
     ("said", "repeated"),
     [
