@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 
 MEBIBYTE = 1_048_576
 SEGMENT_BYTES = 2 * MEBIBYTE
-# The server takes nothing older than 35 minutes; what would be on its way at that age is not sent.
-MAX_AGE = timedelta(minutes=34, seconds=30)
+# The server takes nothing older than 65 minutes; what would be on its way at that age is not sent. After half an hour alone
+# at full load that leaves it half an hour to take what waits beside what is new.
+MAX_AGE = timedelta(minutes=64, seconds=30)
 SUFFIX = ".results"
 SAY_EVERY_SECONDS = 60.0
 

@@ -1,6 +1,6 @@
 """Turns made here while the server is away: every check goes on at its interval, on the grid that the server gave.
 
-An order is good for so long as the server would take its results; a check that was paused or deleted meanwhile is found out
+An order is good for a little more than half an hour; a check that was paused or deleted meanwhile is found out
 when the server is back. While it is there, a check whose next turn it keeps from us is no longer ours: it has been paused or
 moved, or another process of this agent has it.
 """

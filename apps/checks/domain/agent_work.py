@@ -42,8 +42,8 @@ from apps.live.domain.publish import publish
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-# An agent holds half an hour of results; what it names besides was never asked of it.
-OLDEST, NEWEST = timedelta(minutes=35), timedelta(seconds=60)
+# An agent goes on for half an hour and may need as long again to bring what it saw; what it names besides was never asked of it.
+OLDEST, NEWEST = timedelta(minutes=65), timedelta(seconds=60)
 MOST_AHEAD = timedelta(seconds=6)  # less than a lease
 VERSION_LENGTH = 40
 

@@ -24,8 +24,8 @@ from apps.core import clock
 from apps.core.tenancy import system_scope
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-# Leases run out and retries end before; then an hour is complete but for agents' buffers, which hold half an hour.
-GRACE, AGENTS_GRACE = timedelta(minutes=5), timedelta(minutes=45)
+# Leases run out and retries end before; then an hour is complete but for what agents keep, for 65 minutes at most.
+GRACE, AGENTS_GRACE = timedelta(minutes=5), timedelta(minutes=75)
 KEEP_HOURS, KEEP_DAYS = timedelta(days=100), timedelta(days=1_100)
 MOST_HOURS_A_RUN = 48
 
