@@ -150,7 +150,7 @@ def test_the_oldest_go_when_it_is_full_and_are_counted(tmp_path: Path) -> None:
 
 def test_what_is_too_old_for_the_server_goes(tmp_path: Path) -> None:
     buffer = Buffer(tmp_path, max_bytes=1_000_000)
-    buffer.append([record(1, age=2_200), record(2, age=2_060), record(3)])
+    buffer.append([record(1, age=4_000), record(2, age=3_860), record(3)])
 
     assert (everything(buffer), buffer.dropped) == ([2, 3], 1)
 
@@ -158,7 +158,7 @@ def test_what_is_too_old_for_the_server_goes(tmp_path: Path) -> None:
 def test_old_segments_go_while_others_are_written(tmp_path: Path) -> None:
     buffer = Buffer(tmp_path, max_bytes=40_000)
     for number in range(1, 101):
-        buffer.append([record(number, age=3_000 - 10 * number)], now=NOW)
+        buffer.append([record(number, age=4_800 - 10 * number)], now=NOW)
     buffer.append([record(101)], now=NOW)
 
     assert buffer.waiting + buffer.dropped == 101
