@@ -55,6 +55,17 @@ def unpacked(body: bytes, coding: str, limit: int) -> bytes:
     return body
 
 
+def attempt(body: bytes, coding: str, limit: int) -> bytes | tuple[str, bool]:
+    """Return what `unpacked` does, or its refusal's coding and ``is_known``: to be kept, as each rule asks and trying is slow.
+
+    The exception itself is nothing to keep: its traceback would hold whoever keeps it, and so the body, in a circle.
+    """
+    try:
+        return unpacked(body, coding, limit)
+    except UnreadableCoding as error:
+        return error.coding, error.is_known
+
+
 def _inflated(body: bytes, limit: int) -> bytes:
     try:
         return zlib.decompressobj().decompress(body, limit)

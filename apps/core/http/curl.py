@@ -19,7 +19,7 @@ from typing import Any
 import certifi
 import pycurl
 
-from apps.core.http.codings import UnreadableCoding, coding_of, unpacked
+from apps.core.http.codings import UnreadableCoding, attempt, coding_of
 from apps.core.http.failures import Failure, failure_by_proxy, failure_of
 from apps.core.http.guard import forbidden_reason
 
@@ -151,21 +151,11 @@ class Reply:
         try:
             found = self._unpacked
         except AttributeError:  # nobody has asked yet
-            found = self._unpacked = self._try_to_unpack()
+            found = self._unpacked = attempt(self.body, self.coding, MEBIBYTE)
         if isinstance(found, bytes):
             return found
         coding, is_known = found
         raise UnreadableCoding(coding, is_known=is_known)
-
-    def _try_to_unpack(self) -> bytes | tuple[str, bool]:
-        """Return what is packed, or why it cannot be read: to be kept, since each rule asks anew and trying takes long.
-
-        It is not kept as the exception, whose traceback would hold this reply, and so its body, in a circle.
-        """
-        try:
-            return unpacked(self.body, self.coding, MEBIBYTE)
-        except UnreadableCoding as error:
-            return error.coding, error.is_known
 
     def forget(self) -> None:
         """Let go of what is large."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apps.checks.enums import Verdict
-from apps.core.http import curl
+from apps.core.http import codings
 from apps.core.http.codings import unpacked
 from tests.checks.engine.probing import probe
 from tests.checks.types.asking import ask
@@ -94,7 +94,7 @@ async def test_what_cannot_be_unpacked_is_tried_once(monkeypatch: pytest.MonkeyP
         tried.append(coding)
         return unpacked(body, coding, limit)
 
-    monkeypatch.setattr(curl, "unpacked", counted)
+    monkeypatch.setattr(codings, "unpacked", counted)
     rules = {"json_rules": [f"$.gone{number} absent" for number in range(3)], "absent": ["fatal", "worse"]}
     with serving(saying(answer(200, STATE, Content_Encoding="gzip"))) as web:
         outcome = await probe(web.url(), **rules)
