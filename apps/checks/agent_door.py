@@ -27,6 +27,7 @@ from apps.checks.domain.agent_wire import (
     decode_texts,
     encode_settings,
     encode_turns,
+    known_failures,
     seal_answer,
 )
 from apps.checks.domain.agent_words import decode_words
@@ -158,8 +159,8 @@ def _trade(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:
     traded = agent_work.trade(agent, results, limit=limit, ahead=timedelta(milliseconds=ahead_ms))
     return {
         **{"region": agent.region_id, "beat_seconds": agent_work.BEAT_SECONDS},
-        **{"turns": encode_turns(traded.turns), "skipped": traded.skipped},
-        "is_all": traded.is_all,
+        **{"turns": encode_turns(traded.turns), "skipped": traded.skipped, "is_all": traded.is_all},
+        "known_failures": known_failures(traded.turns),
     }
 
 

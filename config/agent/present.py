@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from apps.checks.domain.agent_wire import MAX_RESULTS, OfferedTurn, decode_settings, decode_turns
+from apps.checks.domain.agent_wire import MAX_RESULTS, OfferedTurn, decode_ids, decode_settings, decode_turns
 from apps.checks.domain.wire_fields import WireError, dump, whole_number
 from config.agent.connection import Connection
 from config.agent.errors import AnswerTooLarge, RequestRefused, ServerAway, TokenRefused
@@ -101,7 +101,8 @@ class Present(Part):
     def _take_on(self, answer: dict[str, Any]) -> None:
         with _readable():
             self._desk.region_id = whole_number(0, 32_767)(answer.get("region"), "region")
-            offered = decode_turns(answer.get("turns"), region_id=self._desk.region_id)
+            known = decode_ids(answer.get("known_failures", []), "known_failures")  # earlier servers do not say
+            offered = decode_turns(answer.get("turns"), region_id=self._desk.region_id, known_failures=known)
             skipped = whole_number(0, 2_147_483_647)(answer.get("skipped", 0), "skipped")
         skipped *= self._link.is_settled  # what passed by while nobody was there was nobody's to probe
         self._link.has_traded = True

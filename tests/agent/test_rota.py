@@ -52,6 +52,15 @@ def test_a_check_goes_on_at_its_interval_on_the_same_grid() -> None:
     assert seen == [(10.25, 10.25), (20.25, 20.25), (30.25, 30.25), (40.25, 40.25)]
 
 
+def test_no_failure_is_news_while_nobody_can_be_told() -> None:
+    rota = alone((A, 0, 10))
+
+    [turn] = rota.due(now=after(9), limit=10)
+
+    assert not turn.is_news
+    assert rota.order(turn_of(A, after(20)), now=after(20)).is_news
+
+
 def test_a_turn_under_way_is_not_made_again() -> None:
     rota = alone((A, 0, 10))
 

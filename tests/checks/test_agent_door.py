@@ -95,7 +95,7 @@ def test_an_agent_trades_learns_keeps_and_reports(talker: Talker, check: Check) 
     [offered] = decode_turns(first["turns"], region_id=first["region"])
     assert (first["region"], first["beat_seconds"], first["is_all"]) == (talker.agent.region_id, 1.0, True)
     assert talker.ask("trade", {"limit": 0, "results": []})["is_all"] is False
-    assert (offered.turn.check_id, offered.interval_seconds) == (check.id, 60)
+    assert (offered.turn.check_id, offered.interval_seconds, first["known_failures"]) == (check.id, 60, [])
 
     settings = decode_settings(talker.ask("settings", {"checks": [check.id.hex, uuid4().hex]})["settings"])
     assert list(settings) == [check.id]

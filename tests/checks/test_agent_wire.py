@@ -142,6 +142,16 @@ def test_turns_arrive_as_they_were():
     assert wire.decode_turns(over_the_wire(wire.encode_turns([offered])), region_id=7) == [offered]
 
 
+def test_what_is_known_to_fail_is_told_beside_the_turns():
+    offered = [wire.OfferedTurn(replace(TURN, is_news=False), 30), wire.OfferedTurn(replace(TURN, check_id=TENANT), 30)]
+
+    known = wire.decode_ids(over_the_wire(wire.known_failures(offered)), "known_failures")
+
+    rows = over_the_wire(wire.encode_turns(offered))
+    assert wire.decode_turns(rows, region_id=7, known_failures=known) == offered
+    assert {len(row) for row in rows} == {6}  # which earlier agents count
+
+
 @pytest.mark.parametrize(
     ("place", "name", "bad"),
     [

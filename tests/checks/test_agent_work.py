@@ -324,3 +324,12 @@ def test_leases_are_kept_and_given_back_for_the_agents_own_turns(agent: Agent) -
 
     agent_work.renew_leases(agent, extend=[], give_up=[(mine.id, offered.turn.due_at)])
     assert Turn.objects.get(watched=mine).claimable_at <= clock.now()
+
+
+def test_a_failure_of_what_is_down_already_is_no_news_to_an_agent_either(agent: Agent) -> None:
+    well, down = watched(agent), watched(agent, "down")
+    Turn.objects.filter(watched=down).update(opinion=Verdict.FAILURE)
+
+    turns = agent_work.trade(agent, [], limit=10).turns
+
+    assert {each.turn.check_id: each.turn.is_news for each in turns} == {well.id: True, down.id: False}

@@ -68,7 +68,7 @@ def test_claim_says_where_a_failure_would_be_no_news(in_acme: Tenant) -> None:
 
     claimed = claim_turns(10)
 
-    assert {turn.check_id: turn.is_down for turn in claimed} == {well.id: False, down.id: True}
+    assert {turn.check_id: turn.is_news for turn in claimed} == {well.id: True, down.id: False}
 
 
 def test_claim_keeps_the_turns_name(in_acme: Tenant) -> None:

@@ -182,14 +182,21 @@ def encode_turns(offered: Iterable[OfferedTurn]) -> list[list[Any]]:
     ]
 
 
-def decode_turns(value: object, *, region_id: int, allows_private: bool = True) -> list[OfferedTurn]:
+def known_failures(offered: Iterable[OfferedTurn]) -> list[str]:
+    """Return the checks of which another failure is no news: told beside the turns, whose rows earlier agents count."""
+    return [each.turn.check_id.hex for each in offered if not each.turn.is_news]
+
+
+def decode_turns(
+    value: object, *, region_id: int, known_failures: Iterable[UUID] = (), allows_private: bool = True
+) -> list[OfferedTurn]:
     """Read turns at the agent; its own allow-list says which targets it may probe."""
-    offered = []
+    offered, known = [], frozenset(known_failures)
     for place, row in enumerate(read_list(value, "turns", MAX_TURNS)):
         read = read_row(row, TURN_FIELDS, f"turns[{place}]")
         interval_seconds: int = read.pop("interval_seconds")
-        turn = ClaimedTurn(**read, tenant_id=NO_TENANT, region_id=region_id, allows_private=allows_private)
-        offered.append(OfferedTurn(turn, interval_seconds))
+        read |= {"region_id": region_id, "allows_private": allows_private, "is_news": read["check_id"] not in known}
+        offered.append(OfferedTurn(ClaimedTurn(**read, tenant_id=NO_TENANT), interval_seconds))
     return offered
 
 

@@ -196,7 +196,7 @@ class Prober:
                 return
             outcome = Outcome(verdict=Verdict.UNKNOWN, error_code="prober_stalled")
         self._held.pop(held.turn.check_id.int, None)
-        self._keep(_result(held.turn, outcome, started_at), is_news=not held.turn.is_down)
+        self._keep(_result(held.turn, outcome, started_at), is_news=held.turn.is_news)
 
     def _keep(self, result: NewResult, *, is_news: bool) -> None:
         if result.verdict != Verdict.FAILURE:

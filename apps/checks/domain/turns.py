@@ -38,7 +38,7 @@ class ClaimedTurn:
     starts_in_seconds: float
     timeout_seconds: int
     allows_private: bool
-    is_down: bool = False  # this region says so already: another failure is no news
+    is_news: bool = True  # whether a failure is: not where this region says so already, or nobody can be told
 
 
 # Turns that nobody holds are claimed ahead of their time; a lease must have run out.
@@ -55,7 +55,7 @@ WITH mine AS (
 )
 SELECT leased.check_id, leased.tenant_id, leased.region_id, watched.version, leased.due_at,
        greatest(extract(epoch FROM leased.due_at - clock_timestamp()), 0)::float8,
-       watched.timeout_seconds, tenant.allows_private_targets, leased.opinion IS NOT DISTINCT FROM %(failing)s
+       watched.timeout_seconds, tenant.allows_private_targets, leased.opinion IS DISTINCT FROM %(failing)s
 FROM leased
 JOIN checks_check AS watched ON watched.id = leased.check_id
 JOIN tenants_tenant AS tenant ON tenant.id = leased.tenant_id
