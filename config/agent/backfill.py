@@ -99,7 +99,10 @@ class Backfill(Part):
             self._link.came_up(waiting=self._buffer.waiting)
 
     def _deliver(self, records: Sequence[Record], portion: Portion) -> float:
-        """Send results; return as long a rest as that took, so that half of the time is the present's."""
+        """Send results; return how long to rest for the sake of the present.
+
+        The longer that took the busier is the server: after a second or more half of the time is left, else less.
+        """
         began = monotonic()
         if not records:
             return LOOK_EVERY_SECONDS  # too old by now, or not to be read for the moment
@@ -119,7 +122,8 @@ class Backfill(Part):
         else:
             portion.arrived()
             self._delivered += self._forget(records)
-        return max(0.02, monotonic() - began)
+        took = monotonic() - began
+        return max(0.02, min(took, took * took))
 
     def _leave_for_later(self, records: Sequence[Record], portion: Portion, error: ServerAway) -> float:
         """Return how many seconds to rest: whether the server is away is for the present to find out, history has time."""

@@ -6,7 +6,7 @@ and counted.
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -193,11 +193,9 @@ def _beat(agent: Agent, source_ip: str | None) -> bool:
 
 def _sorted(agent: Agent, results: Sequence[NewResult]) -> Sorted:
     now, patience = clock.now(), _patience(agent, {result.check_id for result in results})
-    plausible = [
-        replace(result, started_at=min(max(result.started_at, result.due_at), now))  # its clock need not be ours
-        for result in results
-        if result.check_id in patience and _is_plausible(result, now)
-    ]
+    plausible = [result for result in results if result.check_id in patience and _is_plausible(result, now)]
+    for result in plausible:
+        result.started_at = min(max(result.started_at, result.due_at), now)  # its clock need not be ours
     late = [result for result in plausible if now - result.due_at > patience[result.check_id]]
     live = [result for result in plausible if now - result.due_at <= patience[result.check_id]]
     return Sorted(live, late, len(results) - len(plausible))
