@@ -107,12 +107,22 @@ def _to_detail(request: TenantRequest, check_id: UUID) -> HttpResponse:
     return redirect("checks:detail", request.tenant.slug, check_id)
 
 
+def _number(request: TenantRequest, name: str, *, default: int) -> int:
+    given = request.GET.get(name, "")
+    return int(given) if given.isdecimal() and len(given) <= LONGEST_NUMBER else default
+
+
 def _window(request: TenantRequest, paginator: Paginator[Check]) -> Window:
     """Return the pages asked for: ``page``, and those after it until ``upto`` (as many as may stand together)."""
     first = paginator.get_page(request.GET.get("page"))
-    wanted = request.GET.get("upto", "")
-    upto = int(wanted) if wanted.isdecimal() and len(wanted) <= LONGEST_NUMBER else first.number
+    upto = _number(request, "upto", default=first.number)
     return Window(first, paginator.get_page(min(max(upto, first.number), first.number + MOST_PAGES - 1)))
+
+
+def _added(request: TenantRequest, window: Window) -> Window:
+    """Return what the reader does not have yet: the window's pages from ``from`` on."""
+    since = _number(request, "from", default=window.first.number)
+    return Window(window.paginator.page(min(max(since, window.first.number), window.last.number)), window.last)
 
 
 @require_GET
@@ -121,18 +131,16 @@ def check_list(request: TenantRequest) -> HttpResponse:
     """The tenant's checks: the worst first, with search and filters."""
     wanted = FilterForm(request.GET).wanted()
     window = _window(request, Paginator(queries.find_checks(**wanted), PAGE_SIZE))
-    grown = request.GET.get("from", "")
-    added = Window(window.paginator.get_page(grown), window.last) if grown.isdecimal() else window
     context = {
         **wanted,
-        **_table(request, added.checks),
+        **_table(request, _added(request, window).checks),
         "page": window,
         "query": _query(wanted, _view(request)),
         "now_href": f"?{_query(wanted, '')}",
         "availability_href": f"?{_query(wanted, AVAILABILITY)}",
         "is_filtered": any(wanted.values()),
     }
-    if grown:
+    if request.GET.get("from"):
         return render(request, "checks/_more.html", context)
     is_part = request.headers.get("HX-Request") and not request.headers.get("HX-History-Restore-Request")
     if not is_part:

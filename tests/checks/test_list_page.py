@@ -103,8 +103,10 @@ def test_list_grows_up_to_a_bound(signed_in: Client, acme: Tenant) -> None:
 
     text = signed_in.get(address + "?page=1&upto=99", headers=HTMX).content.decode()
     endless = signed_in.get(address + "?page=1&upto=" + "9" * 5_000, headers=HTMX)
+    before = signed_in.get(address + "?page=10&from=1", headers=HTMX).content.decode()
 
     assert len(ids_in(text)) == 200
+    assert len(ids_in(before)) == 5
     assert ("data-more" in text, 'href="?page=9"' in text) == (False, True)
     assert endless.status_code == 200
 
