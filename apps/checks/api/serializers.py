@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.checks.domain.checks import require_enough_regions
 from apps.checks.domain.promises import promise_of
 from apps.checks.domain.queries import outage_confidence
 from apps.checks.domain.regions import region_codes, selectable_regions
@@ -130,17 +131,15 @@ class CheckSerializer(StrictModelSerializer):
         return CHECK_TYPES.get(check.kind).icon
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Parse ``config`` by the kind, which cannot change once the check exists."""
+        """Parse a new check's ``config`` by its kind. What a check becomes that stands is judged by `change_check`: only
+        there does nobody else change it any more."""
         check: Check | None = self.instance
-        kind = check.kind if check else attrs["kind"]
-        if attrs.get("kind", kind) != kind:
-            raise serializers.ValidationError({"kind": ["A check keeps its kind; create another one."]})
-        regions = attrs.get("regions", check.regions if check else (MAIN_REGION,))
-        if attrs.get("confirmations", check.confirmations if check else 1) > len(regions):
-            raise serializers.ValidationError({"confirmations": [_("There are fewer regions than that.")]})
-        stored = config_of(check) if check else None
-        if "config" in attrs or stored is None:
-            attrs["config"] = parse_config(CHECK_TYPES.get(kind).Config, attrs.get("config", {}), stored=stored)
+        if check is not None:
+            if attrs.get("kind", check.kind) != check.kind:
+                raise serializers.ValidationError({"kind": ["A check keeps its kind; create another one."]})
+            return attrs
+        require_enough_regions(attrs.get("confirmations", 1), attrs.get("regions", (MAIN_REGION,)))
+        attrs["config"] = parse_config(CHECK_TYPES.get(attrs["kind"]).Config, attrs["config"])
         return attrs
 
     def to_representation(self, instance: Check) -> dict[str, Any]:

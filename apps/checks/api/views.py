@@ -13,8 +13,6 @@ from rest_framework.response import Response
 from apps.checks.api.serializers import CheckSerializer, ResultSerializer
 from apps.checks.domain import checks
 from apps.checks.domain.baselines import approve_baseline
-from apps.checks.domain.checks import Timing
-from apps.checks.domain.settings import config_of
 from apps.checks.models import Check, Result
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
 from apps.tenants.api.base import TenantViewSet
@@ -58,11 +56,8 @@ class CheckViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TenantViewS
         serializer.is_valid(raise_exception=True)
         given = dict(serializer.validated_data)
         given.pop("kind", None)
-        before = {name: getattr(check, name) for name in ("name", "tags")}
-        named = {name: given.pop(name, value) for name, value in before.items()}
-        config = given.pop("config", None) or config_of(check)
-        timing = Timing(**{name: given.get(name, getattr(check, name)) for name in Timing.__slots__})
-        checks.update_check(check, config=config, timing=timing, key=given.get("key"), **named)
+        named = {name: given.pop(name, None) for name in ("name", "config", "tags", "key")}
+        checks.change_check(check.id, timing=given, **named)
         return Response(self.get_serializer(self.get_object()).data)
 
     def partial_update(self, request: Request, pk: Any = None) -> Response:

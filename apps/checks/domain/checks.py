@@ -1,12 +1,15 @@
 """Creating, changing, pausing and deleting checks: many at a time in a handful of statements; one is a case of many."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.allowance import allowed_interval, require_fit, require_resumable, require_room_for
 from apps.checks.domain.asking_pace import spend_by_hand
@@ -24,14 +27,19 @@ from apps.checks.domain.pacing import (
     start_turns,
     stop_turns,
 )
-from apps.checks.domain.region_holds import StandingRegions, follow_deleted_regions, standing_regions
-from apps.checks.domain.settings import keep_config, type_of
+from apps.checks.domain.region_holds import (
+    StandingRegions,
+    follow_deleted_regions,
+    hold_regions,
+    standing_regions,
+)
+from apps.checks.domain.settings import config_of, keep_config, type_of
 from apps.checks.domain.unprobed import parted
 from apps.checks.enums import State
 from apps.checks.models import MAIN_REGION, Check, CheckState, Turn
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
-from apps.core.kinds import Config
+from apps.core.kinds import Config, parse_config
 from apps.core.postgres.deleting import delete_whole
 
 
@@ -54,6 +62,17 @@ def usual_timing(**given: Any) -> Timing:
     """Return a timing in which an interval that nobody gave is the usual one, or the shortest that the plan allows."""
     given.setdefault("interval_seconds", allowed_interval(Timing().interval_seconds))
     return Timing(**given)
+
+
+def timing_of(check: Check) -> Timing:
+    given = {name: getattr(check, name) for name in Timing.__slots__}
+    return Timing(**{**given, "regions": tuple(check.regions)})
+
+
+def require_enough_regions(confirmations: int, regions: Collection[int]) -> None:
+    """Refuse that more regions must agree than there are."""
+    if confirmations > len(regions):
+        raise ValidationError({"confirmations": [_("There are fewer regions than that.")]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +156,42 @@ def update_check(
     """Change a check; ``key`` None leaves it as it is. Raises what `update_checks` raises."""
     given = Wanted(name=name, kind=check.kind, config=config, timing=timing, tags=tags, key=key)
     update_checks([(check, given)])
+    return check
+
+
+@transaction.atomic
+def change_check(
+    check_id: UUID,
+    *,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    timing: Mapping[str, Any] | None = None,
+    tags: list[str] | None = None,
+    key: str | None = None,
+) -> Check | None:
+    """Change of a check what is given and leave the rest as it stands by then; None where it is gone.
+
+    ``config`` holds some settings of its kind as people give them, ``timing`` some fields of `Timing`. What comes of it is
+    judged as a whole: raises `ConfigErrors`, `ValidationError` and what `update_checks` raises.
+    """
+    hold_regions()  # all in the order of `update_checks`, which locks the same once more
+    hold_turns([check_id])
+    lock_states([check_id])
+    # Rivals: who renames it, approves its baseline or edits something else of it; what they make of it stays.
+    check = {row.id: row for row in named_rows([check_id], renames=name is not None)}.get(check_id)
+    if check is None:
+        return None
+    stored, whole = config_of(check), replace(timing_of(check), **(timing or {}))
+    require_enough_regions(whole.confirmations, whole.regions)
+    wanted = Wanted(
+        name=check.name if name is None else name,
+        kind=check.kind,
+        config=stored if config is None else parse_config(type_of(check).Config, config, stored=stored),
+        timing=whole,
+        tags=check.tags if tags is None else tags,
+        key=key,
+    )
+    update_checks([(check, wanted)])
     return check
 
 

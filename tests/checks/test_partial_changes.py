@@ -1,0 +1,90 @@
+"""Who changes one thing of a check leaves alone what somebody else changes of it at the same moment: two real transactions."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from apps.checks.domain.baselines import approve_baseline
+from apps.checks.domain.checks import change_check, create_check, delete_check, rename_check
+from apps.checks.domain.results import store_results
+from apps.checks.domain.settings import config_of, keep_config
+from apps.checks.enums import Verdict
+from apps.checks.models import MAIN_REGION, Check, Region
+from apps.checks.types.drift import DriftConfig
+from apps.checks.types.group import GroupConfig
+from apps.core import clock
+from apps.core.tenancy import tenant_scope
+from apps.tenants.models import Tenant
+from tests.factories.api import make_api
+from tests.factories.checks import make_check, make_result
+from tests.rivals import meanwhile
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def patched_meanwhile(tenant: Tenant, check: Check, rival: Callable[[], object], sent: dict[str, Any]) -> Any:
+    """Return the answer to a PATCH that comes while the rival has written and is not done."""
+    api = make_api(tenant)
+    with meanwhile(tenant_scope(tenant.id), rival):
+        return api.patch(f"/api/v1/checks/{check.id}/", sent)
+
+
+@pytest.mark.parametrize("sent", [{"tags": ["shop"]}, {"config": {"watched_headers": ["Server", "Via"]}}])
+def test_a_baseline_approved_meanwhile_stays(acme: Tenant, sent: dict[str, Any]) -> None:
+    with tenant_scope(acme.id):
+        check = make_check(kind="drift", config={}, target="")
+        keep_config(check, DriftConfig(url="https://shop.example/", watched_headers=["Server"]))
+        check.save()
+        observed = {"of": "what was watched", "headers": {"server": "nginx"}}
+        store_results([make_result(check, Verdict.UNKNOWN, details={"observed": observed})])
+
+    answer = patched_meanwhile(acme, check, lambda: approve_baseline(check), sent)
+
+    assert answer.status_code == 200, answer.json()
+    with tenant_scope(acme.id):
+        stored = Check.objects.get()
+        assert json.loads(config_of(stored).baseline) == observed  # type: ignore[attr-defined]
+        assert stored.version == 3
+
+
+def test_a_name_given_meanwhile_stays_in_the_groups_that_have_it(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check("one")
+        create_check(name="Both", kind="group", config=GroupConfig(members=["one"]))
+
+    answer = patched_meanwhile(acme, check, lambda: rename_check(check, name="first"), {"tags": ["shop"]})
+
+    assert (answer.status_code, answer.json()["name"], answer.json()["tags"]) == (200, "first", ["shop"])
+    with tenant_scope(acme.id):
+        assert config_of(Check.objects.get(kind="group")).members == ["first"]  # type: ignore[attr-defined]
+
+
+def test_what_comes_of_both_is_judged_as_a_whole(acme: Tenant) -> None:
+    Region.objects.filter(code="eu").update(seen_at=clock.now())
+    with tenant_scope(acme.id):
+        check = make_check("Shop", regions=[MAIN_REGION, Region.objects.get(code="eu").id])
+
+    def leave_a_region() -> None:
+        change_check(check.id, timing={"regions": (MAIN_REGION,)})
+
+    answer = patched_meanwhile(acme, check, leave_a_region, {"confirmations": 2})
+
+    assert (answer.status_code, answer.json()["errors"]) == (
+        400,
+        {"confirmations": ["There are fewer regions than that."]},
+    )
+    with tenant_scope(acme.id):
+        assert Check.objects.get().regions == [MAIN_REGION]
+
+
+def test_a_check_deleted_meanwhile_is_not_there(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = make_check("Shop")
+
+    answer = patched_meanwhile(acme, check, lambda: delete_check(check), {"tags": ["shop"]})
+
+    assert answer.status_code == 404
+    with tenant_scope(acme.id):
+        assert not Check.objects.exists()
