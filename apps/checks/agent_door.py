@@ -165,8 +165,8 @@ def _trade(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:
 
 
 def _settings(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:
-    opened = agent_work.open_settings(agent, decode_ids(given.get("checks"), "checks"))
-    return {"settings": encode_settings(opened)}
+    opened, unreadable = agent_work.open_settings(agent, decode_ids(given.get("checks"), "checks"))
+    return {"settings": encode_settings(opened), "unreadable": [check_id.hex for check_id in unreadable]}
 
 
 def _leases(agent: Agent, given: Given, request: HttpRequest) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Buffer:
         # Up to which turn each check has been measured, of what lay here at the start and still waits.
         self.measured_until: dict[UUID, datetime] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._held = _lock_folder(folder)
+        self._held = lock_folder(folder)
         try:
             self._open_all()
         except BaseException:
@@ -308,7 +308,7 @@ class Buffer:
         return [record for record, _end in unpacked(data[: segment.size])]
 
 
-def _lock_folder(folder: Path) -> int:
+def lock_folder(folder: Path) -> int:
     """Hold the folder for this process alone: two writers would number their segments alike."""
     held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

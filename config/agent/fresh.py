@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from apps.checks.domain.late_results import LATE_AFTER
 from config.agent.buffer import Buffer
 from config.agent.records import Record
 
 logger = logging.getLogger(__name__)
 
-# The server judges results of this age as news; older ones are history, which the buffer delivers.
-NEWS_FOR = timedelta(seconds=60)
 MOST_IN_MEMORY = 20_000
 
 
@@ -28,8 +28,10 @@ class Pending:
 class Fresh:
     """Holds each result until it has arrived or lies on disk and is no news any more. Not thread-safe."""
 
-    def __init__(self, buffer: Buffer) -> None:
+    def __init__(self, buffer: Buffer, news_for: Callable[[UUID], timedelta]) -> None:
+        """``news_for`` tells for how long a check's result is the present to the server: it judges no older one."""
         self._buffer = buffer
+        self._news_for = news_for
         self._pending: list[Pending] = []
         self.dropped = 0
 
@@ -71,11 +73,14 @@ class Fresh:
         self._pending = [
             pending
             for pending in self._pending
-            if not pending.is_kept
-            or (pending is newest[pending.record.check_id] and now - pending.record.due_at < NEWS_FOR)
+            if not pending.is_kept or (pending is newest[pending.record.check_id] and self._is_news(pending, now))
         ]
         too_many = len(self._pending) - MOST_IN_MEMORY
         if too_many > 0:
             del self._pending[:too_many]
             self.dropped += too_many
             logger.error("%d results were lost: neither server nor disk took them; %d so far", too_many, self.dropped)
+
+    def _is_news(self, pending: Pending, now: datetime) -> bool:
+        age = now - pending.record.due_at
+        return age < LATE_AFTER or age < self._news_for(pending.record.check_id)

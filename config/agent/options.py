@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apps.checks.domain.agent_wire import AgentToken, parse_token
+from apps.checks.domain.agent_words import MOST_PLACES
 from apps.checks.domain.wire_fields import WireError
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.http.urls import BadUrl, check_url
@@ -22,7 +23,6 @@ PREFIX = "OBSERA_AGENT_"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_BUFFER_MIB = 512
 MAX_TOKEN_BYTES = 4_096
-MOST_TOLD = 200  # entries of an allow-list: the server takes no more
 EXIT_CODES = """exit codes: 0 stopped by a signal; 1 a fault of the agent or its machine; 2 a wrong option, file or
 folder; 3 the server refuses the token"""
 
@@ -45,7 +45,7 @@ class Options:
     def limits(self) -> dict[str, Any]:
         """Return what the server may know of the allow-list."""
         entries = list(map(str, self.allowed.entries))
-        is_told = self.allowed.is_limited and self.tells_allow_list and len(entries) <= MOST_TOLD
+        is_told = self.allowed.is_limited and self.tells_allow_list and len(entries) <= MOST_PLACES
         return {"limited": self.allowed.is_limited, "allow": entries if is_told else None}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from apps.checks.domain.agent_wire import MAX_RESULTS, OfferedTurn, decode_ids, decode_settings, decode_turns
 from apps.checks.domain.wire_fields import WireError, dump, whole_number
@@ -107,11 +108,14 @@ class Present(Part):
         skipped *= self._link.is_settled  # what passed by while nobody was there was nobody's to probe
         self._link.has_traded = True
         wanted = self._desk.unmeasured(offered)
-        self._learn_settings(wanted)
+        unreadable = self._learn_settings(wanted)
         # How many we were given does not tell: the server keeps some of what it claimed. Older ones do not say.
-        self._desk.take_on(wanted, skipped=skipped, are_all=answer.get("is_all") is True)
+        are_all = answer.get("is_all") is True
+        self._desk.take_on(wanted, skipped=skipped, are_all=are_all, unreadable=unreadable)
 
-    def _learn_settings(self, offered: Sequence[OfferedTurn]) -> None:
+    def _learn_settings(self, offered: Sequence[OfferedTurn]) -> set[UUID]:
+        """Ask for settings that are not known, and return the checks whose settings nobody can read, us included."""
+        unreadable: set[UUID] = set()
         unknown = self._desk.orders.unknown(each.turn for each in offered)
         while unknown:
             asked = unknown[: self._settings_at_once]
@@ -123,8 +127,17 @@ class Present(Part):
                 self._settings_at_once = len(asked) // 2  # and so it stays: each is asked for once
                 continue
             unknown = unknown[len(asked) :]
-            with _readable():
-                self._desk.orders.learn(decode_settings(answer.get("settings")))
+            unreadable |= self._learn(answer)
+        return unreadable
+
+    def _learn(self, answer: dict[str, Any]) -> set[UUID]:
+        with _readable():
+            settings, wrong = decode_settings(answer.get("settings"))
+            unreadable = set(decode_ids(answer.get("unreadable", []), "unreadable"))  # earlier servers do not say
+        for error in wrong.values():
+            logger.error("settings are not what was agreed on: %s", error)
+        self._desk.orders.learn(settings)
+        return unreadable | wrong.keys()
 
     def _run_errands(self) -> None:
         """Do errands; one that is refused costs no other, and where the server is away they are left for another time."""

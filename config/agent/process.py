@@ -16,6 +16,7 @@ from config.agent.backfill import Backfill
 from config.agent.buffer import Buffer
 from config.agent.connection import Connection
 from config.agent.errors import AgentError, ExitCode, file_error
+from config.agent.former import forget_former
 from config.agent.link import Link
 from config.agent.options import Options, read_options
 from config.agent.orders import OrderBook
@@ -50,7 +51,9 @@ def _buffer(options: Options) -> Buffer:
     folder = options.state_dir / str(options.token.agent_id)
     try:
         options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Buffer(folder, max_bytes=options.buffer_bytes)
+        buffer = Buffer(folder, max_bytes=options.buffer_bytes)
+        forget_former(options.state_dir, own=folder)
+        return buffer
     except OSError as error:
         raise file_error(f"--state-dir: {error.filename or folder} cannot be used: {error.strerror}.", error) from error
 

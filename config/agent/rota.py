@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from apps.checks.domain.agent_wire import OfferedTurn
+from apps.checks.domain.late_results import LATE_AFTER, judges_for
 from apps.checks.domain.turns import HEAD_START, ClaimedTurn
 
 ORDERS_HOLD = timedelta(minutes=35)
@@ -20,6 +21,7 @@ ORDERS_HOLD = timedelta(minutes=35)
 LOST_AFTER = timedelta(seconds=60)
 # How much later than it should a next turn may come: a lease that nobody used, and a beat.
 NEXT_MAY_BE_LATE = timedelta(seconds=10)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -106,6 +108,14 @@ class Rota:
         """Return the last turn of a check that was probed here, or is being."""
         place = self._places.get(check_id)
         return place.turn.due_at if place else self._measured_until.get(check_id)
+
+    def judged_for(self, check_id: UUID) -> timedelta:
+        """Return for how long the server judges by a check's result, by its own rule; later it is history."""
+        place = self._places.get(check_id)
+        if place is None:
+            return LATE_AFTER
+        timeout_seconds = place.turn.timeout_seconds
+        return judges_for(interval_seconds=place.interval // SECOND, timeout_seconds=timeout_seconds)
 
     def is_finished(self, turn: ClaimedTurn) -> bool:
         """Tell whether this very turn has brought its result already."""

@@ -33,8 +33,8 @@ def records_of(results: Iterable[NewResult], server_clock: ServerClock) -> Itera
             logger.exception("the result of check %s cannot be written down", result.check_id)
 
 
-def not_run(turn: ClaimedTurn, kind: str, now: datetime) -> Record:
-    """Return the result of a turn whose kind of check may not be run here."""
+def not_run(turn: ClaimedTurn, code: str, values: dict[str, str], now: datetime) -> Record:
+    """Return the result of a turn that cannot be run here, for the reason that ``code`` names."""
     return record_of(
         NewResult(
             check_id=turn.check_id,
@@ -43,8 +43,8 @@ def not_run(turn: ClaimedTurn, kind: str, now: datetime) -> Record:
             due_at=turn.due_at,
             started_at=max(now, turn.due_at),
             verdict=Verdict.UNKNOWN,
-            error_code="kind_not_allowed",
-            error_values={"kind": kind},
+            error_code=code,
+            error_values=values,
         )
     )
 

@@ -7,14 +7,14 @@ both on a thread of its own. While that hears nothing, the rota makes the turns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from apps.checks.domain.agent_wire import MAX_CONTROLS, MAX_TURNS, OfferedTurn, encode_held
+from apps.checks.domain.agent_wire import MAX_CONTROL_LENGTH, MAX_CONTROLS, MAX_TURNS, OfferedTurn, encode_held
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.turns import HEAD_START, LEASE, CheckSettings, ClaimedTurn
 from config.agent.buffer import Buffer
@@ -31,8 +31,6 @@ from config.agent.sightings import not_run, records_of
 LEAST_AHEAD = 2 * HEAD_START
 # A server gives none further ahead, since they are leased for little longer, and refuses to be asked for a minute.
 MOST_AHEAD = timedelta(seconds=6)
-# The server takes no longer text of a failed control: `agent_wire.decode_texts`.
-LONGEST_CONTROL = 300
 Errand = tuple[str, dict[str, Any]]
 
 
@@ -64,7 +62,7 @@ class AgentWork:
         self._clock = server_clock
         self._lock = threading.Lock()
         self._rota = Rota(buffer.measured_until)
-        self._fresh = Fresh(buffer)
+        self._fresh = Fresh(buffer, self._rota.judged_for)
         self._offered_again: set[UUID] = set()  # though their results have arrived
         self._offers: list[ClaimedTurn] = []  # by the server, not yet taken by the prober
         self._errands: list[Errand] = []
@@ -88,9 +86,7 @@ class AgentWork:
             turns = self._taken(limit, now)
             turns += self._rota.due(now=now, limit=limit - len(turns))
             if not is_alone and self._link.has_told_newest:
-                self._rota.settle(
-                    now=now
-                )  # after a last round: the server goes on with the slots that are still to come
+                self._rota.settle(now=now)  # after a last round: the server goes on with the slots still to come
             self._room = limit - len(turns)
             self._note_lost(timedelta())
         self._link.asked()
@@ -141,15 +137,23 @@ class AgentWork:
         with self._lock:
             return [each for each in offered if not self._is_measured(each)]
 
-    def take_on(self, offered: Sequence[OfferedTurn], *, skipped: int, are_all: bool = False) -> None:
+    def take_on(
+        self,
+        offered: Sequence[OfferedTurn],
+        *,
+        skipped: int,
+        are_all: bool = False,
+        unreadable: Container[UUID] = (),
+    ) -> None:
         """Note offered turns for the prober; ``skipped`` is how many before them the server has let pass by.
 
-        ``are_all`` says that no other turn was due at the server.
+        ``are_all`` says that no other turn was due at the server, ``unreadable`` of which checks nobody can read the
+        settings: these are answered here.
         """
         with self._lock:
             now = self._clock.now()
             for each in offered:
-                self._take_on(each, now)
+                self._take_on(each, now, is_unreadable=each.turn.check_id in unreadable)
             if are_all:
                 self._rota.forget_left(now=now)
             self._rota.lost += skipped
@@ -184,7 +188,7 @@ class AgentWork:
         """Return what each sign of life tells of us: no more than the server takes, or it would hold us for silent."""
         kinds = sorted(self.orders.kinds)
         return {
-            "failed_controls": [control[:LONGEST_CONTROL] for control in self.failed_controls[:MAX_CONTROLS]],
+            "failed_controls": [control[:MAX_CONTROL_LENGTH] for control in self.failed_controls[:MAX_CONTROLS]],
             "buffered": self._buffer.waiting,
             "kinds": kinds,
             **self._limits,
@@ -214,12 +218,14 @@ class AgentWork:
         taken, self._offers = self._offers[:limit], self._offers[limit:]
         return [replace(turn, starts_in_seconds=_until(turn, now)) for turn in taken]
 
-    def _take_on(self, offered: OfferedTurn, now: datetime) -> None:
+    def _take_on(self, offered: OfferedTurn, now: datetime, *, is_unreadable: bool) -> None:
         turn = offered.turn
         if not self.orders.knows(turn):
             self._rota.strike(turn.check_id)  # deleted or changed at this moment
+            if is_unreadable:
+                self._fresh.add([not_run(turn, "settings_unreadable", {}, now)])
         elif (kind := self.orders.refused_kind(turn)) is not None:
-            self._fresh.add([not_run(turn, kind, now)])
+            self._fresh.add([not_run(turn, "kind_not_allowed", {"kind": kind}, now)])
         elif not self._is_measured(offered):
             if self._rota.is_finished(turn):
                 self._offered_again.add(turn.check_id)

@@ -73,6 +73,7 @@ class StandIn:
         self.skipped = 0
         self.is_all: bool | None = True  # what it says of its turns; None: nothing, as earlier releases
         self.settings: dict[UUID, OpenSettings] = {}
+        self.unreadable: list[UUID] = []  # checks whose settings it cannot open
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
@@ -104,7 +105,8 @@ class StandIn:
                 return {"region": 7, "beat_seconds": 1.0, "turns": encode_turns(turns), "skipped": self.skipped, **said}
             if verb == "settings":
                 known = {check_id: self.settings.get(UUID(check_id)) for check_id in fields["checks"]}
-                return {"settings": encode_settings({UUID(key): one for key, one in known.items() if one})}
+                opened = encode_settings({UUID(key): one for key, one in known.items() if one})
+                return {"settings": opened, "unreadable": [check_id.hex for check_id in self.unreadable]}
             return {"stored": len(fields["results"])} if verb == "late" else {}
 
     def asked(self, verb: str) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """What keeps an agent from starting with its folder, whose results lie there, and whose they are."""
 
+import os
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -7,6 +9,7 @@ import pytest
 
 from apps.checks.domain.agent_wire import AgentToken
 from apps.core import clock
+from config.agent.buffer import MAX_AGE
 from config.agent.errors import AgentError, ExitCode
 from config.agent.options import Options, read_options
 from config.agent.process import _buffer, main
@@ -35,6 +38,28 @@ def test_what_waits_is_the_agents_own(tmp_path: Path) -> None:
     assert (found.waiting, again.waiting) == (0, 1)  # a rotated token is the same agent's
     found.close()
     again.close()
+
+
+def test_what_former_agents_left_goes_once_no_server_would_take_it(tmp_path: Path) -> None:
+    tokens = [a_token() for _agent in range(3)]
+    buffers = [_buffer(options_for(token, tmp_path)) for token in tokens]
+    for buffer in buffers:
+        buffer.append([Record(uuid4(), clock.now(), b'["kept"]')])
+    files = [next(buffer.folder.glob("*.results")) for buffer in buffers]
+    stranger = tmp_path / "state" / "notes" / "1.results"
+    stranger.parent.mkdir()
+    stranger.touch()
+    too_old = (clock.now() - MAX_AGE - timedelta(minutes=1)).timestamp()
+    for path in (files[0], files[1], stranger):
+        os.utime(path, (too_old, too_old))
+    buffers[0].close()
+    buffers[2].close()
+
+    _buffer(options_for(a_token(), tmp_path)).close()
+
+    # The second agent runs still, the third has died a moment ago, and the last was never an agent.
+    assert [path.exists() for path in (*files, stranger)] == [False, True, True, True]
+    buffers[1].close()
 
 
 def test_nobody_else_may_look_into_the_folder(tmp_path: Path) -> None:

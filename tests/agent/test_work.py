@@ -21,12 +21,13 @@ from apps.core import clock
 from config.agent.backfill import Backfill
 from config.agent.buffer import Buffer
 from config.agent.connection import Connection
+from config.agent.errors import ServerAway
 from config.agent.link import Link
 from config.agent.orders import OrderBook
 from config.agent.part import Part
 from config.agent.present import Present
 from config.agent.process import start_all
-from config.agent.server_clock import ServerClock
+from config.agent.server_clock import ServerClock, steady_seconds
 from config.agent.work import AgentWork
 from tests.agent.stand_in import Call, StandIn, await_true, serving, turn_of
 
@@ -159,6 +160,35 @@ def test_a_turn_whose_settings_are_gone_is_left_alone(agent: Agent, server: Stan
     server.settings.clear()
 
     assert agent.trade([], 10) == []
+
+
+def test_turns_whose_settings_nobody_can_read_are_answered_and_cost_no_other(agent: Agent, server: StandIn) -> None:
+    sealed, strange, good = server.offer(), server.offer(kind="NO KIND"), server.offer()
+    del server.settings[sealed.turn.check_id]
+    server.unreadable.append(sealed.turn.check_id)
+
+    taken = agent.trade([], 10)
+    agent.present.trade()
+
+    assert [turn.check_id for turn in taken] == [good.turn.check_id]
+    answers = {row[0]: (row[3], row[13]) for fields in server.asked("trade") for row in fields["results"]}
+    unreadable = (int(Verdict.UNKNOWN), "settings_unreadable")
+    assert answers == {each.turn.check_id.hex: unreadable for each in (sealed, strange)}
+
+
+def test_the_last_result_is_news_for_as_long_as_the_server_judges_by_it(agent: Agent, server: StandIn) -> None:
+    hourly, minutely = server.offer(interval=3_600), server.offer(interval=60)
+    turns = agent.trade([], 10)
+    agent.link.went_down(ServerAway("gone"))
+    agent.work.trade([result_of(turn) for turn in turns], 0)
+    server.ahead = timedelta(minutes=4)
+    agent.server_clock.take(server.now(), asked_at=steady_seconds(), heard_at=steady_seconds())
+    agent.work.trade([], 0)
+
+    batch, _are_all = agent.work.batch(10, 1_000_000)
+
+    assert [pending.record.check_id for pending in batch] == [hourly.turn.check_id]
+    assert minutely.turn.check_id in {record.check_id for record in agent.buffer.peek(10, 1_000_000, now=server.now())}
 
 
 def test_a_lease_is_counted_on_for_so_long_as_any_server_grants_it(agent: Agent, server: StandIn) -> None:

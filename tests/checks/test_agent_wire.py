@@ -14,6 +14,7 @@ from apps.checks.domain.results import NewResult
 from apps.checks.domain.turns import ClaimedTurn
 from apps.checks.domain.wire_fields import MAX_DEPTH
 from apps.checks.enums import Verdict
+from apps.core import kind_fields
 
 CHECK, TENANT = UUID("0192f0c1-2345-7abc-8def-0123456789ab"), UUID("0192f0c1-0000-7abc-8def-0123456789ab")
 DUE = datetime(2026, 11, 21, 9, 30, 0, 123_457, tzinfo=UTC)
@@ -180,23 +181,32 @@ def test_names_of_turns_arrive_as_they_were():
 def test_settings_arrive_as_they_were():
     settings = {CHECK: wire.OpenSettings(3, "http", {"url": "https://example.org/ü"}, {"password": "geheim ✓"})}
 
-    assert wire.decode_settings(over_the_wire(wire.encode_settings(settings))) == settings
+    assert wire.decode_settings(over_the_wire(wire.encode_settings(settings))) == (settings, {})
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        None,
-        [],
-        {"x": []},
-        {CHECK.hex: [1, "http", {}]},
-        {CHECK.hex: [1, "HT TP", {}, {}]},
-        {CHECK.hex: [1, "http", [], {}]},
-    ],
-)
-def test_bad_settings_are_refused(bad: object):
+@pytest.mark.parametrize("bad", [None, [], {"x": []}])
+def test_what_is_no_settings_by_check_is_refused(bad: object):
     with pytest.raises(wire.WireError, match=r"^settings"):
         wire.decode_settings(bad)
+
+
+@pytest.mark.parametrize("row", [[1, "http", {}], [1, "HT TP", {}, {}], [1, "http", [], {}], None])
+def test_bad_settings_of_a_check_cost_no_other(row: object):
+    good = wire.OpenSettings(3, "http", {"url": "https://example.org/"}, {})
+
+    settings, wrong = wire.decode_settings({**wire.encode_settings({TENANT: good}), CHECK.hex: row})
+
+    assert (settings, list(wrong)) == ({TENANT: good}, [CHECK])
+    assert wrong[CHECK].field.startswith(f"settings.{CHECK.hex}")
+
+
+def test_settings_arrive_as_deep_as_forms_take_them():
+    body: list[Any] = []
+    for _level in range(kind_fields.MAX_DEPTH):
+        body = [body]  # of a step in a list: the settings, the steps and the step lie around it
+    settings = {CHECK: wire.OpenSettings(1, "multistep", {"steps": [{"body": body}]}, {})}
+
+    assert wire.decode_settings(over_the_wire(wire.encode_settings(settings))) == (settings, {})
 
 
 def test_ids_texts_and_counts_are_bounded():

@@ -106,7 +106,7 @@ def test_turns_of_kinds_that_the_agent_refuses_are_answered_without_it(agent: Ag
     agent.refresh_from_db()
 
     traded = agent_work.trade(agent, [], limit=10)
-    opened = agent_work.open_settings(agent, [wanted.id, refused.id])
+    opened, _unreadable = agent_work.open_settings(agent, [wanted.id, refused.id])
 
     assert [each.turn.check_id for each in traded.turns] == [wanted.id]
     assert set(opened) == {wanted.id}  # whose secrets it has no use for, it is not told
@@ -296,9 +296,9 @@ def test_an_agent_is_told_the_secrets_of_its_own_checks_alone(agent: Agent, stra
         mine = create_check(name="mine", kind="http", config=config, timing=Timing(regions=(agent.region_id,)))
         elsewhere = create_check(name="elsewhere", kind="http", config=config, timing=Timing(regions=(MAIN_REGION,)))
 
-        told = agent_work.open_settings(agent, [mine.id, elsewhere.id, stranger.id])
+        told, unreadable = agent_work.open_settings(agent, [mine.id, elsewhere.id, stranger.id])
 
-    assert list(told) == [mine.id]
+    assert (list(told), unreadable) == ([mine.id], [])
     assert (told[mine.id].version, told[mine.id].kind) == (1, "http")
     assert told[mine.id].public["url"] == "https://intranet.example/"
     assert told[mine.id].secrets == {"headers": {"Accept": "text/plain"}, "password": "geheim"}
@@ -307,7 +307,9 @@ def test_an_agent_is_told_the_secrets_of_its_own_checks_alone(agent: Agent, stra
 def test_settings_that_cannot_be_opened_cost_no_others(agent: Agent) -> None:
     good, broken = watched(agent, "good"), watched(agent, "broken", secrets="derived.AAAA")
 
-    assert list(agent_work.open_settings(agent, [good.id, broken.id])) == [good.id]
+    opened, unreadable = agent_work.open_settings(agent, [good.id, broken.id])
+
+    assert (list(opened), unreadable) == ([good.id], [broken.id])
 
 
 def test_leases_are_kept_and_given_back_for_the_agents_own_turns(agent: Agent) -> None:

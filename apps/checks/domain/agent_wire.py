@@ -38,13 +38,14 @@ from apps.checks.domain.wire_fields import (
 from apps.checks.enums import Verdict
 
 MAX_RESULTS, MAX_TURNS, MAX_BODY_BYTES = 2_000, 2_500, 4 * 1024 * 1024
-MAX_CONTROLS = 50
+MAX_CONTROLS, MAX_CONTROL_LENGTH = 50, 300
 CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 # An agent serves one tenant and is never told which.
 NO_TENANT = UUID(int=0)
 
 LONGEST_MS = 86_400_000.0
 MAX_VALUES_BYTES, MAX_DETAILS_BYTES = 4_096, 32_768
+SETTINGS_DEPTH = 20  # a field of a step in a list may be as deep as forms take it: `apps.core.kind_fields`
 
 
 class NotSigned(Exception):
@@ -231,13 +232,18 @@ def encode_settings(settings: Mapping[UUID, OpenSettings]) -> dict[str, list[Any
     return {check_id.hex: [one.version, one.kind, one.public, one.secrets] for check_id, one in settings.items()}
 
 
-def decode_settings(value: object) -> dict[UUID, OpenSettings]:
+def decode_settings(value: object) -> tuple[dict[UUID, OpenSettings], dict[UUID, WireError]]:
+    """Read settings by check, and say what is wrong with the rest: no check's cost another its turn."""
     if not isinstance(value, dict) or len(value) > MAX_TURNS:
         raise WireError("settings", f"must be an object of at most {MAX_TURNS} entries")
-    return {
-        read_id(key, "settings"): OpenSettings(**read_row(row, SETTINGS_FIELDS, f"settings.{key}"))
-        for key, row in value.items()
-    }
+    read, wrong = {}, {}
+    for key, row in value.items():
+        check_id = read_id(key, "settings")
+        try:
+            read[check_id] = OpenSettings(**read_row(row, SETTINGS_FIELDS, f"settings.{key}"))
+        except WireError as error:
+            wrong[check_id] = error
+    return read, wrong
 
 
 def decode_ids(value: object, field: str) -> list[UUID]:
@@ -247,7 +253,7 @@ def decode_ids(value: object, field: str) -> list[UUID]:
 
 def decode_texts(value: object, field: str) -> list[str]:
     """Read a short list of short texts."""
-    read = text(300)
+    read = text(MAX_CONTROL_LENGTH)
     return [read(each, f"{field}[{place}]") for place, each in enumerate(read_list(value, field, MAX_CONTROLS))]
 
 
@@ -286,6 +292,6 @@ TURN_FIELDS = (
 SETTINGS_FIELDS = (
     WireField("version", whole_number(0, 2_147_483_647)),
     WireField("kind", text(60, "[a-z0-9_]+")),
-    WireField("public", document(MAX_BODY_BYTES)),
-    WireField("secrets", document(MAX_BODY_BYTES)),
+    WireField("public", document(MAX_BODY_BYTES, depth=SETTINGS_DEPTH)),
+    WireField("secrets", document(MAX_BODY_BYTES, depth=SETTINGS_DEPTH)),
 )

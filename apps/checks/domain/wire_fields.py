@@ -134,11 +134,11 @@ def _address(value: str) -> str:
     return str(ip_address(value))
 
 
-def document(most_bytes: int) -> Reader:
+def document(most_bytes: int, *, depth: int = MAX_DEPTH) -> Reader:
     """Read an object that PostgreSQL can keep as jsonb and nothing that reads it later stumbles over."""
 
     def read(value: object, field: str) -> dict[str, Any]:
-        if not isinstance(value, dict) or not _is_plain(value, MAX_DEPTH) or len(dump(value)) > most_bytes:
+        if not isinstance(value, dict) or not _is_plain(value, depth) or len(dump(value)) > most_bytes:
             raise WireError(field, f"must be an object of at most {most_bytes} bytes of JSON")
         return value
 
