@@ -37,7 +37,7 @@ def test_a_turn_long_past_is_probed_for_the_present_moment_of_its_grid(agent: Ag
     assert offered.turn.due_at == due_at(check) == began + 10 * MINUTE
 
 
-@pytest.mark.parametrize(("minutes", "interval_seconds"), [(40, 3_600), (600, 3_600), (60 * 30, 86_400)])
+@pytest.mark.parametrize(("minutes", "interval_seconds"), [(57, 3_600), (600, 3_600), (60 * 30, 86_400)])
 def test_a_turn_too_far_back_to_be_believed_begins_anew(agent: Agent, minutes: int, interval_seconds: int) -> None:
     check = watched(agent, due_at=clock.now() - minutes * MINUTE, interval_seconds=interval_seconds)
 
@@ -46,6 +46,16 @@ def test_a_turn_too_far_back_to_be_believed_begins_anew(agent: Agent, minutes: i
 
     assert clock.now() - timedelta(seconds=10) < offered.turn.due_at <= clock.now()
     assert CheckState.objects.get(watched=check).state == State.UP
+
+
+def test_a_turn_that_is_believed_yet_keeps_its_moment(agent: Agent) -> None:
+    began = clock.now() - 40 * MINUTE
+    check = watched(agent, due_at=began, interval_seconds=3_600)
+
+    [offered] = agent_work.trade(agent, [], limit=10).turns
+    agent_work.trade(agent, [seen(check, offered.turn.due_at, started_at=clock.now())], limit=0)
+
+    assert (offered.turn.due_at, Result.objects.get().due_at) == (began, began)
 
 
 def test_what_was_unseen_is_told_before_the_first_result(agent: Agent) -> None:
@@ -74,6 +84,7 @@ def test_late_results_fill_the_gap_and_nobody_is_told(agent: Agent) -> None:
             began + number * MINUTE,
             Verdict.FAILURE if number % 2 else Verdict.SUCCESS,
             error_code="timeout" if number % 2 else "",
+            first_byte_ms=15.0,
         )
         for number in range(18)
     ]
@@ -87,7 +98,11 @@ def test_late_results_fill_the_gap_and_nobody_is_told(agent: Agent) -> None:
     assert availability(check.id, since=began - MINUTE).measured == 18
     assert availability(check.id, since=began - MINUTE).good == 9
     assert len(latest_results(check.id)) == 18
-    assert any(value is not None for line in latency_chart(check, period="1h")["series"] for value in line["values"])
+    lines = latency_chart(check, period="1h")["series"]
+    assert {line["name"]: [value for value in line["values"] if value is not None] for line in lines} == {
+        **dict.fromkeys(["DNS", "Connect", "TLS", "Transfer"], [0.0] * 18),
+        "First byte": [15.0] * 18,
+    }
     assert (Flip.objects.count(), Outage.objects.count(), Alert.objects.count()) == (0, 0, 0)
     assert OutboxRow.objects.count() == said
     standing = Turn.objects.get(watched=check)

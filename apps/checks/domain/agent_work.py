@@ -104,10 +104,13 @@ def _backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
     return stored, found.dropped
 
 
-def open_settings(agent: Agent, check_ids: Iterable[UUID]) -> dict[UUID, OpenSettings]:
-    """Return the settings of those checks that are the agent's to probe, secrets in the clear: they are its tenant's own."""
+def open_settings(agent: Agent, check_ids: Iterable[UUID]) -> tuple[dict[UUID, OpenSettings], list[UUID]]:
+    """Return the settings of those checks that are the agent's to probe, secrets in the clear: they are its tenant's own.
+
+    Besides, those whose settings cannot be opened: their turns are to be answered all the same.
+    """
     own = Turn.objects.filter(region_id=agent.region_id, watched__in=list(check_ids)).values("watched")
-    opened = {}
+    opened, unreadable = {}, []
     for check in Check.objects.filter(id__in=own):
         if not takes(agent, check.kind):
             continue  # its secrets are not for whom it would not be run by
@@ -115,9 +118,10 @@ def open_settings(agent: Agent, check_ids: Iterable[UUID]) -> dict[UUID, OpenSet
             public, secret = split_config(config_of(check))
         except (SealBroken, LookupError, TypeError):
             logger.exception("the settings of check %s cannot be read", check.id)
-            continue
-        opened[check.id] = OpenSettings(check.version, check.kind, public, secret)
-    return opened
+            unreadable.append(check.id)
+        else:
+            opened[check.id] = OpenSettings(check.version, check.kind, public, secret)
+    return opened, unreadable
 
 
 Held = tuple[UUID, datetime]
@@ -301,7 +305,7 @@ WITH behind AS (
 )
 SELECT least(coalesce(sum(slots), 0), 2147483647)::int FROM caught_up
 """
-TRUSTED = timedelta(minutes=25)
+TRUSTED = OLDEST - timedelta(minutes=10)  # it is still to be probed, and its result to come here
 
 
 def _claim(agent: Agent, limit: int, ahead: timedelta) -> tuple[Traded, Refused]:
