@@ -27,6 +27,8 @@ from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_in
 from apps.checks.domain.document_members import Roll, roll_of, settled_members, written_members
 from apps.checks.domain.document_plan import Plan, Step
 from apps.checks.domain.document_steps import Action, Change, SectionStep, sections
+from apps.checks.domain.flips import lock_states
+from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.region_holds import hold_regions
 from apps.checks.domain.regions import region_codes, selectable_regions
 from apps.checks.domain.settings import config_of
@@ -270,6 +272,7 @@ def _plan_others(
 
 def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
     """Do all steps; ``ids`` are the checks that stand, by key."""
+    _hold(plan)
     rows = Check.objects.in_bulk([step.standing.id for step in plan.checks if step.standing])
     # What goes makes room first, for the tenant's plan may be full.
     checks.delete_checks(row for _step, row in _those(plan, rows, Action.PRUNE))
@@ -281,6 +284,17 @@ def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
     _update(list(_those(plan, rows, Action.UPDATE)))
     set_parents_of({ids[step.key]: {ids[key] for key in parents} for step, parents in _redrawn(plan)})
     _rest_or_go_on(plan, rows, dict(zip((step.key for step in coming), made, strict=True)))
+
+
+def _hold(plan: Plan) -> None:
+    """Lock at once what the steps would lock one after the other.
+
+    Rivals: probers and colleagues, who take turns and then states, each in the order of their checks. They may hold turns of
+    what we update and wait for states of what we prune: to hold these and wait for those would be a deadlock.
+    """
+    touched = [step.standing.id for step in plan.checks if step.standing and step.action != Action.UNCHANGED]
+    hold_turns(touched)
+    lock_states(touched)
 
 
 def _those(plan: Plan, rows: Mapping[UUID, Check], action: Action) -> Iterator[tuple[Step, Check]]:
