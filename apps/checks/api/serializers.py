@@ -10,7 +10,7 @@ from rest_framework import serializers
 from apps.checks.domain.checks import require_enough_regions
 from apps.checks.domain.promises import promise_of
 from apps.checks.domain.queries import outage_confidence
-from apps.checks.domain.regions import region_codes, selectable_regions
+from apps.checks.domain.regions import region_codes, regions_to_choose
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MAX_TAGS
 from apps.checks.models import MAIN_REGION, Check, Result
@@ -31,7 +31,9 @@ class RegionCodesField(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[int]:
         codes = super().to_internal_value(data)
-        known = {region.code: region.id for region in selectable_regions()}
+        check = getattr(self.parent, "instance", None)
+        kept = check.regions if isinstance(check, Check) else ()  # they may stay while nobody probes there
+        known = {region.code: region.id for region in regions_to_choose(kept)}
         unknown = [code for code in codes if code not in known]
         if unknown or not codes:
             raise serializers.ValidationError([REGION_HELP % {"codes": ", ".join(sorted(known))}])
