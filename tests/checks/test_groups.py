@@ -23,7 +23,7 @@ from apps.incidents.domain.maintenance import end_now, start_now
 from apps.incidents.models import Outage
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check
-from tests.rivals import at_once
+from tests.rivals import at_once, meanwhile
 
 pytestmark = pytest.mark.django_db
 
@@ -214,6 +214,25 @@ def test_members_that_flip_at_once_leave_the_group_right(acme: Tenant) -> None:
         assert Flip.objects.filter(watched=group, after=State.DOWN).count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_group_that_loses_a_member_while_its_flip_is_told_of_does_not_follow_it(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        make_check("One", state=State.UP)
+        two = make_check("Two", state=State.UP)
+        group = make_group(members=["One", "Two"])
+        made = change_state(two.id, now_as(State.DOWN))
+        assert made
+
+    def let_go() -> None:
+        update_check(group, name="Shop", config=GroupConfig(members=["One"]), timing=timing(), tags=[])
+
+    with tenant_scope(acme.id), meanwhile(tenant_scope(acme.id), let_go):
+        follow_flips([made.id])
+
+    with tenant_scope(acme.id):
+        assert [one.after for one in Flip.objects.filter(watched=group)] == ["up"]
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_members_that_flip_together_are_one_look_at_the_group(in_acme: Tenant, count: int) -> None:
     checks = [make_check(f"Check {number}", state=State.UP) for number in range(count)]
@@ -224,9 +243,9 @@ def test_members_that_flip_together_are_one_look_at_the_group(in_acme: Tenant, c
         follow_flips([made.id for made in flips if made])
 
     assert state(group) == "down"
-    # groups, flips with their checks, the group's state, its members and their flips, the new state, the flip, three of
-    # flapping, events
-    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 11
+    # groups, flips with their checks, the groups' states, these groups as they are by then, the group's members and their
+    # flips, the new state, the flip, three of flapping, events
+    assert len([one for one in captured if "SAVEPOINT" not in one["sql"]]) == 12
 
 
 def test_flips_where_there_are_no_groups_cost_one_look(in_acme: Tenant) -> None:

@@ -1,7 +1,7 @@
 """Groups: their members, and the state that follows from theirs."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from apps.checks.domain.dependencies import find_cycle
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.settings import config_of, keep_config
 from apps.checks.enums import HELD_STATES, State
-from apps.checks.models import Check, Flip
+from apps.checks.models import Check, CheckState, Flip
 from apps.checks.types.group import BY_KEY, GroupCheck, GroupConfig, compose
 from apps.core import clock
 from apps.core.refusals import Refusal
@@ -144,17 +144,28 @@ def follow_names(renamed: Mapping[UUID, str]) -> None:
     Check.objects.bulk_update([group for group, _was in groups], ["config", "target", "version"], batch_size=500)
 
 
-@transaction.atomic
-def regroup(group: Check, *, at: datetime, lookback: timedelta = timedelta(0)) -> Flip | None:
-    """Bring a group's state in line with its members; return the flip. Paused groups and those under maintenance stay.
+def regroup(group: Check, *, at: datetime) -> Flip | None:
+    """Bring a group's state in line with its members from that moment on; return the flip. Paused groups and those under
+    maintenance stay."""
+    return next(iter(_regroup({group.id: at})), None)
 
-    It is dated by the member's flip that made it so, if that lies no further back than ``lookback`` before ``at``; else
-    by ``at``. The group's state is locked before its members are read, so that of two members changing at once the later
-    one's handler sees both.
+
+@transaction.atomic
+def _regroup(ats: Mapping[UUID, datetime], *, lookback: timedelta = timedelta(0)) -> list[Flip]:
+    """Do so with groups, given with their moments; return the flips.
+
+    A flip is dated by the member's that made it so, if that lies no further back than ``lookback`` before the group's
+    moment; else by that.
+
+    Rivals: handlers of other members' flips, and who edits a group: both hold its state. So its settings and its members
+    are read when the state is locked, and of two that change at once the later one sees both.
     """
-    standing = lock_states([group.id]).get(group.id)
-    if standing is None or standing.state in HELD_STATES:
-        return None
+    states = {pk: standing for pk, standing in lock_states(ats).items() if standing.state not in HELD_STATES}
+    groups = list(_groups().filter(id__in=states).order_by("id"))
+    return [made for group in groups if (made := _follow(group, states[group.id], ats[group.id], lookback))]
+
+
+def _follow(group: Check, standing: CheckState, at: datetime, lookback: timedelta) -> Flip | None:
     members = list(members_of(group))
     config = _config(group)
     after = _composed(config, [one.checkstate.state for one in members])
@@ -205,17 +216,17 @@ def follow_flips(flip_ids: Collection[UUID]) -> None:
     if not groups:
         return
     flips = list(Flip.objects.filter(id__in=flip_ids).select_related("watched").order_by("sequence"))
-    for group in groups:
-        config = _config(group)
-        causes = [made for made in flips if _concerns(group, config, made)]
-        if causes:
-            regroup(group, at=min(made.at for made in causes), lookback=ON_THEIR_WAY)
+    causes = {group.id: list(_causes(group, flips)) for group in groups}
+    _regroup({group_id: min(ats) for group_id, ats in causes.items() if ats}, lookback=ON_THEIR_WAY)
 
 
-def _concerns(group: Check, config: GroupConfig, made: Flip) -> bool:
-    if made.watched_id == group.id:
-        return made.after == State.UNKNOWN
-    return _names(config, made.watched)
+def _causes(group: Check, flips: Iterable[Flip]) -> Iterator[datetime]:
+    """Yield when there was a reason to look at the group."""
+    config = _config(group)
+    for made in flips:
+        is_own = made.watched_id == group.id
+        if (is_own and made.after == State.UNKNOWN) or (not is_own and _names(config, made.watched)):
+            yield made.at
 
 
 def regroup_all() -> int:
