@@ -7,6 +7,7 @@ import os
 from config.run.errors import RunError
 from config.run.given import given
 from config.run.paths import var_folder
+from config.run.private_files import kept_secret
 
 WEB, MAIL = "web", "mail"
 PARTS = (WEB, "probes", "events", "deliveries", "scheduler", MAIL)
@@ -36,4 +37,4 @@ def check_shared() -> None:
 
 
 def _is_given(name: str) -> bool:
-    return bool(given(name)) or (name == "SECRET_KEY" and (var_folder() / "secret-key").exists())
+    return bool(given(name)) or (name == "SECRET_KEY" and bool(kept_secret(var_folder() / "secret-key")))

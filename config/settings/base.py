@@ -1,6 +1,5 @@
 """Settings that work with no environment at all; production is this file plus environment variables (docs/ops/settings.md)."""
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.plans.catalogue import PLANS
 from config import env
+from config.run.private_files import read_or_create_secret
 
 django_stubs_ext.monkeypatch()  # Field[…] and friends may be written where Python runs them
 
@@ -19,12 +19,8 @@ VAR_DIR = Path(env.text("OBSERA_VAR", str(BASE_DIR / "var")))
 
 def _kept_secret(name: str) -> str:
     """Return a secret that is made once and kept in the var folder, readable by its owner only."""
-    path = VAR_DIR / name
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48), encoding="utf-8")
-    return path.read_text(encoding="utf-8").strip()
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    return read_or_create_secret(VAR_DIR / name)
 
 
 # --- Identity of this installation -------------------------------------------------------------------------------

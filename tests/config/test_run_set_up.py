@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polib
@@ -13,6 +14,7 @@ from config.run import bootstrap, ci, prepare, testing, translations
 from config.run.errors import RunError, explain_os_error
 from config.run.paths import PROJECT, VENV_PYTHON
 from config.run.private_files import read_or_create_secret, write_private
+from config.settings import base
 
 CATALOGUE = """
 msgid ""
@@ -129,6 +131,50 @@ def test_secret_is_made_once_and_closed_to_others(tmp_path: Path) -> None:
     assert read_or_create_secret(file) == first
     assert len(first) >= 48
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_everybody_who_needs_a_new_secret_at_once_gets_the_same(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_text(content)  # what a full disk or a power cut left of the first start
+
+    with ThreadPoolExecutor(8) as threads:
+        given = set(threads.map(read_or_create_secret, [file] * 8))
+
+    assert given == {file.read_text()}
+    assert len(given.pop()) >= 48
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_secret_that_found_no_space_is_made_by_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "secret"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", _refuse_for_want_of_space)
+        with pytest.raises(OSError, match="No space left"):
+            read_or_create_secret(file)
+
+    made = read_or_create_secret(file)
+
+    assert (len(made) >= 48, file.read_text()) == (True, made)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def _refuse_for_want_of_space(_handle: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_settings_make_the_key_that_an_interrupted_start_left_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "VAR_DIR", tmp_path)
+    (tmp_path / "secret-key").touch()
+
+    key = base._kept_secret("secret-key")
+
+    assert len(key) >= 48
+    assert base._kept_secret("secret-key") == key
 
 
 def test_private_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def test_share_without_web_makes_no_database_redis_or_secret(monkeypatch: pytest
 
     monkeypatch.setenv("DATABASE_URL", "postgresql://obsera_app@database/obsera")
     monkeypatch.setenv("REDIS_URL", "redis://cache/0")
+    (tmp_path / "secret-key").touch()  # an earlier start was cut short
+    with pytest.raises(RunError, match="not given: SECRET_KEY"):
+        check_shared()
+
     (tmp_path / "secret-key").write_text("kept by an earlier start")
     check_shared()
 
