@@ -7,10 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from config.run.errors import RunError
-from config.run.given import given
-
-TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
-FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+from config.run.given import given, is_on
 
 
 def text(name: str, default: str = "") -> str:
@@ -26,12 +23,10 @@ def text(name: str, default: str = "") -> str:
 
 def flag(name: str, *, default: bool) -> bool:
     """Return a yes/no setting."""
-    word = text(name).strip().lower()
-    if not word:
-        return default
-    if word in TRUE_WORDS | FALSE_WORDS:
-        return word in TRUE_WORDS
-    raise ImproperlyConfigured(f"{name}={word!r} is neither yes nor no; write {name}=1 or {name}=0.")
+    try:
+        return is_on(name, default=default)
+    except RunError as error:
+        raise ImproperlyConfigured(error.problem) from error
 
 
 def integer(name: str, default: int, *, low: int, high: int) -> int:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from config.run.errors import RunError
 
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
 
 def given(name: str) -> str:
     """The setting, or "" where it is not given; RunError for a file that cannot be read or holds nothing.
@@ -28,6 +31,16 @@ def given(name: str) -> str:
             f"{name}_FILE names {path}, which is empty.", mend=f"write the value into it, or unset {name}_FILE"
         )
     return content
+
+
+def is_on(name: str, *, default: bool) -> bool:
+    """A yes/no setting; RunError for any other word."""
+    word = given(name).strip().lower()
+    if not word:
+        return default
+    if word in TRUE_WORDS | FALSE_WORDS:
+        return word in TRUE_WORDS
+    raise RunError(f"{name}={word!r} is neither yes nor no; write {name}=1 or {name}=0.")
 
 
 def _content(name: str, path: str) -> str:

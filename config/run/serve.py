@@ -13,7 +13,7 @@ from pathlib import Path
 
 from config.run import example, front_door, mail_port
 from config.run.errors import RunError
-from config.run.given import given
+from config.run.given import given, is_on
 from config.run.locks import hold
 from config.run.logs import say, show
 from config.run.parts import Part
@@ -119,7 +119,7 @@ def base_environment(port: int) -> dict[str, str]:
 
 def wants_example() -> bool:
     """A single machine has an example to break; an installation with a database of its own has real targets."""
-    return os.environ.get("EXAMPLE_SERVICE", "0" if given("DATABASE_URL") else "1") == "1"
+    return is_on("EXAMPLE_SERVICE", default=not given("DATABASE_URL"))
 
 
 # -- parts ------------------------------------------------------------------------------------

@@ -110,6 +110,32 @@ def test_installation_with_its_own_database_has_no_example(monkeypatch: pytest.M
     assert serve.wants_example() is True
 
 
+@pytest.mark.parametrize(
+    ("word", "database", "wanted"),
+    [
+        ("", "", True),
+        ("", "postgresql://host/obsera", False),
+        ("true", "postgresql://host/obsera", True),
+        ("Yes", "", True),
+        ("off", "", False),
+    ],
+)
+def test_example_is_asked_for_in_the_words_of_every_other_flag(
+    word: str, database: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXAMPLE_SERVICE", word)
+    monkeypatch.setenv("DATABASE_URL", database)
+
+    assert serve.wants_example() is wanted
+
+
+def test_example_that_is_neither_wanted_nor_not_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXAMPLE_SERVICE", "maybe")
+
+    with pytest.raises(RunError, match="EXAMPLE_SERVICE='maybe' is neither yes nor no"):
+        serve.wants_example()
+
+
 def test_demonstration_without_the_product_says_how_to_start_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
