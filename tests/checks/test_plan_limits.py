@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from apps.checks.domain.agents import create_agent, delete_agent, reinstate_agent, revoke_agent
+from apps.checks.domain.allowance import NEEDS
 from apps.checks.domain.applying import apply_document
 from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check, usual_timing
@@ -22,6 +23,7 @@ from apps.checks.types.http import HttpConfig
 from apps.console.domain.onboarding import watch_first_address
 from apps.core.refusals import BeyondLimit
 from apps.core.tenancy import tenant_scope
+from apps.plans.catalogue import LIMITS
 from apps.tenants.models import Tenant
 from tests.factories.checks import make_check
 from tests.factories.plans import give_plan, wanted
@@ -267,6 +269,11 @@ def test_browser_checks_are_for_plans_that_have_them(in_acme: Tenant) -> None:
 
     assert (refused.value.field, limits_of(refused)["name"]) == ("kind", "has_browser_checks")
     assert made.kind == "browser"
+
+
+def test_kinds_ask_for_what_plans_may_have() -> None:
+    assert NEEDS.items() == {("browser", "has_browser_checks")}
+    assert set(NEEDS.values()) <= LIMITS.keys()
 
 
 # --- A smaller plan --------------------------------------------------------------------------------------------------

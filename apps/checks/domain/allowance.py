@@ -12,7 +12,6 @@ from django.utils.translation import ngettext
 from apps.checks.enums import State
 from apps.checks.models import Check
 from apps.checks.types.base import Group
-from apps.checks.types.browser import BrowserCheck
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.refusals import BeyondLimit
 from apps.core.tenancy import current_tenant_id
@@ -23,8 +22,8 @@ from apps.plans.domain.plans import entitlements_of
 CHECKS = "checks"
 # A group watches nothing itself.
 UNCOUNTED = tuple(kind.kind for kind in CHECK_TYPES if kind.group == Group.COMPOSED)
-# Kinds that not every plan has, and what they need of it.
-NEEDS: Mapping[str, str] = {BrowserCheck.kind: "has_browser_checks"}
+# Kinds that not every plan has, and what they need of it: they declare it.
+NEEDS: Mapping[str, str] = {kind.kind: needs for kind in CHECK_TYPES if (needs := getattr(kind, "entitlement", ""))}
 
 
 class HasPace(Protocol):

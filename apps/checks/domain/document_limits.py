@@ -18,6 +18,7 @@ from apps.checks.domain.allowance import (
 from apps.checks.domain.checks import Timing
 from apps.checks.domain.configuration import DocumentErrors
 from apps.checks.domain.document_plan import Step
+from apps.checks.domain.document_steps import Action
 from apps.checks.types.registry import CHECK_TYPES
 
 
@@ -47,7 +48,7 @@ def refuse_beyond_plan(steps: Iterable[Step]) -> None:
     errors: dict[str, list[str | Promise]] = {}
     found = list(steps)
     for step in found:
-        if step.entry and step.action in ("create", "update"):
+        if step.entry and step.action in (Action.CREATE, Action.UPDATE):
             was = step.standing.timing if step.standing else None
             for misfit in misfits(step.kind, step.entry.timing, was=was):
                 errors.setdefault(f"{step.entry.path}.{misfit.field}", []).append(str(misfit))
@@ -59,13 +60,13 @@ def refuse_beyond_plan(steps: Iterable[Step]) -> None:
 
 def _too_many(steps: list[Step]) -> str:
     """Return that the checks do not fit, or nothing. Only what comes or goes on again can be too much."""
-    new = count_of(step.kind for step in steps if step.action == "create")
+    new = count_of(step.kind for step in steps if step.action == Action.CREATE)
     if new:
-        gone = count_of(step.kind for step in steps if step.action == "prune")
+        gone = count_of(step.kind for step in steps if step.action == Action.PRUNE)
         left = room_for_checks()
         return "" if left is None or new - gone <= left else str(too_many(more=new - gone, left=left))
     resumed = count_of(step.kind for step in steps if _is_resumed(step))
-    stopped = count_of(step.kind for step in steps if step.action == "prune" and not _is_paused(step))
+    stopped = count_of(step.kind for step in steps if step.action == Action.PRUNE and not _is_paused(step))
     return str(too_many_running(more=resumed - stopped) or "") if resumed else ""
 
 

@@ -24,8 +24,8 @@ def rejudge(check_ids: Iterable[UUID], *, at: datetime | None = None, leaving: S
     """Bring checks' states in line with what their regions say, and return the flips.
 
     Paused checks and those in maintenance stay as they are, but for a state that the caller is ``leaving``. ``at`` is when
-    a change became true at the earliest. Runs in the system's scope; the state rows are locked before the regions are
-    read, so that of two regions' results stored at once the later one sees both.
+    a change became true at the earliest. Runs in the system's scope and in a tenant's; the state rows are locked before the
+    regions are read, so that of two regions' results stored at once the later one sees both.
     """
     ids = list(check_ids)
     if not ids:

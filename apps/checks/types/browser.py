@@ -68,6 +68,7 @@ class BrowserCheck:
     group: ClassVar[Group] = Group.WEB
     is_probed: ClassVar[bool] = True
     switch: ClassVar[str] = "BROWSER_CHECKS"  # the setting without which an installation does not run it
+    entitlement: ClassVar[str] = "has_browser_checks"  # what a tenant's plan must have
     Config: ClassVar[type[BaseConfig]] = BrowserConfig
     messages: ClassVar[Mapping[str, Message]] = {
         "browser_step": (
