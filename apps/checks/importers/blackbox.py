@@ -135,7 +135,7 @@ def _gather(target: _Target, modules: Mapping[str, Mapping[str, Any]], gathering
         module = DEFAULT_MODULE
     kind, settings, lost = module_settings(module, target.address)
     for text in lost:
-        gathering.lose(target.where, name, text)
+        gathering.lose(target.where, name, text, is_whole=kind is None)
     if kind is None:
         return
     labels = [f"{label}:{text}" for label, text in target.labels.items() if label not in ("instance", "name")]

@@ -108,3 +108,14 @@ def test_blackbox_script_ends_before_what_it_cannot_say_and_reports_it() -> None
 
     assert found.checks[0]["config"]["script"] == 'send "NICK prober\\n"'
     assert [str(loss.reason) for loss in found.losses] == ["“query_response” of the module stays behind."]
+
+
+def test_blackbox_target_of_an_unknown_prober_does_not_come_over() -> None:
+    raw = json.dumps({"modules": {"web": {"prober": "carrier_pigeon"}}}) + '\n---\n[{"targets": ["a.example"]}]'
+
+    found = IMPORTERS.get("blackbox").read(raw.encode())
+
+    assert found.checks == []
+    assert [(loss.name, str(loss.reason), loss.is_whole) for loss in found.losses] == [
+        ("a.example", "Nothing here is like the prober “carrier_pigeon”.", True)
+    ]
