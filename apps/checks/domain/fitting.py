@@ -1,13 +1,16 @@
 """Bringing checks within a plan that has become too small for them: for the operator, since nothing else stops what runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
 from apps.checks.domain.allowance import CHECKS, UNCOUNTED, allowed, is_in_plan
 from apps.checks.domain.bulk import BulkAction, act_on
-from apps.checks.domain.checks import Timing, update_check
+from apps.checks.domain.checks import Timing, Wanted, timing_of, update_checks
+from apps.checks.domain.flips import lock_states
+from apps.checks.domain.grouping import named_rows
+from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.region_holds import hold_regions
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
@@ -55,18 +58,27 @@ def bring_within_plan() -> Fit:
     hold_regions()
     held_limit(CHECKS)  # rival: somebody resuming, who would find room that we are about to fill
     fit = beyond_plan()
-    # Settings before states, and both in the order of ids, as others lock them who change many.
-    for check in sorted(fit.slowed, key=lambda check: check.id):
-        update_check(check, name=check.name, config=config_of(check), timing=_fitted(check), tags=check.tags)
+    touched = [check.id for check in (*fit.slowed, *fit.paused)]
+    # Rivals: probers and colleagues, who take turns and then states, each in the order of their checks. So all at once: not
+    # the turns of what will rest with the states of what goes on more slowly in hand.
+    hold_turns(touched)
+    lock_states(touched)
+    # Rivals: colleagues who rename or edit them; what these have made of them stays.
+    slowed = named_rows([check.id for check in fit.slowed], renames=False)
+    update_checks([(check, _slower(check)) for check in slowed])
     act_on(fit.paused, BulkAction.PAUSE)
     return fit
+
+
+def _slower(check: Check) -> Wanted:
+    """Return the check's settings, asked for as the plan allows it."""
+    return Wanted(name=check.name, kind=check.kind, config=config_of(check), timing=_fitted(check), tags=check.tags)
 
 
 def _fitted(check: Check) -> Timing:
     """Return the check's timing within the plan."""
     plan = allowed()
-    given = {name: getattr(check, name) for name in Timing.__slots__}
     regions = tuple(check.regions[: plan.regions_per_check])
     interval_seconds = max(check.interval_seconds, plan.min_interval_seconds)
     confirmations = min(check.confirmations, len(regions))
-    return Timing(**{**given, "regions": regions, "interval_seconds": interval_seconds, "confirmations": confirmations})
+    return replace(timing_of(check), regions=regions, interval_seconds=interval_seconds, confirmations=confirmations)
