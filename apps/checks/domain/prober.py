@@ -135,20 +135,24 @@ class Prober:
         try:
             turns = await self._at_work(partial(self._work.trade, batch, limit))
         except BatchRefused:
-            await self._store_one_by_one(batch)
-            return []
+            return [] if await self._store_one_by_one(batch) else None
         if turns is None:
             self._results[:0] = batch
         return turns
 
-    async def _store_one_by_one(self, batch: Sequence[NewResult]) -> None:
-        """Keep what was refused as a whole, so that one bad row never costs the others."""
-        for result in batch:
+    async def _store_one_by_one(self, batch: Sequence[NewResult]) -> bool:
+        """Keep what was refused as a whole, so that one bad row never costs the others; False where the place is away.
+
+        The rest is then first in line again: each question to a place that is away costs a long wait.
+        """
+        for position, result in enumerate(batch):
             try:
                 if await self._at_work(partial(self._work.trade, [result], 0)) is None:
-                    self._results.append(result)
+                    self._results[:0] = batch[position:]
+                    return False
             except BatchRefused:
                 logger.exception("the result of check %s cannot be stored", result.check_id)
+        return True
 
     async def _learn_settings(self, turns: Iterable[ClaimedTurn]) -> None:
         """Fetch and open the settings of checks that are new to us or were changed."""

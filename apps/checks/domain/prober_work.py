@@ -8,7 +8,15 @@ from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
-from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+)
 
 from apps.checks.domain.held_results import SIGN_OVERDUE, Contact, store_by_age
 from apps.checks.domain.judging import SILENT_AFTER
@@ -35,6 +43,7 @@ LOOK_AT_THE_CLOCK_EVERY_SECONDS = 5.0
 MOST_HEAD_START = timedelta(seconds=6)  # less than a lease
 # More than NTP slews in that time; less than what a turn may be late.
 STEPPED_SECONDS = 2.0
+COMPLAIN_EVERY_SECONDS = 60.0
 
 
 class PlaceAway(Exception):
@@ -89,6 +98,7 @@ class DatabaseWork:
         self._contact = Contact()
         self._seen_at = float("-inf")  # of the clock that nobody can set
         self._traded_at = monotonic()
+        self._complained_at = float("-inf")
 
     def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
         """Keep the results and let those who watch live know, then claim."""
@@ -110,7 +120,19 @@ class DatabaseWork:
                 self._contact.hears()
             close_old_connections()
             raise PlaceAway(f"the database is away: {error}") from error
+        except Error as error:
+            # Read-only, or with another release's tables: what is held waits, and the next question goes to whichever server
+            # is the main one by then.
+            self._complain(error)
+            connection.close()
+            raise PlaceAway(f"the database does not take what is asked of it: {error}") from error
         self._contact.hears()
+
+    def _complain(self, error: Error) -> None:
+        """Say now and then how a question was refused: nobody but people can mend that."""
+        if monotonic() - self._complained_at >= COMPLAIN_EVERY_SECONDS:
+            self._complained_at = monotonic()
+            logger.error("the database refuses the prober; what it holds waits until that ends", exc_info=error)
 
     def _head_start(self) -> timedelta:
         """Claim further ahead while a beat takes long, on a busy machine: what is due before the next one starts on time."""
@@ -128,9 +150,7 @@ class DatabaseWork:
     def _store(self, results: Sequence[NewResult]) -> None:
         try:
             store_by_age(results, heard_again_at=self._contact.heard_again_at)
-        except (OperationalError, InterfaceError):
-            raise
-        except Error as error:
+        except (DataError, IntegrityError) as error:
             raise BatchRefused from error
         changed = by_tenant(results)
         publish_many({f"tenant:{tenant}": [f"check:{check}" for check in checks] for tenant, checks in changed.items()})

@@ -167,7 +167,7 @@ def store_results(results: Iterable[NewResult]) -> Stored:
 
 
 def _copy(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-    with cursor.copy(COPY) as copy:
+    with connection.wrap_database_errors, cursor.copy(COPY) as copy:  # as Django does for all but COPY
         copy.set_types(STAGING_TYPES)
         for row in rows:
             copy.write_row(row)
