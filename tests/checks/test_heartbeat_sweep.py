@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -15,7 +16,7 @@ from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
-from tests.checks.test_pings import NOW, heartbeat, ping, scope, state_of, token_of
+from tests.checks.test_pings import NOW, damage, heartbeat, ping, scope, state_of, token_of
 
 __all__ = ["scope"]
 pytestmark = pytest.mark.django_db
@@ -134,6 +135,24 @@ def test_every_tenants_heartbeats_are_swept_and_told_apart(token: str, globex: T
     assert [after for after, _at, _code in flips()] == ["down"]
     with tenant_scope(globex.id):
         assert [flip.after for flip in Flip.objects.all()] == ["up"]
+
+
+@pytest.mark.parametrize("is_doubtful", [False, True])
+def test_settings_that_do_not_open_hide_nobody_elses_silence(token: str, scope: Tenant, is_doubtful: bool) -> None:
+    broken = heartbeat("Broken")
+    PingStore().store([ping(token_of(broken), minutes=1)])
+    Heartbeat.objects.filter(watched=broken).update(is_doubtful=is_doubtful)
+    damage(broken)
+
+    for at in (75, 76):
+        sweep_at(at)
+
+    silences = Flip.objects.exclude(after="up").order_by("at").values_list("watched__name", "after", "at", "error_code")
+    assert list(silences) == [
+        ("Backup", "down", minute(70), "heartbeat_missed"),
+        ("Broken", "down", minute(71), "heartbeat_missed"),
+    ]
+    assert set(Heartbeat.objects.values_list("deadline_at", flat=True)) == {None}
 
 
 # --- Our own outages ----------------------------------------------------------------------------------------------------
@@ -256,9 +275,12 @@ def test_job_that_is_silent_is_noticed_after_the_clock_was_set_back(token: str) 
     assert sweep_at(10.1) == [("down", minute(10), "heartbeat_missed")]
 
 
+CRON = {"schedule": "cron", "cron": "0 * * * *", "grace_seconds": 600}
+
+
 def cron_at_every_full_hour() -> Heartbeat:
     """A job of the calendar that has just reported, its grace being ten minutes."""
-    config = HeartbeatConfig(schedule="cron", cron="0 * * * *", grace_seconds=600)
+    config = HeartbeatConfig(**CRON)  # type: ignore[arg-type]
     with time_machine.travel(CALENDAR_NOON, tick=False):
         token = token_of(heartbeat("Hourly", config=config))
         report = replace(ping(token).report, at=CALENDAR_NOON)
@@ -292,3 +314,17 @@ def test_calendar_is_read_anew_after_the_clock_was_set_back(scope: Tenant) -> No
 
     made.refresh_from_db()
     assert made.deadline_at == CALENDAR_NOON + timedelta(minutes=9)  # the report of 12:00
+
+
+@pytest.mark.parametrize("broken", [{"secrets": "derived.AAAA"}, {"config": {**CRON, "time_zone": "Atlantis/Gone"}}])
+def test_calendar_that_cannot_be_read_keeps_no_other_from_it(scope: Tenant, broken: dict[str, Any]) -> None:
+    first, sound = cron_at_every_full_hour(), cron_at_every_full_hour()
+    damage(first.watched, **broken)
+    sign_at(CALENDAR_NOON + timedelta(minutes=5))
+
+    sign_at(CALENDAR_NOON - timedelta(minutes=55), timedelta(minutes=-60))
+
+    limits = Heartbeat.objects.in_bulk()
+    assert limits[sound.pk].deadline_at == CALENDAR_NOON + timedelta(minutes=9)
+    assert limits[first.pk].deadline_at == CALENDAR_NOON + timedelta(minutes=69)
+    assert PingDoor.objects.get(name="http").seen_at == CALENDAR_NOON - timedelta(minutes=55)

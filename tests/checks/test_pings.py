@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models import F
 
 from apps.checks.domain import ping_pruning
 from apps.checks.domain.checks import Timing, create_check, pause_check, resume_check, update_check
@@ -51,6 +52,11 @@ def ping(
 
 def state_of(check: Check) -> str:
     return CheckState.objects.get(watched=check).state
+
+
+def damage(check: Check, **fields: Any) -> None:
+    """Have a check's settings open no more, as after its sealing key was thrown away."""
+    Check.objects.filter(id=check.id).update(version=F("version") + 1, **(fields or {"secrets": "derived.AAAA"}))
 
 
 def test_first_ping_makes_it_up_and_sets_the_deadline(scope: Tenant) -> None:
@@ -121,6 +127,21 @@ def test_unknown_addresses_are_told_apart_and_store_nothing(scope: Tenant) -> No
 
     assert stored.fates == [Fate.NOT_FOUND, Fate.AMBIGUOUS, Fate.NOT_FOUND, Fate.NOT_FOUND]
     assert not Ping.objects.exists()
+
+
+def test_heartbeat_whose_settings_do_not_open_costs_no_other_a_ping(scope: Tenant) -> None:
+    broken, sound = heartbeat("Broken"), heartbeat("Sound")
+    store, mine, other = PingStore(), token_of(broken), token_of(sound)
+    damage(broken)
+
+    stored = store.store([ping(mine), ping(other), ping("nobody"), ping(mine, Signal.FAIL)])
+
+    assert stored.fates == [None, Fate.STORED, Fate.NOT_FOUND, None]
+    assert stored.changed == {scope.id: {sound.id}}
+    assert [kept.watched_id for kept in Ping.objects.all()] == [sound.id]
+    assert (state_of(broken), state_of(sound)) == (State.NEW, State.UP)
+    damage(broken, secrets="")  # mended
+    assert store.store([ping(mine)]).fates == [Fate.STORED]
 
 
 def test_slug_counts_within_its_tenant_alone(acme: Tenant, globex: Tenant) -> None:

@@ -4,6 +4,7 @@ Silence says nothing of a job while this installation itself could not be reache
 while they give none, nobody is judged, and when they are back, what could not come in is forgiven.
 """
 
+import logging
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -12,13 +13,15 @@ from django.db import connection, transaction
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.heartbeat_rules import why_missed
 from apps.checks.domain.heartbeats import beat_of
-from apps.checks.domain.settings import config_of
+from apps.checks.domain.settings import UNREADABLE, config_of
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
 from apps.checks.types.heartbeat import HeartbeatConfig, Rhythm
 from apps.core import clock
 from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope
+
+logger = logging.getLogger(__name__)
 
 BATCH = 500
 DOOR = "http"
@@ -92,19 +95,33 @@ def _sweep_batch(now: datetime) -> list[Flip]:
 
 
 def _missed(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> Flip:
-    """Return the flip of a heartbeat whose deadline passed, and set its next one.
+    """Return the flip of a heartbeat whose deadline passed, and set its next one."""
+    limit = cast("datetime", heartbeat.deadline_at)
+    try:
+        after, error_code, heartbeat.deadline_at = _judged(heartbeat, standing, now)
+    except UNREADABLE:
+        # Nothing says when the next report would be due, so this silence is told at once; nor may it hide the others'.
+        logger.exception("the settings of heartbeat %s cannot be read", heartbeat.pk)
+        after, error_code, heartbeat.deadline_at = State.DOWN, "heartbeat_missed", None
+    return flip(standing, Change(after=after, at=limit, error_code=error_code))
+
+
+def _judged(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> tuple[State, str, datetime | None]:
+    """Return a late heartbeat's state, the reason and the next deadline; raises one of `UNREADABLE`.
 
     If its report may have been lost on its way to us, nothing is known of the job until the report after that.
     """
     config = cast("HeartbeatConfig", config_of(heartbeat.watched))
-    limit = cast("datetime", heartbeat.deadline_at)
     if heartbeat.is_doubtful and standing.state != State.UNKNOWN:
-        following = config.rhythm.following(now)
-        heartbeat.deadline_at = following + config.grace if following else None
-        return flip(standing, Change(after=State.UNKNOWN, at=limit, error_code="heartbeat_unheard"))
-    heartbeat.deadline_at = None
-    error_code = why_missed(beat_of(heartbeat, standing.state), config, limit)
-    return flip(standing, Change(after=State.DOWN, at=limit, error_code=error_code))
+        return State.UNKNOWN, "heartbeat_unheard", _next_deadline(config, now)
+    limit = cast("datetime", heartbeat.deadline_at)
+    return State.DOWN, why_missed(beat_of(heartbeat, standing.state), config, limit), None
+
+
+def _next_deadline(config: HeartbeatConfig, now: datetime) -> datetime | None:
+    """Return until when the next report by schedule may take; None where none is to come."""
+    following = config.rhythm.following(now)
+    return following + config.grace if following else None
 
 
 def are_doors_open(now: datetime) -> bool:
@@ -157,9 +174,12 @@ def _go_with_the_clock(step: timedelta, *, before: datetime, now: datetime) -> N
     ahead = Heartbeat.unscoped.select_related("watched").filter(deadline_at__gt=now)
     changed = []
     for heartbeat in ahead.exclude(watched__config__schedule=Rhythm.SIMPLE).iterator(chunk_size=BATCH):
-        config = cast("HeartbeatConfig", config_of(heartbeat.watched))
-        following = config.rhythm.following(now)
-        if following and following + config.grace < cast("datetime", heartbeat.deadline_at):
-            heartbeat.deadline_at = following + config.grace
+        try:
+            limit = _next_deadline(cast("HeartbeatConfig", config_of(heartbeat.watched)), now)
+        except UNREADABLE:
+            logger.exception("the settings of heartbeat %s cannot be read", heartbeat.pk)
+            continue
+        if limit and limit < cast("datetime", heartbeat.deadline_at):
+            heartbeat.deadline_at = limit
             changed.append(heartbeat)
     Heartbeat.unscoped.bulk_update(changed, ["deadline_at"], batch_size=BATCH)

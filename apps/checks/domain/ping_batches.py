@@ -116,8 +116,11 @@ class PingBatches:
                 stored: Stored | None = await self.in_database(_store_batch, self._store, [ping for ping, _ in batch])
             except Unavailable:
                 stored = None
+            except Exception:  # whatever it was: those who wait are told, and the next ones are served
+                logger.exception("a batch of pings could not be stored")
+                stored = None
             for place, (_ping, settle) in enumerate(batch):
-                settle(stored.fates[place] if stored else None)
+                _settled(settle, stored.fates[place] if stored else None)
             if stored and stored.changed:
                 self._tell_soon(stored.changed)
 
@@ -171,6 +174,9 @@ class PingBatches:
                 step = timedelta(0)
             except Unavailable:
                 gap = None
+            except Exception:  # doors without a sign of life would have nobody judged, until a restart
+                logger.exception("the ping doors could not give their sign of life")
+                gap = None
             if gap:
                 logger.warning("no ping could come in for %s; what was expected then is forgiven", gap)
             await asyncio.sleep(SIGN_EVERY.total_seconds())
@@ -184,6 +190,14 @@ class PingBatches:
         self._tell()
         await asyncio.get_running_loop().run_in_executor(self._database, _leave)
         self._database.shutdown(wait=False)
+
+
+def _settled(settle: Settle, fate: Fate | None) -> None:
+    """Tell one sender; the others of its batch hear of their pings even if that fails."""
+    try:
+        settle(fate)
+    except Exception:
+        logger.exception("the sender of a ping could not be told of its fate")
 
 
 def _leave() -> None:
@@ -201,21 +215,23 @@ def _is_lost(used: Any) -> bool:
 
 
 def _store_batch(store: PingStore, pings: Sequence[NewPing]) -> Stored:
-    """Store a batch; where the database refuses it as a whole, store each heartbeat's pings by themselves."""
+    """Store a batch; where it fails as a whole, store each heartbeat's pings by themselves."""
     used = connection.connection
     try:
         return store.store(pings)
-    except Error:
-        if _is_lost(used) or len(pings) == 1:
+    except Exception as error:
+        if len(pings) == 1 or (isinstance(error, Error) and _is_lost(used)):
             raise
+        logger.warning("pings that came together are stored one by one: %r", error)
     fates: list[Fate | None] = [None] * len(pings)
     changed: Changed = {}
     deadline = time.monotonic() + ONE_BY_ONE_SECONDS
     for places in _by_address(pings):
         try:
             stored = store.store([pings[place] for place in places]) if time.monotonic() < deadline else None
-        except Error as error:
-            logger.warning("pings of one heartbeat could not be stored: %s", error)
+        except Exception as error:
+            known = isinstance(error, Error)
+            logger.warning("pings of one heartbeat could not be stored: %r", error, exc_info=not known)
             continue
         for place, fate in zip(places, stored.fates if stored else (), strict=False):
             fates[place] = fate

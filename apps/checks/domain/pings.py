@@ -4,6 +4,7 @@ One statement locks the heartbeats that are meant, the rules judge each ping in 
 pings and moves the heartbeats. When `PingStore.store` returns, it is committed: only then may a job be told so.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,13 +20,15 @@ from psycopg.rows import tuple_row
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.heartbeat_rules import HELD, VERDICTS, Beat, Heard, Report, deadline, hear, why_missed
 from apps.checks.domain.heartbeat_sweep import are_doors_open
-from apps.checks.domain.settings import opened_config
-from apps.checks.domain.turns import settings_of
+from apps.checks.domain.settings import UNREADABLE, opened_config
+from apps.checks.domain.turns import CheckSettings, settings_of
 from apps.checks.enums import State
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
 from apps.core.postgres.arrays import column
 from apps.core.tenancy import system_scope
+
+logger = logging.getLogger(__name__)
 
 SETTINGS_KEPT = 50_000
 STATES = {state.value: state for state in State}  # a look costs a tenth of what `State("up")` does
@@ -116,7 +119,7 @@ class _Settings:
 
     check_id: UUID
     version: int
-    config: HeartbeatConfig
+    config: HeartbeatConfig | None  # None: they cannot be read
 
 
 class PingStore:
@@ -126,7 +129,8 @@ class PingStore:
         self._settings: dict[str, _Settings] = {}
 
     def store(self, pings: Sequence[NewPing]) -> Stored:
-        """Store a batch in one transaction, in its order; what has no heartbeat is passed over."""
+        """Store a batch in one transaction, in its order; what has no heartbeat, or one whose settings cannot be read, is
+        passed over."""
         rows: list[tuple[Any, ...]] = []
         changes: list[tuple[UUID, Change]] = []
         with system_scope("a batch of pings is for many tenants"), transaction.atomic():
@@ -139,13 +143,14 @@ class PingStore:
                     wanted = sorted({token for token in tokens if token is not None})
                     # Times as text cost ten times as much.
                     asked.execute(FIND, [column("text", wanted)], prepare=False, binary=True)
-                found = self._found(asked.fetchall())
+                locked = asked.fetchall()
+                found, known = self._found(locked), {row[0] for row in locked}
                 changes += _missed_before(found, tokens, pings)
                 for place, (ping, token) in enumerate(zip(pings, tokens, strict=True)):
                     if token is None:
                         continue
                     if token not in found:
-                        fates[place] = Fate.NOT_FOUND
+                        fates[place] = None if token in known else Fate.NOT_FOUND
                         continue
                     heard, change = _judged(found[token], ping)
                     rows.append(_row(found[token], ping, heard))
@@ -178,21 +183,31 @@ class PingStore:
                 is_doubtful=row[11],
             )
             for row, config in zip(rows, configs, strict=True)
+            if config is not None
         }
 
-    def _configs(self, rows: Sequence[tuple[Any, ...]]) -> list[HeartbeatConfig]:
+    def _configs(self, rows: Sequence[tuple[Any, ...]]) -> list[HeartbeatConfig | None]:
         """Return the settings of heartbeats as found; fetch those that are new to us or were changed."""
         if len(self._settings) > SETTINGS_KEPT:
             self._settings.clear()
         unknown = {row[1]: row[0] for row in rows if not self._is_known(row)}
         for check_id, (version, settings) in (settings_of(list(unknown)) if unknown else {}).items():
-            config = opened_config(check_id, settings.kind, settings.public, settings.sealed)
-            self._settings[unknown[check_id]] = _Settings(check_id, version, cast("HeartbeatConfig", config))
+            self._settings[unknown[check_id]] = _Settings(check_id, version, _opened(check_id, settings))
         return [self._settings[row[0]].config for row in rows]
 
     def _is_known(self, row: tuple[Any, ...]) -> bool:
         known = self._settings.get(row[0])  # by token: a UUID's hash costs as much as all of this
         return known is not None and known.version == row[3] and known.check_id == row[1]
+
+
+def _opened(check_id: UUID, settings: CheckSettings) -> HeartbeatConfig | None:
+    """Return a heartbeat's settings. Where they cannot be read its pings are not stored, which is nobody else's trouble."""
+    try:
+        config = cast("HeartbeatConfig", opened_config(check_id, settings.kind, settings.public, settings.sealed))
+    except UNREADABLE:
+        logger.exception("the settings of heartbeat %s cannot be read; its pings are not stored", check_id)
+        return None
+    return config
 
 
 def _resolved(cursor: Any, pings: Sequence[NewPing]) -> tuple[list[str | None], list[Fate | None]]:

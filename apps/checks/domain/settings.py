@@ -8,7 +8,10 @@ from apps.checks.models import Check
 from apps.checks.types.base import CheckType
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import Config, load_config, split_config
-from apps.core.secrets import seal, unseal
+from apps.core.secrets import SealBroken, seal, unseal
+
+# What stored settings may raise: sealed with a key that is gone, of a kind or a time zone that is not known any more.
+UNREADABLE = (SealBroken, LookupError, TypeError)
 
 
 def _place(check_id: UUID) -> str:
