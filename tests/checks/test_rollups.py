@@ -186,6 +186,34 @@ def test_long_chart_reads_whole_hours(in_acme: Tenant, noon: time_machine.Travel
     assert len(chart["bands"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("interval", "period", "minute", "seen", "shown"),
+    [
+        (60, "6h", 10, [-330, -270, -210, -150, -90, -30], [10, 20, 30, 40, 50, 60]),
+        (60, "15m", 2, [-2], [10]),  # the period of a young check
+        (90, "6h", 0, [-255], [None, 10, None, None]),  # begins an hour, in steps of an hour and a half
+    ],
+)
+def test_short_chart_of_a_check_that_runs_seldom_shows_its_results_when_they_were(
+    in_acme: Tenant,
+    noon: time_machine.Traveller,
+    interval: int,
+    period: str,
+    minute: int,
+    seen: list[int],
+    shown: list[float | None],
+) -> None:
+    check = make_check(interval_seconds=interval * 60)
+    for place, at in enumerate(seen, start=1):
+        see(check, at, ms=20.0 * place)
+    noon.shift(minute * MINUTE)
+    roll_up()
+
+    chart = latency_chart(check, period=period)
+
+    assert chart["series"][3]["values"] == shown
+
+
 def make_day(check: Check, at: datetime, region: int, failed: int, good: int) -> None:
     empty = {"unmeasured": 0, "slow": 0, "timed": 0, "sum_ms": 0, "phase_sums": [0] * 5, "phase_counts": [0] * 5}
     DayRollup.objects.create(

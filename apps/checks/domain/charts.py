@@ -46,8 +46,8 @@ class Stretch:
 
     @property
     def is_rolled(self) -> bool:
-        """Whether its points come from whole hours, rolled up."""
-        return self.step >= HOUR
+        """Whether its points come from whole hours, rolled up: an hourly check's short periods begin at any minute."""
+        return not self.step % HOUR and self.since == hour_of(self.since)
 
     @property
     def times(self) -> list[datetime]:
