@@ -156,6 +156,29 @@ def test_a_renamed_agent_keeps_its_code_and_its_heartbeat_follows(in_acme: Tenan
     assert (kept.name, kept.code, kept.heartbeat.name) == ("Berlin", "agent-office", "Agent Berlin")
 
 
+@pytest.mark.parametrize(
+    ("agent_name", "called", "after"),
+    [
+        ("Agent", "Agent Agent", "Agent Berlin"),
+        ("Web", "Webserver room", "Webserver room"),
+        ("e", "Agent e", "Agent Berlin"),
+        ("e", "Silence", "Silence"),
+        ("Office", "Office", "Berlin"),
+        pytest.param("e", "x" * 145 + " e", "x" * 145 + " Berl", id="too long"),
+    ],
+)
+def test_heartbeat_follows_only_where_the_agents_name_ends_its_own(
+    in_acme: Tenant, agent_name: str, called: str, after: str
+) -> None:
+    agent, _token = agents.create_agent(name=agent_name)
+    Check.objects.filter(id=agent.heartbeat_id).update(name=called)
+    agent = Agent.objects.get()
+
+    agents.rename_agent(agent, name="Berlin")
+
+    assert Check.objects.get().name == after
+
+
 def test_a_deleted_agent_takes_region_and_heartbeat_along(in_acme: Tenant) -> None:
     agent, token = agents.create_agent(name="Office")
     region_id = agent.region_id

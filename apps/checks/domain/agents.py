@@ -41,6 +41,7 @@ ROTATION_GRACE = timedelta(hours=24)
 # An agent speaks every 15 seconds; the heartbeat's shortest settings make it an alert after two minutes.
 PERIOD_SECONDS = GRACE_SECONDS = 60
 CODE_LENGTH = 40
+CHECK_NAME_LENGTH = Check._meta.get_field("name").max_length
 AGENT_FILE = "obsera-agent.token"
 # In which of the colours of states an agent's own is shown.
 LOOKS = {
@@ -223,10 +224,13 @@ def _free_number() -> int:
 
 @transaction.atomic
 def rename_agent(agent: Agent, *, name: str) -> None:
-    """Call an agent something else; its code stays. The check of its silence follows if it still bears the old name."""
+    """Call an agent something else; its code stays. The check of its silence follows if it still ends with the old
+    name."""
     _refuse_name(name, except_id=agent.id)
-    if agent.heartbeat and agent.name in agent.heartbeat.name:
-        rename_check(agent.heartbeat, name=agent.heartbeat.name.replace(agent.name, name))
+    if agent.heartbeat:
+        begin = agent.heartbeat.name.removesuffix(agent.name)
+        if begin != agent.heartbeat.name and (not begin or begin[-1].isspace()):  # else it is the end of another word
+            rename_check(agent.heartbeat, name=f"{begin}{name}"[:CHECK_NAME_LENGTH])
     agent.name = name
     agent.save(update_fields=["name"])
 
