@@ -27,6 +27,15 @@ def uuid7() -> UUID:
     return UUID(int=value)
 
 
+def is_uuid(text: str) -> bool:
+    """Tell whether a text is a UUID, with or without its hyphens."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _base62(number: int, length: int) -> str:
     digits = []
     for _ in range(length):

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from apps.checks import probe_door
+from apps.checks.domain.asking import job_of_check
 from apps.checks.domain.checks import create_check
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.checks.types.http import HttpConfig
@@ -107,6 +108,19 @@ def test_check_is_asked_by_key_and_by_id_with_its_own_settings(acme: Tenant, glo
     assert [metrics(shown.content.decode())["probe_success"] for shown in (by_key, by_id)] == [1, 1]
     assert [b"X-Key: sealed" in request for request in web.asked] == [True, True]
     assert (stranger.status_code, "no check" in stranger.content.decode()) == (400, True)
+
+
+@pytest.mark.django_db
+def test_key_that_reads_like_an_id_is_a_key(in_acme: Tenant) -> None:
+    other = create_check(name="Other", kind="http", config=HttpConfig(url="https://other.example/"))
+    keyed = HttpConfig(url="https://keyed.example/")
+    create_check(name="Keyed", kind="http", config=keyed, key=other.id.hex)
+
+    configs = [
+        job_of_check(name, allow_private=False, at_most_seconds=5).config for name in (other.id.hex, str(other.id))
+    ]
+
+    assert configs == [keyed, HttpConfig(url="https://other.example/")]
 
 
 @pytest.mark.django_db

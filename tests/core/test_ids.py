@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from apps.core.ids import has_valid_checksum, new_token, uuid7
+from apps.core.ids import has_valid_checksum, is_uuid, new_token, uuid7
 
 
 def test_ids_of_one_process_are_in_order_and_distinct() -> None:
@@ -42,3 +42,17 @@ def test_token_with_a_typing_error_is_told_apart_without_the_database() -> None:
     wrong = token[:20] + ("a" if token[20] != "a" else "b") + token[21:]
 
     assert (len(token), has_valid_checksum(token), has_valid_checksum(wrong)) == (48, True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("0193e0a0-0000-7000-8000-000000000000", True),
+        ("0193e0a0000070008000000000000000", True),
+        ("0193e0a0", False),
+        ("backup", False),
+        ("", False),
+    ],
+)
+def test_text_is_told_to_be_an_id(text: str, is_one: bool) -> None:
+    assert is_uuid(text) is is_one

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
@@ -11,6 +10,7 @@ from apps.checks.engine.job import ProbeJob
 from apps.checks.importers.blackbox import module_settings
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
+from apps.core.ids import is_uuid
 from apps.core.kinds import ConfigErrors, parse_config
 from apps.core.refusals import Refusal
 
@@ -37,7 +37,9 @@ class CannotProbe(Refusal):
 
 def job_of_check(name: str, *, allow_private: bool, at_most_seconds: float) -> ProbeJob:
     """Return the probe of the tenant's check with that key or id."""
-    check = Check.objects.filter(key=name).first() if not _is_id(name) else Check.objects.filter(id=name).first()
+    check = Check.objects.filter(key=name).first()  # first: 32 hex digits are a key as well as an id
+    if check is None and is_uuid(name):
+        check = Check.objects.filter(id=name).first()
     if check is None:
         raise CannotProbe(_("There is no check with this key or id."))
     if not type_of(check).is_probed:
@@ -63,11 +65,3 @@ def job_of_target(target: str, module: str, *, allow_private: bool, at_most_seco
         name, texts = next(iter(error.errors.items()))
         raise CannotProbe(f"{name}: {texts[0]}") from error
     return ProbeJob(None, kind, config, min(DEFAULT_SECONDS, at_most_seconds), allow_private)
-
-
-def _is_id(name: str) -> bool:
-    try:
-        UUID(name)
-    except ValueError:
-        return False
-    return True
