@@ -85,6 +85,15 @@ def test_wrong_field_is_named(api: Api, acme: Tenant, change: dict[str, Any], fi
         assert Check.objects.count() == 0
 
 
+def test_kind_stays_as_it_is(api: Api) -> None:
+    _status, made = api.call("POST", "", NEW)
+
+    status, problem = api.call("PATCH", f"{made['id']}/", {"kind": "dns"})
+
+    said = "A check keeps its kind (http); make another one, with another key."
+    assert (status, problem["errors"]) == (400, {"kind": [said]})
+
+
 @pytest.mark.parametrize(
     "body", [b"{", b"[" * 100_000, b'{"name": "\\u0000"}', b'{"name": NaN}', b"\xff", b"null", b"[]"]
 )

@@ -84,6 +84,15 @@ def test_apply_makes_what_the_document_says_and_a_second_time_nothing(program: P
         assert CheckState.objects.get(watched=database).state == State.PAUSED
 
 
+def test_key_of_a_check_of_another_kind_is_refused(program: Program, acme: Tenant) -> None:
+    program.post("apply", YAML)
+
+    status, said = program.post("apply", YAML.replace(b"kind: http", b"kind: drift"))
+
+    sentence = "A check keeps its kind (http); make another one, with another key."
+    assert (status, said["errors"]) == (400, {"checks[0].kind": [sentence]})
+
+
 def test_dry_run_says_the_same_and_does_nothing(program: Program, acme: Tenant) -> None:
     status, said = program.post("apply?dry_run=1", YAML)
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.checks.domain.checks import require_enough_regions
+from apps.checks.domain.checks import KEEPS_KIND, require_enough_regions
 from apps.checks.domain.promises import promise_of
 from apps.checks.domain.queries import outage_confidence
 from apps.checks.domain.regions import region_codes, regions_to_choose
@@ -138,7 +138,7 @@ class CheckSerializer(StrictModelSerializer):
         check: Check | None = self.instance
         if check is not None:
             if attrs.get("kind", check.kind) != check.kind:
-                raise serializers.ValidationError({"kind": ["A check keeps its kind; create another one."]})
+                raise serializers.ValidationError({"kind": [KEEPS_KIND % {"kind": check.kind}]})
             return attrs
         require_enough_regions(attrs.get("confirmations", 1), attrs.get("regions", (MAIN_REGION,)))
         attrs["config"] = parse_config(CHECK_TYPES.get(attrs["kind"]).Config, attrs["config"])

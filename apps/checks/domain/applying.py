@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain import checks
-from apps.checks.domain.checks import Timing, Wanted
+from apps.checks.domain.checks import Wanted, timing_of
 from apps.checks.domain.configuration import (
     TIMING_FIELDS,
     Configuration,
@@ -90,13 +90,7 @@ def _rolls(by_key: Mapping[str, Standing], wanted: Collection[Entry]) -> tuple[R
 
 def _step(entry: Entry, standing: Standing | None, before: Roll, after: Roll) -> Step:
     if standing is not None and standing.kind != entry.kind:
-        raise DocumentErrors(
-            {
-                f"{entry.path}.kind": [
-                    _("A check keeps its kind (%(kind)s); give the new one another key.") % {"kind": standing.kind}
-                ]
-            }
-        )
+        raise DocumentErrors({f"{entry.path}.kind": [checks.KEEPS_KIND % {"kind": standing.kind}]})
     stored = standing.config if standing else None
     config = settled_members(settle_config(entry, stored), stored, before=before, after=after)
     if standing and entry.depends_on is not None:
@@ -173,7 +167,7 @@ def _standing(row: Check, key_of: Mapping[UUID, str], above: Iterable[UUID], *, 
         name=row.name,
         kind=row.kind,
         config=config_of(row),
-        timing=_timing_of(row),
+        timing=timing_of(row),
         tags=list(row.tags),
         is_paused=row.checkstate.state == State.PAUSED,
         depends_on=tuple(key for key, is_agents in parents if not is_agents),
@@ -181,11 +175,6 @@ def _standing(row: Check, key_of: Mapping[UUID, str], above: Iterable[UUID], *, 
         is_agents=row.id in agents,
         agents_above=tuple(key for key, is_agents in parents if is_agents),
     )
-
-
-def _timing_of(row: Check) -> Timing:
-    given = {name: getattr(row, name) for name in TIMING_FIELDS}
-    return Timing(**{**given, "regions": tuple(given["regions"])})
 
 
 def regions_by_code() -> dict[str, int]:

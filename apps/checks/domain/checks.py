@@ -145,6 +145,7 @@ def _put(check: Check, given: Wanted) -> Check:
 
 # --- Changing ----------------------------------------------------------------------------------------------------
 
+KEEPS_KIND = _("A check keeps its kind (%(kind)s); make another one, with another key.")
 EDITED = ("name", "tags", "key", "config", "secrets", "target", "version", "updated_at", *Timing.__slots__)
 # Decides how often a check fails by chance and how long that lasts, besides its kind's settings.
 LEARNED_UNDER = ("target", "timeout_seconds", "interval_seconds", "retry_interval_seconds")
