@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -25,6 +25,7 @@ from apps.checks.domain.rollups import rolled_availability
 from apps.checks.domain.settings import config_of, type_of
 from apps.checks.domain.switches import kinds_switched_off, switch_of
 from apps.checks.domain.uptime import daily_uptime
+from apps.checks.doors import check_or_404
 from apps.checks.forms import CheckForm
 from apps.checks.models import Check
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
@@ -34,11 +35,6 @@ from apps.core import clock
 from apps.core.refusals import Refusal
 from apps.core.registry import UnknownKind
 from apps.tenants.doors import TenantRequest, tenant_view
-
-
-def _check_or_404(check_id: UUID) -> Check:
-    found: Check = get_object_or_404(Check.objects.select_related("checkstate").prefetch_related("turns"), id=check_id)
-    return found
 
 
 def _choose_kind(request: TenantRequest) -> HttpResponse:
@@ -75,7 +71,7 @@ def create(request: TenantRequest) -> HttpResponse:
 @tenant_view(EDIT_CHECKS)
 def edit(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """Change a check."""
-    check = _check_or_404(check_id)
+    check = check_or_404(check_id)
     kind = type_of(check)
     form = CheckForm(request.POST or None, kind=kind, stored=config_of(check), check=check)
     if form.is_valid() and form.parsed_config and _kept(form, lambda given: checks.update_check(check, **given)):
@@ -100,7 +96,7 @@ def _kept(form: CheckForm, keep: Callable[[dict[str, Any]], Check]) -> Check | N
 @tenant_view(VIEW_CHECKS)
 def detail(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """One check: what it is now, its chart, its last results and outages."""
-    check, zone = _check_or_404(check_id), ZoneInfo(request.tenant.time_zone)
+    check, zone = check_or_404(check_id), ZoneInfo(request.tenant.time_zone)
     period = request.GET.get("period", "")
     period = period if period in PERIODS else default_period(check)
     ends = {name: request.GET[name] for name in ("from", "to") if request.GET.get(name, "").isdecimal()}
@@ -137,7 +133,7 @@ def _detail_context(check: Check) -> dict[str, Any]:
 @tenant_view(VIEW_CHECKS)
 def chart(request: TenantRequest, check_id: UUID) -> JsonResponse:
     """The chart's data: average latency by phase, in a period or between ``from`` and ``to`` (milliseconds)."""
-    check = _check_or_404(check_id)
+    check = check_or_404(check_id)
     chosen = stretch_between(check, request.GET.get("from", ""), request.GET.get("to", ""))
     return JsonResponse(latency_chart(check, period=request.GET.get("period", ""), chosen=chosen))
 
@@ -146,7 +142,7 @@ def chart(request: TenantRequest, check_id: UUID) -> JsonResponse:
 @tenant_view(EDIT_CHECKS)
 def run_now(request: TenantRequest, check_id: UUID) -> HttpResponse:
     try:
-        checks.check_by_hand(_check_or_404(check_id))
+        checks.check_by_hand(check_or_404(check_id))
         messages.info(request, _("The next check starts now."))
     except Refusal as refusal:
         messages.error(request, str(refusal))
@@ -157,7 +153,7 @@ def run_now(request: TenantRequest, check_id: UUID) -> HttpResponse:
 @tenant_view(EDIT_CHECKS)
 def delete(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """Delete a check with its history."""
-    check = _check_or_404(check_id)
+    check = check_or_404(check_id)
     checks.delete_check(check)
     messages.success(request, _("%(name)s was deleted.") % {"name": check.name})
     return redirect(reverse("checks:list", args=[request.tenant.slug]))

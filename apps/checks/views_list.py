@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import ngettext
@@ -23,6 +23,7 @@ from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.days import Day
 from apps.checks.domain.dependencies import blamed_for
 from apps.checks.domain.uptime import daily_uptime
+from apps.checks.doors import check_or_404
 from apps.checks.enums import State
 from apps.checks.forms import BulkForm, FilterForm, RenameForm
 from apps.checks.models import Check
@@ -92,11 +93,6 @@ class Window:
     @property
     def may_grow(self) -> bool:
         return self.has_next and self.last.number - self.first.number + 1 < MOST_PAGES
-
-
-def _check_or_404(check_id: UUID) -> Check:
-    found: Check = get_object_or_404(Check.objects.select_related("checkstate").prefetch_related("turns"), id=check_id)
-    return found
 
 
 def _is_from_list(request: TenantRequest) -> bool:
@@ -187,11 +183,11 @@ def _row_of(request: TenantRequest, check: Check, **more: Any) -> HttpResponse:
 @tenant_view(EDIT_CHECKS)
 def rename(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """Change the name in its row of the list: the row with a field, then the row again."""
-    check = _check_or_404(check_id)
+    check = check_or_404(check_id)
     form = RenameForm(request.POST if request.method == "POST" else None, initial={"name": check.name})
     if form.is_valid():
         checks.rename_check(check, name=form.cleaned_data["name"])
-        return _row_of(request, _check_or_404(check_id))
+        return _row_of(request, check_or_404(check_id))
     return _row_of(request, check, form=None if "cancel" in request.GET else form)
 
 
@@ -230,8 +226,8 @@ def _act(request: TenantRequest, form: BulkForm, chosen: Iterable[Check]) -> Non
 @tenant_view(EDIT_CHECKS)
 def pause(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """Stop watching for now; from the list, the answer is its row."""
-    checks.pause_check(_check_or_404(check_id))
-    return _row_of(request, _check_or_404(check_id)) if _is_from_list(request) else _to_detail(request, check_id)
+    checks.pause_check(check_or_404(check_id))
+    return _row_of(request, check_or_404(check_id)) if _is_from_list(request) else _to_detail(request, check_id)
 
 
 @require_POST
@@ -239,10 +235,10 @@ def pause(request: TenantRequest, check_id: UUID) -> HttpResponse:
 def resume(request: TenantRequest, check_id: UUID) -> HttpResponse:
     """Watch again; from the list, the answer is its row."""
     try:
-        checks.resume_check(_check_or_404(check_id))
+        checks.resume_check(check_or_404(check_id))
     except Refusal as refusal:
         return _refused(request, check_id, refusal)
-    return _row_of(request, _check_or_404(check_id)) if _is_from_list(request) else _to_detail(request, check_id)
+    return _row_of(request, check_or_404(check_id)) if _is_from_list(request) else _to_detail(request, check_id)
 
 
 def _refused(request: TenantRequest, check_id: UUID, refusal: Refusal) -> HttpResponse:
@@ -250,6 +246,6 @@ def _refused(request: TenantRequest, check_id: UUID, refusal: Refusal) -> HttpRe
     if not _is_from_list(request):
         messages.error(request, str(refusal))
         return _to_detail(request, check_id)
-    answer = _row_of(request, _check_or_404(check_id))
+    answer = _row_of(request, check_or_404(check_id))
     answer["HX-Trigger"] = json.dumps({"toast": {"text": str(refusal), "tone": "error"}})
     return answer
