@@ -1,6 +1,6 @@
 """The HTTP check: one address, its phases, its status, and whatever else is asserted of the answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
@@ -21,6 +21,7 @@ from apps.checks.types.assertions import (
 )
 from apps.checks.types.base import NO_DETAILS, NO_VALUES, Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.effort import Effort
+from apps.checks.types.figures import Figure, phases
 from apps.checks.types.hiding import hide_secrets
 from apps.checks.types.http_config import HttpConfig
 from apps.checks.types.http_visit import Visit, outcome_of, visit
@@ -78,6 +79,23 @@ class HttpCheck:
         outcome = await _outcome(visited, wanted, context, deadline)
         hide_secrets(outcome, [token])
         return outcome
+
+    def figures(self, outcome: Outcome) -> Iterator[Figure]:
+        yield "probe_http_status_code", "The answer's status.", "", outcome.status_code or 0
+        yield "probe_http_redirects", "How many redirects were followed.", "", outcome.redirects
+        yield "probe_http_ssl", "Whether the last connection was secured.", "", float(outcome.tls_ms is not None)
+        size = outcome.body_bytes or 0
+        yield "probe_http_uncompressed_body_length", "How many bytes of the body were read.", "", size
+        if outcome.http_version:
+            yield "probe_http_version", "The version of HTTP.", "", float(outcome.http_version)
+        measured = {
+            "resolve": outcome.dns_ms,
+            "connect": outcome.connect_ms,
+            "tls": outcome.tls_ms,
+            "processing": outcome.first_byte_ms,
+            "transfer": outcome.transfer_ms,
+        }
+        yield from phases("probe_http_duration_seconds", measured.items())
 
 
 async def _visit(wanted: HttpConfig, request: OutboundRequest, context: ProbeContext, deadline: float) -> Visit:

@@ -1,6 +1,6 @@
 """The ping check: how many echoes come back, how fast, how evenly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, cast
@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure
+from apps.checks.types.figures import Figure, phases
 from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.probing import Findings, run_probe
@@ -103,6 +104,10 @@ class IcmpCheck:
             _judge(wanted, findings)
 
         return await run_probe(context, talk)
+
+    def figures(self, outcome: Outcome) -> Iterator[Figure]:
+        measured = {"resolve": outcome.dns_ms, "setup": outcome.connect_ms, "rtt": outcome.first_byte_ms}
+        yield from phases("probe_icmp_duration_seconds", measured.items())
 
 
 def statistics(round_trips_ms: Sequence[float | None]) -> dict[str, float]:
