@@ -1,6 +1,8 @@
 """Groups follow their members."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -12,7 +14,7 @@ from apps.accounts.models import User
 from apps.checks.domain import grouping
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check, update_check
 from apps.checks.domain.flips import change_state, now_as
-from apps.checks.domain.grouping import GroupCycle, follow_flips, members_of, regroup_all
+from apps.checks.domain.grouping import GroupCycle, follow_flips, groups_of, members_of, regroup_all
 from apps.checks.domain.settings import config_of
 from apps.checks.enums import State
 from apps.checks.models import Check, CheckState, Flip, Turn
@@ -50,6 +52,16 @@ def test_members_are_named_by_name_key_id_or_tag(in_acme: Tenant) -> None:
     assert set(members_of(group)) == {by_name, by_key, by_tag, by_id}
     assert other not in members_of(group)
     assert Turn.objects.filter(watched=group).count() == 0
+
+
+@pytest.mark.parametrize("spelled", [str, lambda check_id: check_id.hex, lambda check_id: str(check_id).upper()])
+def test_group_follows_a_member_however_its_id_is_spelled(in_acme: Tenant, spelled: Callable[[UUID], str]) -> None:
+    check = make_check("Queue", state=State.UP)
+    group = make_group(members=[spelled(check.id)])
+
+    become(check, State.DOWN)
+
+    assert (state(group), groups_of([check])) == ("down", [group])
 
 
 def test_group_follows_each_flip_and_has_outages_of_its_own(in_acme: Tenant) -> None:

@@ -1,7 +1,7 @@
 """Groups: their members, and the state that follows from theirs."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, CheckState, Flip
 from apps.checks.types.group import BY_KEY, GroupCheck, GroupConfig, compose
 from apps.core import clock
+from apps.core.ids import is_uuid
 from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id, system_scope, tenant_scope
 
@@ -66,7 +67,7 @@ def members_of(group: Check) -> QuerySet[Check]:
     keys = [member.removeprefix(BY_KEY) for member in config.members]
     names = [member for member in config.members if not member.startswith(BY_KEY)]
     wanted = Q(name__in=names) | (Q(key__in=keys) & ~Q(key=""))
-    if ids := [member for member in config.members if _is_id(member)]:
+    if ids := list(_ids_in(config)):
         wanted |= Q(id__in=ids)
     if config.tag:
         wanted |= Q(tags__contains=[config.tag.lower()])
@@ -74,25 +75,31 @@ def members_of(group: Check) -> QuerySet[Check]:
     return found.select_related("checkstate").order_by("name", "id")
 
 
-def _names(config: GroupConfig, check: Check) -> bool:
+def _called(config: GroupConfig) -> set[str]:
+    """Return what a group's settings call its members; ids as we write them, whatever their spelling there."""
+    return {*config.members, *map(str, _ids_in(config))}
+
+
+def _names(called: Set[str], tag: str, check: Check) -> bool:
     """Tell whether a group's settings name a check: `members_of`, seen from the member and without a query."""
     names = {str(check.id), check.name, *([check.key, BY_KEY + check.key] if check.key else [])}
-    return not names.isdisjoint(config.members) or config.tag.lower() in check.tags
+    return not names.isdisjoint(called) or tag.lower() in check.tags
 
 
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+def _ids_in(config: GroupConfig) -> Iterator[UUID]:
+    return (UUID(member) for member in config.members if is_uuid(member))
 
 
 def groups_of(checks: Iterable[Check]) -> list[Check]:
     """Return the groups that one of the checks belongs to, by id."""
     members = list(checks)
-    groups = ((group, _config(group)) for group in _groups().order_by("id")) if members else ()
-    return [group for group, config in groups if any(_names(config, one) for one in members if one.id != group.id)]
+    return [group for group in _groups().order_by("id") if _has_one_of(members, group)] if members else []
+
+
+def _has_one_of(checks: Iterable[Check], group: Check) -> bool:
+    config = _config(group)
+    called = _called(config)
+    return any(_names(called, config.tag, check) for check in checks if check.id != group.id)
 
 
 def _refuse_cycle(groups: Sequence[Check]) -> None:
@@ -223,9 +230,10 @@ def follow_flips(flip_ids: Collection[UUID]) -> None:
 def _causes(group: Check, flips: Iterable[Flip]) -> Iterator[datetime]:
     """Yield when there was a reason to look at the group."""
     config = _config(group)
+    called = _called(config)
     for made in flips:
         is_own = made.watched_id == group.id
-        if (is_own and made.after == State.UNKNOWN) or (not is_own and _names(config, made.watched)):
+        if (is_own and made.after == State.UNKNOWN) or (not is_own and _names(called, config.tag, made.watched)):
             yield made.at
 
 
