@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -14,11 +15,15 @@ from apps.checks.domain import prober, prober_work, results
 from apps.checks.domain.prober import Prober
 from apps.checks.domain.prober_work import BatchRefused, DatabaseWork, PlaceAway
 from apps.checks.domain.results import NewResult
-from apps.checks.domain.turns import ClaimedTurn
+from apps.checks.domain.turns import CheckSettings, ClaimedTurn
 from apps.checks.models import MAIN_REGION, Result
+from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
+from bench._servers import FlipTarget
 from tests.factories.checks import make_check, make_result
+
+PATIENCE_SECONDS = 60.0  # only a bound against hanging
 
 
 class TestTheDatabase:
@@ -147,6 +152,49 @@ class TestRefusedBatches:
         assert work.stored == [one, unheard, *others]
 
 
+class TestSettings:
+    """A turn is never said to have none that can be read where they were only not at hand."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(prober, "BEAT_SECONDS", 0.0)
+        monkeypatch.setattr(prober, "PAUSE_SECONDS", 0.0)
+
+    def test_those_of_turns_that_are_held_outlast_a_tidying(
+        self, target: FlipTarget, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(prober, "SETTINGS_KEPT", 1)
+        soon, others = turn(starts_in_seconds=0.7), [turn(), turn()]
+        work = Giving([(0, [soon, others[0]]), (1, [others[1]])], [(1, settings(target))] * 2)
+
+        seen = work.first_seen(3)
+
+        assert set(seen) == {(each.check_id, "") for each in (soon, *others)}
+
+
+@pytest.fixture
+def target() -> Iterator[FlipTarget]:
+    with FlipTarget() as server:
+        yield server
+
+
+def turn(check_id: UUID | None = None, *, version: int = 1, starts_in_seconds: float = 0.0) -> ClaimedTurn:
+    return ClaimedTurn(
+        check_id=check_id or uuid4(),
+        tenant_id=uuid4(),
+        region_id=MAIN_REGION,
+        version=version,
+        due_at=clock.now(),
+        starts_in_seconds=starts_in_seconds,
+        timeout_seconds=10,
+        allows_private=True,
+    )
+
+
+def settings(target: FlipTarget) -> CheckSettings:
+    return CheckSettings("http", {"url": target.url}, "")
+
+
 class Place(DatabaseWork):
     """A place of work without a database."""
 
@@ -183,3 +231,38 @@ class Choosy(Place):
             raise PlaceAway("away")
         self.stored += results
         return []
+
+
+class Giving(Place):
+    """Gives turns, each portion after so many results, and one answer to each question for settings; None is one that did
+    not come."""
+
+    def __init__(
+        self,
+        portions: Iterable[tuple[int, Sequence[ClaimedTurn]]],
+        answers: Iterable[tuple[int, CheckSettings] | None],
+    ) -> None:
+        super().__init__(Event())
+        self._portions, self._answers = list(portions), list(answers)
+        self._seen: list[tuple[UUID, str]] = []
+        self._awaited = 0
+
+    def first_seen(self, count: int) -> list[tuple[UUID, str]]:
+        """Return of which checks a prober had its first results, and the error code of each."""
+        self._awaited = count
+        asyncio.run(asyncio.wait_for(Prober(self, self.stop).run(), PATIENCE_SECONDS))
+        return self._seen
+
+    def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:
+        self._seen += [(result.check_id, result.error_code) for result in results]
+        if len(self._seen) >= self._awaited:
+            self.stop.set()
+        if not limit or not self._portions or len(self._seen) < self._portions[0][0]:
+            return []
+        return list(self._portions.pop(0)[1])
+
+    def settings_of(self, check_ids: Iterable[UUID]) -> dict[UUID, tuple[int, CheckSettings]]:
+        answer = self._answers.pop(0)
+        if answer is None:
+            raise PlaceAway("away")
+        return dict.fromkeys(check_ids, answer)

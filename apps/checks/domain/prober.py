@@ -156,8 +156,8 @@ class Prober:
 
     async def _learn_settings(self, turns: Iterable[ClaimedTurn]) -> None:
         """Fetch and open the settings of checks that are new to us or were changed."""
-        if len(self._settings) > SETTINGS_KEPT:
-            self._settings.clear()
+        if len(self._settings) > SETTINGS_KEPT:  # but what is held is still to be started with them
+            self._settings = {check: known for check, known in self._settings.items() if check in self._held}
         unknown = [turn.check_id for turn in turns if self._settings.get(turn.check_id.int, (0,))[0] != turn.version]
         if unknown:
             self._settings.update(await self._at_work(partial(self._opened_settings, unknown)) or {})
