@@ -21,6 +21,7 @@ from apps.checks.types.patterns import PatternTooSlow, matches_glob
 
 MAX_LENGTH = 500
 MAX_SHOWN = 160
+MAX_NUMBER = 70  # what is longer is no number: no look at a million digits may take the time of its square
 MAX_PATTERN_VALUE = 25  # a body beside a pattern is cut to this, as the pattern says what matters
 INVALID = "(INVALID)"
 BODY = "[BODY]"
@@ -128,7 +129,7 @@ def _judged(condition: str, seen: Seen) -> Judged:
         ok = ORDERS[operator](numbers[0], numbers[1])
         values = [_shown_number(*each) for each in zip(parts, values, numbers, strict=True)]
     else:
-        ok = _is_equal(values[0], values[1]) == (operator == "==")
+        ok = _is_equal(parts, values) == (operator == "==")
     return Judged(_cut(condition if ok else _with_values(parts, operator, values)), ok)
 
 
@@ -237,12 +238,16 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _is_equal(left: str, right: str) -> bool:
-    for pattern, value in ((left, right), (right, left)):
-        if _is_call("pat(", pattern) and not _is_call("pat(", value):
+def _is_equal(parts: tuple[str, str], values: list[str]) -> bool:
+    """Compare what two sides stand for. Only what is written calls a function: to Gatus what was seen may call one too,
+    so that a server could fulfil any condition by saying ``pat(*)``."""
+    left, right = values
+    sides = ((parts[0], parts[1], right), (parts[1], parts[0], left))
+    for pattern, other, value in sides:
+        if _is_call("pat(", pattern) and not _is_call("pat(", other):
             return matches_glob(pattern[4:-1].replace("/", ""), value.replace("/", ""))  # as Gatus does
-    for options, value in ((left, right), (right, left)):
-        if _is_call("any(", options) and not _is_call("any(", value):
+    for options, other, value in sides:
+        if _is_call("any(", options) and not _is_call("any(", other):
             return value in (option.strip() for option in options[4:-1].split(","))
     left_number, right_number = _whole(left), _whole(right)
     if left_number is not None and right_number is not None:
@@ -256,7 +261,7 @@ def _is_call(function: str, text: str) -> bool:
 
 def _whole(text: str) -> int | None:
     """Read a whole number of 64 bits in any of Go's bases."""
-    if not NUMBER.fullmatch(text) or len(text) > 70:
+    if len(text) > MAX_NUMBER or not NUMBER.fullmatch(text):
         return None
     digits = text.lower().lstrip("+-")
     if digits.startswith("0") and digits.isdigit():
@@ -281,9 +286,11 @@ def _number(text: str) -> int:
 
 
 def _milliseconds(text: str) -> int | None:
+    if len(text) > MAX_NUMBER:
+        return None
     unsigned = text.lstrip("+-")
     parts = DURATION_PART.findall(unsigned)
-    if not parts or len(text) > 60 or "".join(number + unit for number, unit in parts) != unsigned:
+    if not parts or "".join(number + unit for number, unit in parts) != unsigned:
         return None
     total = sum(float(number) * UNITS_MS[unit] for number, unit in parts)
     return int(-total if text.startswith("-") else total)

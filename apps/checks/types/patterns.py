@@ -77,8 +77,11 @@ def bounded_search(
 
 
 def matches_glob(glob: str, text: str, *, seconds: float = SEARCH_SECONDS) -> bool:
-    """Match a whole text with ``*``, ``?`` and ``[a-z]``; a malformed glob matches nothing. Raises `PatternTooSlow`."""
-    compiled = _compile_glob(glob)
+    """Match a whole text with ``*``, ``?`` and ``[a-z]``; a glob that is malformed or too long matches nothing.
+
+    Raises `PatternTooSlow`.
+    """
+    compiled = _compile_glob(glob) if len(glob) <= MAX_LENGTH else None  # judged here: a refused one is not kept either
     if compiled is None:
         return False
     head, tail, tail_length = compiled

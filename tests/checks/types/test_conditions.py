@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,3 +177,25 @@ def test_glob_bomb_ends_soon() -> None:
         assert not judge_condition(f"[BODY] == pat({glob})", seen("a" * 1_000_000)).ok
 
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("said", ["pat(*)", "any(UP, DOWN)", "pat(U?)"])
+@pytest.mark.parametrize("condition", ["[BODY].status == UP", "UP == [BODY].status", "[HEADER].X-Status == UP"])
+def test_what_a_server_says_calls_no_function(condition: str, said: str) -> None:
+    answer = replace(seen({"status": said}), headers={"x-status": said})
+
+    assert not judge_condition(condition, answer).ok
+    assert judge_condition(condition.replace("==", "!="), answer).ok
+
+
+@pytest.mark.parametrize(
+    ("condition", "ok"),
+    [
+        ("[BODY] == pat(pat(*)", True),
+        ("[BODY] == any(pat(*), UP)", True),
+        ("any(UP, DOWN) == [BODY]", False),
+        ("pat(UP) == [BODY]", False),
+    ],
+)
+def test_what_looks_like_a_call_is_compared_as_the_text_it_is(condition: str, ok: bool) -> None:
+    assert judge_condition(condition, seen("pat(*)")).ok is ok

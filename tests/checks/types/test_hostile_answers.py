@@ -84,6 +84,20 @@ def test_lists_in_lists_in_lists_end() -> None:
     assert thread_time() - began < SECONDS
 
 
+@pytest.mark.parametrize(
+    "digits", ["1" * 20_000, "1." * 10_000, "+" * 20_000, "1_" * 10_000], ids=["1", "1.", "+", "1_"]
+)
+@pytest.mark.parametrize("operator", ["<", "=="])
+def test_twenty_thousand_digits_are_no_number(digits: str, operator: str) -> None:
+    judge = condition_holds(f"[BODY].count {operator} 100")
+    began = thread_time()
+
+    found = judge(answered(json.dumps({"count": digits}).encode()))
+
+    assert found.code == ("" if operator == "<" else "condition_failed")
+    assert thread_time() - began < SECONDS
+
+
 def test_schema_that_writes_the_answer_out_again_and_again_ends() -> None:
     schema = json.dumps({"anyOf": [{"type": "string"}] * 3_000})
     judge = schema_holds(schema)

@@ -5,7 +5,15 @@ import time
 import pytest
 from django.core.exceptions import ValidationError
 
-from apps.checks.types.patterns import SEARCH_SECONDS, PatternTooSlow, bounded_search, check_pattern
+from apps.checks.types import patterns
+from apps.checks.types.patterns import (
+    MAX_LENGTH,
+    SEARCH_SECONDS,
+    PatternTooSlow,
+    bounded_search,
+    check_pattern,
+    matches_glob,
+)
 
 MEBIBYTE = 1_048_576
 
@@ -87,3 +95,12 @@ def test_plain_pattern_of_a_large_answer_has_time_to_spare() -> None:
     text = "<div class='x'>status: all is well 12345</div>\n" * 22_000
 
     assert bounded_search(r"status: (?:failed|down) \d+", text) is None
+
+
+def test_glob_that_is_too_long_matches_nothing_and_is_not_kept() -> None:
+    patterns._compile_glob.cache_clear()
+
+    assert matches_glob("a" * MAX_LENGTH, "a" * MAX_LENGTH)
+    assert not matches_glob("[" * 3_000, "[" * 3_000)
+    assert not matches_glob("*" * (MAX_LENGTH + 1), "anything")
+    assert patterns._compile_glob.cache_info().currsize == 1
