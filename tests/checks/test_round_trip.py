@@ -199,7 +199,7 @@ def test_members_are_written_by_their_keys(in_acme: Tenant) -> None:
             for name in ("API", "API", "api")
         ]
     )
-    groups = {"All": ["API"], "Lower": ["api"], "One": [str(one.id)], "Nobody": ["gone"]}
+    groups = {"All": ["API"], "Lower": ["api"], "One": [str(one.id)], "Hex": [one.id.hex], "Nobody": ["gone"]}
     for name, members in groups.items():
         create_checks([Wanted(name=name, kind="group", config=GroupConfig(members=members), timing=Timing())])
     before = {group.name: list(members_of(group)) for group in Check.objects.filter(kind="group")}
@@ -208,11 +208,14 @@ def test_members_are_written_by_their_keys(in_acme: Tenant) -> None:
     applied = apply_document(exported)
 
     written = {check["name"]: check["config"]["members"] for check in exported["checks"] if check["kind"] == "group"}
-    assert written == {"All": ["key:api", "key:api-2"], "Lower": ["key:api-3"], "One": ["key:api"], "Nobody": ["gone"]}
+    assert written == {
+        **{"All": ["key:api", "key:api-2"], "Lower": ["key:api-3"]},
+        **{"One": ["key:api"], "Hex": ["key:api"], "Nobody": ["gone"]},
+    }
     # “api” would mean the first check too once the document has given it that key.
     assert [step.name for step in applied.steps if step.action == "update"] == ["Lower"]
     assert {group.name: list(members_of(group)) for group in Check.objects.filter(kind="group")} == before
-    assert apply_document(exported).counts["unchanged"] == 7
+    assert apply_document(exported).counts["unchanged"] == 8
     assert {check.key for check in (two, lower)} == {""}
     assert list(Check.objects.order_by("created_at").values_list("key", flat=True)[:3]) == ["api", "api-2", "api-3"]
 

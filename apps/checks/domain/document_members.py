@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from apps.checks.types.group import BY_KEY, MOST_CHARACTERS, GroupConfig
+from apps.core.ids import is_uuid
 from apps.core.kind_fields import MAX_LINES
 from apps.core.kinds import Config
 
@@ -25,7 +26,7 @@ class Roll:
 
     of_name: Mapping[str, Collection[str]]
     keys: Collection[str]
-    of_id: Mapping[str, str]
+    of_id: Mapping[UUID, str]
 
     def meant(self, member: str) -> Iterator[str]:
         """Yield the keys of what a text means."""
@@ -33,8 +34,8 @@ class Roll:
             member = member.removeprefix(BY_KEY)
         else:
             yield from self.of_name.get(member, ())
-            if member in self.of_id:
-                yield self.of_id[member]
+            if is_uuid(member) and (key := self.of_id.get(UUID(member))):  # whatever its spelling, as groups read it
+                yield key
         if member in self.keys:
             yield member
 
@@ -54,7 +55,7 @@ def roll_of(checks: Iterable[Named], *, keys: Collection[str], ids: Mapping[UUID
     of_name: dict[str, list[str]] = {}
     for check in checks:
         of_name.setdefault(check.name, []).append(check.key)
-    return Roll(of_name, keys, {str(check_id): key for check_id, key in ids.items()})
+    return Roll(of_name, keys, ids)
 
 
 def written_members(config: Config, roll: Roll, *, hidden: Collection[str]) -> Config:
