@@ -171,6 +171,32 @@ class TestSettings:
 
         assert set(seen) == {(each.check_id, "") for each in (soon, *others)}
 
+    def test_a_new_check_is_not_begun_before_they_have_come(self, target: FlipTarget) -> None:
+        new = turn()
+        work = Giving([(0, [new]), (0, [new])], [None, (1, settings(target))])
+
+        assert work.first_seen(1) == [(new.check_id, "")]
+
+    def test_a_changed_check_is_not_begun_with_those_of_before(self, target: FlipTarget) -> None:
+        before = turn()
+        changed = turn(before.check_id, version=2)
+        answers = [(1, settings(target, kind="of tomorrow")), None, (2, settings(target))]
+        work = Giving([(0, [before]), (1, [changed]), (1, [changed])], answers)
+
+        seen = work.first_seen(2)
+
+        assert seen == [(before.check_id, "settings_unreadable"), (before.check_id, "")]
+
+    def test_one_that_has_them_does_not_wait_for_another(self, target: FlipTarget) -> None:
+        known, new = turn(), turn()
+        work = Giving(
+            [(0, [known]), (1, [known, new]), (2, [new])], [(1, settings(target)), None, (1, settings(target))]
+        )
+
+        seen = work.first_seen(3)
+
+        assert seen == [(known.check_id, ""), (known.check_id, ""), (new.check_id, "")]
+
 
 @pytest.fixture
 def target() -> Iterator[FlipTarget]:
@@ -191,8 +217,8 @@ def turn(check_id: UUID | None = None, *, version: int = 1, starts_in_seconds: f
     )
 
 
-def settings(target: FlipTarget) -> CheckSettings:
-    return CheckSettings("http", {"url": target.url}, "")
+def settings(target: FlipTarget, *, kind: str = "http") -> CheckSettings:
+    return CheckSettings(kind, {"url": target.url}, "")
 
 
 class Place(DatabaseWork):
@@ -203,6 +229,12 @@ class Place(DatabaseWork):
         self.stop = stop
 
     def say_well(self) -> None:
+        pass
+
+    def extend(self, turns: Iterable[ClaimedTurn]) -> None:
+        pass
+
+    def give_back(self, turns: Iterable[ClaimedTurn]) -> None:
         pass
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -122,9 +122,9 @@ class Prober:
         turns = await self._hand_in(max(room, 0))
         # A turn we hold already comes again when the database was away for longer than its lease: it is still under way.
         new = [turn for turn in turns or () if turn.check_id.int not in self._held]
-        await self._learn_settings(new)
+        ready = await self._with_settings(new)
         now = self._loop.time()
-        for turn in new:
+        for turn in ready:
             starts_at = now + turn.starts_in_seconds
             held = self._held[turn.check_id.int] = Held(turn, now, starts_at + LEASE.total_seconds())
             self._pace.add(held, at=starts_at)
@@ -154,13 +154,22 @@ class Prober:
                 logger.exception("the result of check %s cannot be stored", result.check_id)
         return True
 
-    async def _learn_settings(self, turns: Iterable[ClaimedTurn]) -> None:
-        """Fetch and open the settings of checks that are new to us or were changed."""
+    async def _with_settings(self, turns: list[ClaimedTurn]) -> list[ClaimedTurn]:
+        """Fetch and open the settings of checks that are new to us or were changed; return the turns that have theirs."""
         if len(self._settings) > SETTINGS_KEPT:  # but what is held is still to be started with them
             self._settings = {check: known for check, known in self._settings.items() if check in self._held}
-        unknown = [turn.check_id for turn in turns if self._settings.get(turn.check_id.int, (0,))[0] != turn.version]
-        if unknown:
-            self._settings.update(await self._at_work(partial(self._opened_settings, unknown)) or {})
+        unknown = [turn.check_id for turn in turns if not self._knows(turn)]
+        if not unknown:
+            return turns
+        opened = await self._at_work(partial(self._opened_settings, unknown))
+        if opened is None:
+            # The others are left to their leases: nobody said that their settings cannot be read, and old ones may be wrong.
+            return [turn for turn in turns if self._knows(turn)]
+        self._settings.update(opened)
+        return turns
+
+    def _knows(self, turn: ClaimedTurn) -> bool:
+        return self._settings.get(turn.check_id.int, (0,))[0] == turn.version
 
     def _opened_settings(self, check_ids: Sequence[UUID]) -> dict[int, tuple[int, str, Config | None]]:
         """Fetch and open settings: thousands at a start, hence not between two probes."""
