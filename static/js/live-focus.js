@@ -24,22 +24,32 @@ function focusAt(place) {
   found?.focus({ preventScroll: true });
 }
 
+/** What an element's answer replaces: itself, and what it names beside itself ("#one,#two:innerHTML"). */
+function partsOf(element) {
+  const named = element.getAttribute("hx-select-oob")?.split(",") ?? [];
+  return [element, ...named.map((each) => document.querySelector(each.split(":")[0]))];
+}
+
 export function keepFocus() {
-  let place = null;
-  const restore = () => {
-    if (place && document.activeElement === document.body) {
-      focusAt(place);
+  // Answers may settle in turns: each brings back only the place that it took.
+  let kept = null;
+  const restore = ({ detail }) => {
+    if (kept?.xhr === detail.xhr && document.activeElement === document.body) {
+      focusAt(kept.place);
     }
   };
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const { elt, triggeringEvent } = detail.requestConfig;
-    const isInside = triggeringEvent?.type === "live" && elt.contains(document.activeElement);
-    place = isInside ? placeOf(document.activeElement) : null;
+    if (triggeringEvent?.type === "live" && partsOf(elt).some((part) => part?.contains(document.activeElement))) {
+      kept = { xhr: detail.xhr, place: placeOf(document.activeElement) };
+    }
   });
   document.addEventListener("htmx:afterSwap", restore);
   // What scripts make focusable is so only now.
-  document.addEventListener("htmx:afterSettle", () => {
-    restore();
-    place = null;
+  document.addEventListener("htmx:afterSettle", (event) => {
+    restore(event);
+    if (kept?.xhr === event.detail.xhr) {
+      kept = null;
+    }
   });
 }

@@ -112,6 +112,17 @@ def test_days_are_walked_by_keyboard_and_said(owner_visit: Visitor, watched: str
     page.set_viewport_size({"width": 360, "height": 740})
     page.wait_for_function(f"() => {OVERFLOW} === 0")
 
+    page.goto(f"/t/main/checks/{watched}/")
+    days.focus()
+    page.keyboard.press("Home")
+    page.locator("#check-now").evaluate(
+        "now => now.toggleAttribute('data-old') && now.dispatchEvent(new Event('live'))"
+    )
+    expect(page.locator("#check-now[data-old]")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(days).to_be_focused()
+    expect(days).to_have_attribute("aria-valuenow", "1")
+    expect(page.locator(".tip")).to_be_visible()
+
 
 @pytest.fixture
 def many(stage: Stage) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Route, async_playwright, expect
 
 from apps.core import redis
 from apps.live.domain import wire
@@ -357,6 +357,28 @@ async def test_focus_stays_where_it_was_when_a_part_comes_anew(page: Page, site:
 
     await expect(page.locator("#one")).to_have_text("one 1")
     await expect(page.locator("#one button")).to_be_focused()
+
+
+async def test_focus_stays_on_what_scripts_make_focusable_while_other_parts_come(page: Page, site: Site):
+    await visit(page, site)
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route("**/part/checks", lambda route: held.put(route))
+    await page.evaluate(
+        """() => {
+          htmx.config.defaultSettleDelay = 2000;
+          const wire = (part) => { part.tabIndex = 0; };
+          document.addEventListener("htmx:load", ({ detail }) => detail.elt.id === "one" && wire(detail.elt));
+          wire(document.getElementById("one"));
+        }"""
+    )
+    await page.focus("#one")
+
+    await say("check:1")
+    await expect(page.locator("#one")).to_have_text("one 1")
+    await (await held.get()).continue_()  # comes while the other one settles
+    await expect(page.locator("#checks")).to_have_text("checks 1")
+
+    await expect(page.locator("#one")).to_be_focused()
 
 
 async def test_answer_that_comes_while_somebody_types_is_thrown_away_and_fetched_again(page: Page, site: Site):
