@@ -171,7 +171,6 @@ class CheckForm(KindForm[Config]):
     }
 
     def __init__(self, *args: Any, kind: CheckType, check: Check | None = None, **kwargs: Any) -> None:
-        self._check = check
         if check:
             initial = {name: getattr(check, name) for name in ("name", *Timing.__slots__)}
             kwargs["initial"] = {**initial, "tags": ", ".join(check.tags), **kwargs.get("initial", {})}
@@ -214,11 +213,9 @@ class CheckForm(KindForm[Config]):
     def clean_tags(self) -> list[str]:
         return parse_tags(self.cleaned_data["tags"])
 
-    def timing(self) -> Timing:
-        """Return the validated timing; what was not asked stays as it is, or is what a new check begins with."""
-        kept = {name: getattr(self._check, name) for name in Timing.__slots__} if self._check else {}
-        given = {name: self.cleaned_data[name] for name in Timing.__slots__ if name in self.fields}
-        return Timing(**{**kept, **given})
+    def timing(self) -> dict[str, Any]:
+        """Return the validated timing, as far as it was asked for."""
+        return {name: self.cleaned_data[name] for name in Timing.__slots__ if name in self.fields}
 
     def clean_recoveries(self) -> int:
         return self.cleaned_data["recoveries"] or 1

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from apps.checks.domain import checks, queries
 from apps.checks.domain.allowance import is_used_up, kinds_beyond_plan
 from apps.checks.domain.charts import PERIODS, default_period, latency_chart, stretch_between
+from apps.checks.domain.checks import Timing
 from apps.checks.domain.dependencies import blamed_for
 from apps.checks.domain.findings import findings_of
 from apps.checks.domain.promises import promise_of
@@ -29,9 +31,11 @@ from apps.checks.doors import check_or_404
 from apps.checks.forms import CheckForm
 from apps.checks.models import Check
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
+from apps.checks.types.base import CheckType
 from apps.checks.types.groups import kind_groups
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
+from apps.core.kinds import ConfigErrors
 from apps.core.refusals import Refusal
 from apps.core.registry import UnknownKind
 from apps.tenants.doors import TenantRequest, tenant_view
@@ -56,11 +60,7 @@ def create(request: TenantRequest) -> HttpResponse:
     except UnknownKind:
         return _choose_kind(request)
     form = CheckForm(request.POST or None, kind=kind)
-    if (
-        form.is_valid()
-        and form.parsed_config
-        and (check := _kept(form, lambda given: checks.create_check(kind=kind.kind, **given)))
-    ):
+    if form.is_valid() and (check := _kept(form, partial(_create, kind))):
         messages.success(request, _("%(name)s is being checked.") % {"name": check.name})
         return redirect("checks:detail", request.tenant.slug, check.id)
     context = {"form": form, "kind": kind, "switch": switch_of(kind)}
@@ -74,7 +74,7 @@ def edit(request: TenantRequest, check_id: UUID) -> HttpResponse:
     check = check_or_404(check_id)
     kind = type_of(check)
     form = CheckForm(request.POST or None, kind=kind, stored=config_of(check), check=check)
-    if form.is_valid() and form.parsed_config and _kept(form, lambda given: checks.update_check(check, **given)):
+    if form.is_valid() and _kept(form, partial(_change, check)):
         messages.success(request, _("Saved. The next check uses the new settings."))
         return redirect("checks:detail", request.tenant.slug, check.id)
     return render(
@@ -82,14 +82,32 @@ def edit(request: TenantRequest, check_id: UUID) -> HttpResponse:
     )
 
 
-def _kept(form: CheckForm, keep: Callable[[dict[str, Any]], Check]) -> Check | None:
+def _create(kind: CheckType, form: CheckForm) -> Check:
+    assert form.parsed_config  # noqa: S101 - the form is valid
+    timing = Timing(**form.timing())
+    return checks.create_check(kind=kind.kind, config=form.parsed_config, timing=timing, **_named(form))
+
+
+def _change(check: Check, form: CheckForm) -> Check:
+    changed = checks.change_check(check.id, config=form.given_config, timing=form.timing(), **_named(form))
+    if changed is None:
+        raise Http404
+    return changed
+
+
+def _named(form: CheckForm) -> dict[str, Any]:
+    return {name: form.cleaned_data[name] for name in ("name", "tags")}
+
+
+def _kept(form: CheckForm, keep: Callable[[CheckForm], Check]) -> Check | None:
     """Keep what the form says; what a rule refuses stands above the form."""
-    given = {name: form.cleaned_data[name] for name in ("name", "tags")}
     try:
-        return keep({**given, "config": form.parsed_config, "timing": form.timing()})
+        return keep(form)
     except Refusal as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-        return None
+    except ConfigErrors as error:  # with what a colleague has made of the other settings meanwhile
+        form.add_config_errors(error)
+    return None
 
 
 @require_GET

@@ -20,7 +20,8 @@ C = TypeVar("C", bound=Config)
 
 
 class KindForm(forms.Form, Generic[C]):
-    """Adds one ``config-…`` field per setting; after validation ``parsed_config`` is the typed configuration.
+    """Adds one ``config-…`` field per setting; after validation ``parsed_config`` is the typed configuration, and
+    ``given_config`` what the form said of it.
 
     ``stored`` is the configuration being edited: its secrets are not shown, and an empty secret field keeps them.
     A setting that a form does not send at all keeps its stored value, or its default.
@@ -30,6 +31,7 @@ class KindForm(forms.Form, Generic[C]):
         super().__init__(*args, **kwargs)
         self._config_class, self._stored = config_class, stored
         self.parsed_config: C | None = None
+        self.given_config: dict[str, Any] = {}
         shown = dump_config(stored) if stored else {}
         self._chosen = {PREFIX + name for name in chosen_settings(stored)} if stored else set()
         for name, field in config_form_fields(config_class).items():
@@ -52,14 +54,18 @@ class KindForm(forms.Form, Generic[C]):
         cleaned: dict[str, Any] = super().clean() or {}
         if any(name.startswith(PREFIX) for name in self.errors):
             return cleaned
-        given = {
+        self.given_config = {
             name.removeprefix(PREFIX): value
             for name, value in cleaned.items()
             if name.startswith(PREFIX) and not self._is_left_out(name, self.fields[name])
         }
         try:
-            self.parsed_config = parse_config(self._config_class, given, stored=self._stored)
+            self.parsed_config = parse_config(self._config_class, self.given_config, stored=self._stored)
         except ConfigErrors as error:
-            for name, messages in error.errors.items():
-                self.add_error(PREFIX + name, messages)
+            self.add_config_errors(error)
         return cleaned
+
+    def add_config_errors(self, error: ConfigErrors) -> None:
+        """Say what is wrong with settings, each at its field."""
+        for name, messages in error.errors.items():
+            self.add_error(PREFIX + name if PREFIX + name in self.fields else None, messages)

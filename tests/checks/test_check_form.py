@@ -67,7 +67,7 @@ def test_unprobed_kind_is_asked_for_no_interval_and_keeps_what_it_has(acme: Tena
             "What the answer must be",
             "Redirects and connection",
         ]
-        assert form.timing().retries == 3
+        assert form.timing() == {}
 
 
 def test_created_check_is_due_at_once_and_keeps_its_secret_sealed(signed_in: Client, acme: Tenant) -> None:

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
+from apps.accounts.models import User
 from apps.checks.domain.baselines import approve_baseline
 from apps.checks.domain.checks import change_check, create_check, delete_check, rename_check
 from apps.checks.domain.results import store_results
@@ -31,14 +34,20 @@ def patched_meanwhile(tenant: Tenant, check: Check, rival: Callable[[], object],
         return api.patch(f"/api/v1/checks/{check.id}/", sent)
 
 
+def unapproved_drift() -> tuple[Check, dict[str, Any]]:
+    """Return a check that has observed something, and what; call it inside a scope."""
+    check = make_check(kind="drift", config={}, target="")
+    keep_config(check, DriftConfig(url="https://shop.example/", watched_headers=["Server"]))
+    check.save()
+    observed = {"of": "what was watched", "headers": {"server": "nginx"}}
+    store_results([make_result(check, Verdict.UNKNOWN, details={"observed": observed})])
+    return check, observed
+
+
 @pytest.mark.parametrize("sent", [{"tags": ["shop"]}, {"config": {"watched_headers": ["Server", "Via"]}}])
 def test_a_baseline_approved_meanwhile_stays(acme: Tenant, sent: dict[str, Any]) -> None:
     with tenant_scope(acme.id):
-        check = make_check(kind="drift", config={}, target="")
-        keep_config(check, DriftConfig(url="https://shop.example/", watched_headers=["Server"]))
-        check.save()
-        observed = {"of": "what was watched", "headers": {"server": "nginx"}}
-        store_results([make_result(check, Verdict.UNKNOWN, details={"observed": observed})])
+        check, observed = unapproved_drift()
 
     answer = patched_meanwhile(acme, check, lambda: approve_baseline(check), sent)
 
@@ -47,6 +56,36 @@ def test_a_baseline_approved_meanwhile_stays(acme: Tenant, sent: dict[str, Any])
         stored = Check.objects.get()
         assert json.loads(config_of(stored).baseline) == observed  # type: ignore[attr-defined]
         assert stored.version == 3
+
+
+def test_the_form_changes_what_it_shows_alone(client: Client, owner: User, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check, observed = unapproved_drift()
+    client.force_login(owner)
+    sent = {
+        "name": "Drift",
+        "interval_seconds": "60",
+        "timeout_seconds": "5",
+        "retries": "0",
+        "retry_interval_seconds": "5",
+        "config-url": "https://shop.example/",
+        "config-watched_headers": "Server\nVia",
+        "config-certificate": "none",
+        "config-headers": "",
+    }
+
+    def approve_and_give_a_secret() -> None:
+        approve_baseline(check)
+        change_check(check.id, config={"headers": {"X-Key": "a-secret-value"}})
+
+    with meanwhile(tenant_scope(acme.id), approve_and_give_a_secret):
+        answer = client.post(reverse("checks:edit", args=[acme.slug, check.id]), sent)
+
+    assert answer.status_code == 302
+    with tenant_scope(acme.id):
+        config: Any = config_of(Check.objects.get())
+        assert config.watched_headers == ["Server", "Via"]
+        assert (json.loads(config.baseline), config.headers) == (observed, {"X-Key": "a-secret-value"})
 
 
 def test_a_name_given_meanwhile_stays_in_the_groups_that_have_it(acme: Tenant) -> None:
