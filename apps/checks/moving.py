@@ -18,8 +18,8 @@ from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.configuration import DocumentErrors
 from apps.checks.domain.document_plan import Plan
 from apps.checks.domain.document_steps import Action
-from apps.checks.domain.importing import MAX_BYTES as MAX_EXPORT_BYTES
 from apps.checks.domain.importing import import_checks
+from apps.checks.importers.base import MAX_BYTES as MAX_EXPORT_BYTES
 from apps.checks.importers.base import Loss, SourceError
 from apps.checks.importers.registry import IMPORTERS
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
@@ -78,7 +78,7 @@ def bring(request: TenantRequest, source: str) -> HttpResponse:
     preview = None
     if form.is_valid():
         try:
-            made = import_checks(source=source, raw=form.raw, is_dry_run=True)
+            made = import_checks(source=source, files=form.parts, is_dry_run=True)
             preview = Preview(made.plan, _sealed(made.document, "", _place(request, source)), made.losses)
         except (SourceError, DocumentError) as error:
             form.add_error(None, str(error))
@@ -96,7 +96,7 @@ def configuration(request: TenantRequest) -> HttpResponse:
     if form.is_valid():
         prune = form.cleaned_data["prune"]
         try:
-            document = read_document(form.raw)
+            document = read_document(form.parts[0])
             plan = apply_document(document, prune_label=prune, is_dry_run=True)
             preview = Preview(plan, _sealed(document, prune, _place(request, "configuration")))
         except DocumentError as error:

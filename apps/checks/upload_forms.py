@@ -7,8 +7,6 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
-DIVIDER = b"\n---\n"
-
 
 class FilesInput(forms.ClearableFileInput):
     """A file input that takes several."""
@@ -25,7 +23,7 @@ class FilesField(forms.FileField):
 
 
 class UploadForm(forms.Form):
-    """An export or a document; ``raw`` after validation, several files divided by ``---``."""
+    """An export: ``parts`` after validation are its files, or the text that was pasted."""
 
     upload = FilesField(label=_("File"), required=False, widget=FilesInput)
     text = forms.CharField(
@@ -38,7 +36,7 @@ class UploadForm(forms.Form):
     def __init__(self, *args: Any, max_bytes: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._max_bytes = max_bytes
-        self.raw = b""
+        self.parts: list[bytes] = []
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -46,15 +44,16 @@ class UploadForm(forms.Form):
         if sum(file.size or 0 for file in files) > self._max_bytes:
             limit = self._max_bytes // 1_048_576
             raise ValidationError(_("Give at most %(limit)s MiB at once."), params={"limit": limit})
-        self.raw = DIVIDER.join(file.read() for file in files) or cleaned.get("text", "").encode()
-        if not self.raw.strip():
+        self.parts = [file.read() for file in files] or [cleaned.get("text", "").encode()]
+        if not any(part.strip() for part in self.parts):
             raise ValidationError(_("Choose a file, or paste its text."))
         return cleaned
 
 
 class LabelledUploadForm(UploadForm):
-    """A configuration document, and whether checks that left it are deleted."""
+    """A configuration document, which is one file, and whether checks that left it are deleted."""
 
+    upload = FilesField(label=_("File"), required=False)  # its widget takes one
     prune = forms.CharField(
         label=_("Prune by label"),
         required=False,

@@ -6,6 +6,7 @@ import argparse
 import getpass
 import json
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,6 @@ from config.cli.filling import filled
 from config.cli.kuma import is_database, slim_backup
 
 SIGNS = {"create": "+", "update": "~", "prune": "-"}
-DIVIDER = b"\n---\n"
 EXIT_INTERRUPTED = 130
 
 
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
     bring = commands.add_parser("import", help="bring checks over from another product")
     bring.add_argument("source", help="uptime-kuma, gatus, healthchecks, uptimerobot, blackbox, better-stack, …")
-    bring.add_argument("files", nargs="+", help="the export; several files are read as one")
+    bring.add_argument("files", nargs="+", help="the export; several files are read together")
     bring.add_argument("--dry-run", action="store_true", help="only say what would come over")
     bring.set_defaults(run=_import)
     return parser
@@ -131,11 +131,13 @@ def _export(given: argparse.Namespace) -> None:
 
 def _import(given: argparse.Namespace) -> None:
     source = given.source.replace("-", "_")
-    raw = DIVIDER.join(_export_of(source, name) for name in given.files)
+    divider = secrets.token_hex(16)  # a line that stands in none of them
+    raw = f"\n{divider}\n".encode().join(_export_of(source, name) for name in given.files)
     done = Api(find()).post(
         f"checks/import/{source}/",
         raw,
         content_type="application/octet-stream",
+        divider=divider if len(given.files) > 1 else "",
         dry_run="1" if given.dry_run else "",
     )
     _show(done)

@@ -43,6 +43,25 @@ def test_page_shows_the_import_before_it_happens(signed_in: Client, acme: Tenant
     assert names(acme) == ["Shop"]
 
 
+def test_page_reads_several_files_of_an_export_together(signed_in: Client, acme: Tenant) -> None:
+    checks = [
+        {"id": number, "name": name, "hostname": "a.example", "type": "http"} for number, name in ((1, "A"), (2, "B"))
+    ]
+    files = [SimpleUploadedFile("check.json", json.dumps({"check": check}).encode()) for check in checks]
+
+    shown = signed_in.post(reverse("checks:import", args=[acme.slug, "pingdom"]), {"upload": files})
+
+    assert [step.name for step in shown.context["preview"].plan.steps] == ["A", "B"]
+
+
+def test_page_asks_for_several_files_only_where_they_are_read(signed_in: Client, acme: Tenant) -> None:
+    addresses = [reverse("checks:import", args=[acme.slug, "gatus"]), reverse("checks:configuration", args=[acme.slug])]
+
+    inputs = [signed_in.get(address).context["form"]["upload"].as_widget() for address in addresses]
+
+    assert ["multiple" in text for text in inputs] == [True, False]
+
+
 def test_page_applies_a_pasted_document(signed_in: Client, acme: Tenant) -> None:
     address = reverse("checks:configuration", args=[acme.slug])
 

@@ -81,3 +81,49 @@ def test_import_of_an_unknown_source_and_of_nonsense(program: Program) -> None:
     assert program.post("import/telepathy", b"{}")[0] == 404
     status, problem = program.post("import/gatus", b"{}")
     assert (status, list(problem["errors"])) == (400, ["__all__"])
+
+
+def test_files_stand_between_lines_of_the_senders_choice(program: Program, acme: Tenant) -> None:
+    files = [
+        {"monitorList": [{**KUMA["monitorList"][0], "id": number, "name": name}]}
+        for number, name in ((1, "A"), (2, "B"))
+    ]
+    one, other = (json.dumps(file).encode() for file in files)
+
+    status, said = program.post("import/uptime_kuma?divider=or-else", one + b"\nor-else\n" + other)
+
+    assert (status, said["counts"]["create"], names(acme)) == (200, 2, ["A", "B"])
+    refused = program.post("import/uptime_kuma?divider=x", b"\nx\n" * 1_000)
+    assert (refused[0], refused[1]["errors"]) == (400, {"divider": ["Give at most 1000 files at once."]})
+
+
+def test_database_may_hold_any_line(program: Program, acme: Tenant) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(
+            """
+            CREATE TABLE monitor (id INTEGER, name TEXT, type TEXT, url TEXT, description TEXT);
+            CREATE TABLE tag (id INTEGER, name TEXT); CREATE TABLE monitor_tag (monitor_id INTEGER, tag_id INTEGER, value TEXT);
+            """
+        )
+        database.execute("INSERT INTO monitor VALUES (1, 'Shop', 'http', 'https://shop.example/', ?)", ["a\n---\nb"])
+        database.commit()
+        raw = database.serialize()
+
+    assert program.post("import/uptime_kuma", raw)[0] == 200
+    assert names(acme) == ["Shop"]
+
+
+def test_what_is_more_than_one_import_makes_comes_with_the_same_export_again(
+    program: Program, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.checks.domain.importing.MAX_CHECKS", 2)
+    monitors = [{**KUMA["monitorList"][0], "id": number, "name": name} for number, name in enumerate("ABC", 1)]
+    raw = json.dumps({"monitorList": monitors}).encode()
+
+    first, second = program.post("import/uptime_kuma", raw), program.post("import/uptime_kuma", raw)
+
+    assert (first[1]["counts"]["create"], second[1]["counts"]["create"]) == (2, 1)
+    assert first[1]["losses"][-1]["reason"] == (
+        "2 checks are made at once, which leaves 1. Bring the same export again for those."
+    )
+    assert names(acme) == ["A", "B", "C"]

@@ -210,6 +210,16 @@ def test_several_files_are_read_as_one(signed_in: Shell) -> None:
     assert signed_in.ok("checks", "list") == ""
 
 
+def test_several_answers_of_one_check_each_are_brought_at_once(signed_in: Shell) -> None:
+    for name in ("shop", "blog"):
+        check = {"id": len(name) + ord(name[0]), "name": name, "hostname": f"{name}.example", "type": "http"}
+        (signed_in.home / f"{name}.json").write_text(json.dumps({"check": check}))
+
+    said = signed_in.ok("import", "pingdom", "shop.json", "blog.json", "--dry-run")
+
+    assert "2 create, 0 update, 0 unchanged, 0 prune" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -14,8 +14,8 @@ from rest_framework.response import Response
 
 from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.configuration import DocumentErrors
-from apps.checks.domain.importing import MAX_BYTES as MAX_EXPORT_BYTES
 from apps.checks.domain.importing import import_checks
+from apps.checks.importers.base import MAX_BYTES as MAX_EXPORT_BYTES
 from apps.checks.importers.base import SourceError
 from apps.checks.models import Check
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
@@ -28,6 +28,12 @@ WHOLE = "__all__"
 FLAGS = {"1": True, "true": True, "0": False, "false": False, "": False}
 DOCUMENT = {"application/yaml": OpenApiTypes.STR, "application/json": OpenApiTypes.OBJECT}
 DRY_RUN = OpenApiParameter("dry_run", OpenApiTypes.BOOL, description="Only say what would be done.")
+DIVIDER = OpenApiParameter(
+    "divider",
+    OpenApiTypes.STR,
+    description="Only for an export in several files: the line that stands between them, of your choice and in none of them.",
+)
+MAX_FILES = 1_000
 
 
 class RawParser(BaseParser):
@@ -121,6 +127,17 @@ def _raw(request: Request) -> bytes:
     return raw
 
 
+def _files(request: Request, divider: str) -> list[bytes]:
+    """Return the files of an export: the body, or what stands in it between lines that say only ``divider``."""
+    raw = _raw(request)
+    files = raw.split(f"\n{divider}\n".encode(), MAX_FILES) if divider else [raw]
+    if len(files) > MAX_FILES:
+        raise exceptions.ValidationError(
+            {"divider": [_("Give at most %(count)s files at once.") % {"count": MAX_FILES}]}
+        )
+    return files
+
+
 def _document(request: Request) -> Any:
     try:
         return read_document(_raw(request))
@@ -181,15 +198,16 @@ class ImportView(TenantAPIView):
 
     @extend_schema(
         operation_id="checks_import",
-        parameters=[DRY_RUN],
+        parameters=[DRY_RUN, DIVIDER],
         request={"application/octet-stream": OpenApiTypes.BINARY},
         responses=ImportSerializer,
     )
     def post(self, request: Request, source: str) -> Response:
         """Create the checks of an export and report what cannot come along; ``dry_run=1`` only reports."""
-        is_dry_run = _flag("dry_run", _queried(request, "dry_run")["dry_run"])
+        query = _queried(request, "dry_run", "divider")
+        is_dry_run = _flag("dry_run", query["dry_run"])
         try:
-            made = import_checks(source=source, raw=_raw(request), is_dry_run=is_dry_run)
+            made = import_checks(source=source, files=_files(request, query["divider"]), is_dry_run=is_dry_run)
         except UnknownKind as error:
             raise exceptions.NotFound(str(error)) from error
         except SourceError as error:

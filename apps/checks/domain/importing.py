@@ -1,6 +1,6 @@
 """Bringing checks over from other products: an export becomes a configuration document and a report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,6 @@ from apps.checks.domain.region_holds import hold_regions
 from apps.checks.importers.base import Loss
 from apps.checks.importers.registry import IMPORTERS
 
-MAX_BYTES = 33_554_432  # databases hold history too
-
 
 @dataclass(frozen=True, slots=True)
 class Import:
@@ -29,31 +27,36 @@ class Import:
 
 
 @transaction.atomic
-def import_checks(*, source: str, raw: bytes, is_dry_run: bool) -> Import:
-    """Create the checks of an export; those that are here already stay as they are.
+def import_checks(*, source: str, files: Sequence[bytes], is_dry_run: bool) -> Import:
+    """Create the checks of an export, which may be in several files; those that are here already stay as they are.
 
     Raises `UnknownKind` for a source that does not exist, `SourceError` for an export that cannot be read.
     """
-    found = IMPORTERS.get(source).read(raw)
+    found = IMPORTERS.get(source).read(*files)
     losses = list(found.losses)
     hold_regions()
     known, regions = {check.key for check in standing_checks()}, regions_by_code()
     allowance = Allowance()
     new: list[Mapping[str, Any]] = []
+    left = 0
     for check in found.checks:
         name = str(check["name"])
-        reason: str | Promise | None = (
-            _("It is here already; it stays as it is.") if check["key"] in known else _refusal(check, regions)
-        )
-        if reason is None and len(new) >= MAX_CHECKS:
-            reason = _("More than %(count)s checks at once; import the rest afterwards.") % {"count": MAX_CHECKS}
-        reason = reason or allowance.refusal(check) or None
+        reason: str | Promise | None = None
+        if check["key"] in known:
+            reason = _("It is here already; it stays as it is.")
+        elif len(new) >= MAX_CHECKS:
+            left += 1
+            continue
+        reason = reason or _refusal(check, regions) or allowance.refusal(check) or None
         if reason is None:
             fitted, change = allowance.take(check)
             new.append(fitted)
             losses += [Loss(str(check["key"]), name, change)] if change else []
         else:
             losses.append(Loss(str(check["key"]), name, reason, is_whole=True))
+    if left:
+        text = _("%(count)s checks are made at once, which leaves %(left)s. Bring the same export again for those.")
+        losses.append(Loss("", "", text % {"left": left, "count": MAX_CHECKS}))
     document = {"apiVersion": API_VERSION, "checks": new}
     return Import(document, apply_document(document, is_dry_run=is_dry_run), losses)
 

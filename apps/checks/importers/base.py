@@ -1,10 +1,17 @@
 """What every importer is: another product's export in, wanted checks and a report of what stays behind out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from django.utils.translation import gettext_lazy as _
 
 from apps.core.kinds import Text
+
+MAX_BYTES = 33_554_432  # databases hold history too
+# More than one import makes: the rest comes with the same export again, which leaves alone what is here.
+MAX_ENTRIES = 10_000
+T = TypeVar("T")
 
 
 class SourceError(ValueError):
@@ -47,6 +54,25 @@ class Importer(Protocol):
         """Return a small export that works, for docs and contract tests."""
         ...
 
-    def read(self, raw: bytes) -> Found:
-        """Return what the export holds; raise `SourceError` where it is none of this product's."""
+    def read(self, *files: bytes) -> Found:
+        """Return what the files of one export hold; raise `SourceError` where one is none of this product's."""
         ...
+
+
+def read_each(files: Sequence[bytes], read: Callable[[bytes], T]) -> Iterator[tuple[str, T]]:
+    """Yield what each file holds, and what is written before its places: among several files they name their own."""
+    for number, raw in enumerate(files, 1):
+        try:
+            held = read(raw)
+        except SourceError as error:
+            if len(files) == 1:
+                raise
+            text = _("File %(number)s: %(reason)s") % {"number": number, "reason": error}
+            raise SourceError(text) from error
+        yield (f"file {number}: " if len(files) > 1 else ""), held
+
+
+def refuse_beyond(count: int, most: int = MAX_ENTRIES) -> None:
+    """Raise `SourceError` where an export holds more than can be read at once: none of it may go without a word."""
+    if count > most:
+        raise SourceError(_("There are more than %(count)s entries; divide the export.") % {"count": most})

@@ -25,9 +25,9 @@ class BetterStack:
         attributes = {"url": "https://shop.example/", "pronounceable_name": "Shop", "monitor_type": "status"}
         return json.dumps({"data": [{"id": "1", "type": "monitor", "attributes": attributes}]}).encode()
 
-    def read(self, raw: bytes) -> Found:
+    def read(self, *files: bytes) -> Found:
         gathering = Gathering("betterstack")
-        for row in read_rows(raw, lists=("data", "monitors")):
+        for row in read_rows(files, lists=("data", "monitors")):
             _gather(row, gathering)
         gathering.lose("", "", _("Escalation policies, on-call and status pages stay behind."))
         return gathering.found()

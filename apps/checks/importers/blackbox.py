@@ -1,4 +1,4 @@
-"""blackbox_exporter's modules with Prometheus' targets: one text, its documents divided by ``---``."""
+"""blackbox_exporter's modules with Prometheus' targets: several files, or documents of one divided by ``---``."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import Found, SourceError
+from apps.checks.importers.base import Found, SourceError, refuse_beyond
 from apps.checks.importers.hosted import as_url, escaped, host_of, port_of
 from apps.checks.importers.wish import (
     Gathering,
@@ -26,7 +26,6 @@ from apps.core.kinds import Text
 DIVIDER = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
 DEFAULT_MODULE = {"prober": "http"}
 DEFAULT_STATUSES = "200-299"
-MAX_TARGETS = 5_000
 LINE_END = re.compile(r"(?<!\\)\$\Z")
 
 
@@ -44,19 +43,20 @@ class Blackbox:
             b"- targets: [https://shop.example/]\n  labels: {env: prod}\n"
         )
 
-    def read(self, raw: bytes) -> Found:
+    def read(self, *files: bytes) -> Found:
         sources = _Sources()
-        for place, part in enumerate(DIVIDER.split(raw)):
+        for place, part in enumerate(part for raw in files for part in DIVIDER.split(raw)):
             try:
                 sources.take(read_document(part))
             except DocumentError as error:
                 raise SourceError(f"[{place}] {error.path}: {error}") from error
+            refuse_beyond(len(sources.targets))
         if not sources.targets:
             raise SourceError(_("There are no targets: add prometheus.yml or a target file, divided by a line “---”."))
         gathering = Gathering("blackbox")
         for job in sources.unread:
             gathering.lose(job, "", _("Only static targets are read; paste what its discovery finds as a target file."))
-        for target in sources.targets[:MAX_TARGETS]:
+        for target in sources.targets:
             _gather(target, sources.modules, gathering)
         return gathering.found()
 

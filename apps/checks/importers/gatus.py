@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import Found, SourceError
+from apps.checks.importers.base import Found, SourceError, read_each, refuse_beyond
 from apps.checks.importers.hosted import host_of, port_of
 from apps.checks.importers.wish import Gathering, Wish, is_true, oauth_login, seconds, text_pairs
 from apps.checks.types.http_fields import check_conditions_field
@@ -20,6 +20,7 @@ CERTIFICATE = re.compile(r"\[CERTIFICATE_EXPIRATION\]\s*>=?\s*(\w+)")
 CONNECTED = re.compile(r"\[CONNECTED\]\s*==\s*true")
 RCODE = re.compile(r"\[DNS_RCODE\]\s*==\s*(\w+)")
 BODY_IS = re.compile(r"\[BODY\]\s*==\s*([\w.:-]+)")
+LISTS = ("endpoints", "external-endpoints")
 BEHIND: Mapping[str, Text] = {
     "alerts": _("Its alerts stay behind; make alert rules here."),
     "maintenance-windows": _("Its maintenance windows stay behind; plan them here."),
@@ -37,21 +38,29 @@ class Gatus:
     def sample(self) -> bytes:
         return b'endpoints:\n  - name: shop\n    url: https://shop.example/\n    conditions: ["[STATUS] == 200"]\n'
 
-    def read(self, raw: bytes) -> Found:
-        try:
-            document = read_document(raw)
-        except DocumentError as error:
-            raise SourceError(f"{error.path}: {error}" if error.path else str(error)) from error
-        if not isinstance(document, Mapping) or not {"endpoints", "external-endpoints"} & set(document):
-            raise SourceError(_("Expected a configuration with “endpoints”."))
+    def read(self, *files: bytes) -> Found:
         gathering = Gathering("gatus")
-        for where, endpoint in _listed(document, "endpoints"):
-            _gather(where, endpoint, gathering)
-        for where, endpoint in _listed(document, "external-endpoints"):
-            _gather_external(where, endpoint, gathering)
-        for name in sorted(set(document) - {"endpoints", "external-endpoints"}):
-            gathering.lose(name, "", _("This section stays behind."))
+        count = 0
+        for place, document in read_each(files, _document):
+            count += sum(len(document[name]) for name in LISTS if isinstance(document.get(name), list))
+            refuse_beyond(count)
+            for where, endpoint in _listed(document, "endpoints"):
+                _gather(place + where, endpoint, gathering)
+            for where, endpoint in _listed(document, "external-endpoints"):
+                _gather_external(place + where, endpoint, gathering)
+            for name in sorted(set(document).difference(LISTS)):
+                gathering.lose(place + name, "", _("This section stays behind."))
         return gathering.found()
+
+
+def _document(raw: bytes) -> Mapping[str, Any]:
+    try:
+        document = read_document(raw)
+    except DocumentError as error:
+        raise SourceError(f"{error.path}: {error}" if error.path else str(error)) from error
+    if not isinstance(document, Mapping) or not set(LISTS) & set(document):
+        raise SourceError(_("Expected a configuration with “endpoints”."))
+    return document
 
 
 def _listed(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -31,9 +31,9 @@ class Healthchecks:
             {"checks": [{"name": "Backup", "slug": "backup", "timeout": 86_400, "grace": 3_600}]}
         ).encode()
 
-    def read(self, raw: bytes) -> Found:
+    def read(self, *files: bytes) -> Found:
         gathering = Gathering("hc")
-        for row in read_rows(raw, lists=("checks",)):
+        for row in read_rows(files, lists=("checks",)):
             _gather(row, gathering)
         gathering.lose(
             "", "", _("Jobs keep pinging the old host until you give them ours; the end of the address stays the same.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import SourceError
+from apps.checks.importers.base import MAX_BYTES, MAX_ENTRIES, SourceError, refuse_beyond
 from apps.core.documents import DocumentError, read_document
 from apps.core.kinds import Text
 
@@ -17,7 +17,8 @@ Row = Mapping[str, Any]
 MAGIC = b"SQLite format 3\x00"
 VERSIONS = slice(18, 20)  # of the file's format, for writing and for reading: 2 with a write-ahead log, 1 without
 WITHOUT_LOG = b"\x01\x01"
-MAX_MONITORS = 5_000
+MAX_VALUES = 2_000_000  # some hundred for each monitor; a list of empty lists takes twenty times its text in memory
+MAX_LINKS = 100_000  # of tags to monitors
 MAX_STEPS = 400  # of a million virtual machine instructions each
 TABLES = frozenset({"monitor", "tag", "monitor_tag"})
 JUDGEMENT = "quick_check"
@@ -52,8 +53,9 @@ def object_of(value: Any) -> Any:
 
 
 def _from_backup(raw: bytes) -> list[Row]:
+    refuse_beyond(sum(raw.count(sign) for sign in (b",", b"[", b"{")), MAX_VALUES)
     try:
-        document = read_document(raw)
+        document = read_document(raw, max_bytes=MAX_BYTES)
     except DocumentError as error:
         raise SourceError(str(error)) from error
     monitors = document.get("monitorList") if isinstance(document, Mapping) else None
@@ -61,11 +63,8 @@ def _from_backup(raw: bytes) -> list[Row]:
         monitors = list(monitors.values())
     if not isinstance(monitors, list):
         raise SourceError(_("Expected a backup with “monitorList”, or the database file kuma.db."))
-    return [
-        {_snake(name): value for name, value in row.items()}
-        for row in monitors[:MAX_MONITORS]
-        if isinstance(row, Mapping)
-    ]
+    refuse_beyond(len(monitors))
+    return [{_snake(name): value for name, value in row.items()} for row in monitors if isinstance(row, Mapping)]
 
 
 def _snake(name: str) -> str:
@@ -93,7 +92,7 @@ def _from_database(raw: bytes) -> KumaFile:
         connection.set_authorizer(_may)
         connection.set_progress_handler(_Patience(), 1_000_000)
         _judge(connection)
-        rows = list(connection.execute("SELECT * FROM monitor ORDER BY id LIMIT 5000"))
+        rows = _all(connection, "SELECT * FROM monitor ORDER BY id LIMIT ?", MAX_ENTRIES)
         tags = _database_tags(connection)
     except (sqlite3.Error, OverflowError) as error:
         raise SourceError(_("This database cannot be read (%(reason)s).") % {"reason": error}) from error
@@ -144,7 +143,14 @@ class _Patience:
 
 def _database_tags(connection: sqlite3.Connection) -> dict[Any, list[Row]]:
     found: dict[Any, list[Row]] = {}
-    names = {row["id"]: row["name"] for row in connection.execute("SELECT id, name FROM tag LIMIT 5000")}
-    for row in connection.execute("SELECT monitor_id, tag_id, value FROM monitor_tag LIMIT 50000"):
+    names = {row["id"]: row["name"] for row in _all(connection, "SELECT id, name FROM tag LIMIT ?", MAX_ENTRIES)}
+    for row in _all(connection, "SELECT monitor_id, tag_id, value FROM monitor_tag LIMIT ?", MAX_LINKS):
         found.setdefault(row["monitor_id"], []).append({"name": names.get(row["tag_id"], ""), "value": row["value"]})
     return found
+
+
+def _all(connection: sqlite3.Connection, query: str, most: int) -> list[Row]:
+    """Return the rows, in memory at once: one more than may be read is enough to refuse them."""
+    rows = connection.execute(query, (most + 1,)).fetchall()
+    refuse_beyond(len(rows), most)
+    return rows

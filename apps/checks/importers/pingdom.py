@@ -27,9 +27,9 @@ class Pingdom:
         check = {"id": 1, "name": "Shop", "hostname": "shop.example", "type": "http", "resolution": 1}
         return json.dumps({"checks": [check]}).encode()
 
-    def read(self, raw: bytes) -> Found:
+    def read(self, *files: bytes) -> Found:
         gathering = Gathering("pingdom")
-        for row in read_rows(raw, lists=("checks",), single="check"):
+        for row in read_rows(files, lists=("checks",), single="check"):
             _gather(row, gathering)
         gathering.lose("", "", _("Users, teams, integrations and probe filters stay behind."))
         return gathering.found()

@@ -24,9 +24,9 @@ class StatusCake:
     def sample(self) -> bytes:
         return b"Test ID,Test Name,Website URL,Test Type,Check Rate\n1,Shop,https://shop.example/,HTTP,300\n"
 
-    def read(self, raw: bytes) -> Found:
+    def read(self, *files: bytes) -> Found:
         gathering = Gathering("statuscake")
-        for row in read_rows(raw, lists=("data",)):
+        for row in read_rows(files, lists=("data",)):
             _gather(row, gathering)
         gathering.lose("", "", _("Contact groups, page speed and server tests stay behind."))
         return gathering.found()

@@ -3,16 +3,16 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import SourceError
+from apps.checks.importers.base import MAX_ENTRIES, SourceError, read_each, refuse_beyond
 from apps.core.documents import DocumentError, read_document
-
-MAX_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,28 @@ def normal(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def read_rows(raw: bytes, *, lists: tuple[str, ...], single: str = "") -> list[Row]:
-    """Return the rows of a CSV or JSON export.
+def read_rows(files: Sequence[bytes], *, lists: tuple[str, ...], single: str = "") -> list[Row]:
+    """Return the rows of an export in CSV or JSON, each of its files with a header or lists of its own.
 
     In JSON they are the list under one of these names, or the whole document. ``single`` is the name under which the
     answer to a question for one row holds it; such an answer, or a list of them, will do too.
     """
+    rows: list[Row] = []
+    for place, found in read_each(files, partial(_rows, lists=lists, single=single)):
+        rows += [Row(place + row.where, row.values) for row in found]
+        refuse_beyond(len(rows))
+    return rows
+
+
+def _rows(raw: bytes, *, lists: tuple[str, ...], single: str) -> list[Row]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", errors="replace")
-    rows = list(_json_rows(raw, lists, single) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text))
+    found = _json_rows(raw, lists, single) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text)
+    rows = list(islice(found, MAX_ENTRIES + 1))
     if not rows:
         raise SourceError(_("There is no row in this file."))
-    if len(rows) > MAX_ROWS:
-        raise SourceError(_("There are more than 5000 rows; divide the file."))
     return rows
 
 

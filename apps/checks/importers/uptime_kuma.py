@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import Found
+from apps.checks.importers.base import Found, read_each, refuse_beyond
 from apps.checks.importers.hosted import host_of, port_of
-from apps.checks.importers.kuma_file import Row, object_of, read_kuma
+from apps.checks.importers.kuma_file import KumaFile, Row, object_of, read_kuma
 from apps.checks.importers.kuma_services import SERVICES, Made, expected_record
 from apps.checks.importers.wish import (
     Gathering,
@@ -38,22 +38,29 @@ class UptimeKuma:
         monitor = {"id": 1, "name": "Shop", "type": "http", "url": "https://shop.example/", "interval": 60}
         return json.dumps({"version": "1.23.16", "monitorList": [monitor]}).encode()
 
-    def read(self, raw: bytes) -> Found:
-        file = read_kuma(raw)
-        groups = {key: row.get("name") for row in file.rows if _is_group(row) and (key := plain_id(row.get("id")))}
+    def read(self, *files: bytes) -> Found:
         gathering = Gathering("kuma")
-        for place, row in enumerate(file.rows):
-            where = f"monitorList[{place}]"
-            if _is_group(row):
-                gathering.lose(where, str(row.get("name")), _("Groups become tags of their members."))
-                continue
-            _gather(row, where, groups, gathering)
-        for note in file.notes:
-            gathering.lose("", "", note)
+        count = 0
+        for place, file in read_each(files, read_kuma):
+            count += len(file.rows)
+            refuse_beyond(count)
+            _gather_file(file, place, gathering)
         gathering.lose(
             "", "", _("Notifications, status pages and history stay behind; set up channels and pages here.")
         )
         return gathering.found()
+
+
+def _gather_file(file: KumaFile, place: str, gathering: Gathering) -> None:
+    groups = {key: row.get("name") for row in file.rows if _is_group(row) and (key := plain_id(row.get("id")))}
+    for number, row in enumerate(file.rows):
+        where = f"{place}monitorList[{number}]"
+        if _is_group(row):
+            gathering.lose(where, str(row.get("name")), _("Groups become tags of their members."))
+            continue
+        _gather(row, where, groups, gathering)
+    for note in file.notes:
+        gathering.lose(place.removesuffix(": "), "", note)
 
 
 def _is_group(row: Row) -> bool:

@@ -28,9 +28,9 @@ class UptimeRobot:
         monitor = {"id": 1, "friendly_name": "Shop", "url": "https://shop.example/", "type": 1, "interval": 300}
         return json.dumps({"stat": "ok", "monitors": [monitor]}).encode()
 
-    def read(self, raw: bytes) -> Found:
+    def read(self, *files: bytes) -> Found:
         gathering = Gathering("uptimerobot")
-        for row in read_rows(raw, lists=("monitors", "data")):
+        for row in read_rows(files, lists=("monitors", "data")):
             _gather(row, gathering)
         gathering.lose("", "", _("Alert contacts, status pages and maintenance windows stay behind."))
         return gathering.found()

@@ -60,6 +60,7 @@ class Gathering:
         self._prefix = prefix
         self._checks: dict[str, Mapping[str, Any]] = {}
         self._losses: list[Loss] = []
+        self._numbers: dict[str, int] = {}  # the last one given to a key that several want
 
     def lose(self, where: str, name: str, reason: Text, *, is_whole: bool = False) -> None:
         self._losses.append(Loss(where, name, reason, is_whole))
@@ -98,10 +99,11 @@ class Gathering:
         wanted = (
             slugify(f"{self._prefix}-{wish.source_id}" if wish.source_id else wish.name)[:90].strip("-_") or "check"
         )
-        key, number = wanted, 1
+        key, number = wanted, self._numbers.get(wanted, 1)
         while key in self._checks:
             number += 1
             key = f"{wanted}-{number}"
+        self._numbers[wanted] = number
         return key
 
     def _fitted(self, wish: Wish, config: type[Config]) -> Mapping[str, Any] | None:
