@@ -16,6 +16,7 @@ from apps.checks.types.assertions import ASSERTION_MESSAGES, Finding, condition_
 from apps.checks.types.base import NO_VALUES, Exchange, Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.cookies import CookieJar
 from apps.checks.types.effort import Effort
+from apps.checks.types.filling import CONDITION_ROOM, FilledTooLong, Filling
 from apps.checks.types.hiding import without_secrets
 from apps.checks.types.http_fields import certificate_errors, parse_proxy
 from apps.checks.types.http_visit import Redirecting, Visit, outcome_of, visit
@@ -27,9 +28,6 @@ from apps.checks.types.steps import (
     Step,
     check_steps,
     extracted,
-    filled,
-    filled_body,
-    filled_url,
     parse_steps,
 )
 from apps.checks.types.way_out import (
@@ -161,8 +159,8 @@ class _Run:
         """Take one step; return what failed (an empty code for nothing), and whether the fault is ours."""
         try:
             request, address = self._request(step)
-        except (BadUrl, BadHeader) as error:
-            failed = Finding(str(error)[:120], "step_unusable", {"detail": str(error)[:120]})
+        except (BadUrl, BadHeader, FilledTooLong) as error:
+            failed = _unusable(error)
             self._note(step, None, failed)
             return failed, False
         for exchange in self._exchanges[-1:]:  # a MiB of each step would be kept to the end
@@ -183,9 +181,10 @@ class _Run:
         return failed, visited.is_ours
 
     def _request(self, step: Step) -> tuple[OutboundRequest, ParsedUrl]:
-        address = check_url(filled_url(step.url, self._variables))
-        headers = {name: filled(value, self._variables) for name, value in step.headers.items()}
-        body, content_type = filled_body(step.body, self._variables)
+        filling = Filling(self._variables)
+        address = check_url(filling.url(step.url))
+        headers = {name: filling.text(value) for name, value in step.headers.items()}
+        body, content_type = filling.body(step.body)
         if body is not None and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = content_type
         wants_certificate = any("[CERTIFICATE_EXPIRATION]" in line.upper() for line in step.conditions)
@@ -227,7 +226,10 @@ class _Run:
             first = Finding(text)
         else:
             first = Finding(text, "status_mismatch", {"status": status, "expected": step.expected_status})
-        conditions = [filled(condition, self._variables) for condition in step.conditions]
+        try:
+            conditions = [Filling(self._variables, CONDITION_ROOM).text(condition) for condition in step.conditions]
+        except FilledTooLong as error:
+            return [first, _unusable(error)]
         return [first, *judge_each(map(condition_holds, conditions), answer, self._effort)]
 
     def _note(self, step: Step, visited: Visit | None, failed: Finding) -> None:
@@ -263,6 +265,11 @@ class _Run:
         if not isinstance(value, str):
             return value
         return without_secrets(value, self._variables.values())
+
+
+def _unusable(error: ValueError) -> Finding:
+    said = str(error)[:120]
+    return Finding(said, "step_unusable", {"detail": said})
 
 
 class MultistepCheck:

@@ -1,24 +1,23 @@
-"""Steps of a multi-step check: read from JSON, filled with variables, and what they hand on."""
+"""Steps of a multi-step check: read from JSON, and what they hand on."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.answers import Answer
 from apps.checks.types.effort import TooMuchWork
+from apps.checks.types.filling import VARIABLE
 from apps.checks.types.hiding import UNSTORABLE
 from apps.checks.types.http_fields import (
     check_conditions_field,
     check_headers_field,
     check_method,
     check_url_field,
-    content_type_of,
 )
 from apps.checks.types.http_visit import METHODS_WITHOUT_BODY
 from apps.checks.types.json_queries import BadJson, QueryTooSlow, check_path, find_values
@@ -30,13 +29,10 @@ from apps.core.http.headers import TOKEN
 MAX_STEPS = 20
 MAX_NAME = 40
 MAX_VALUE = 8_000
-VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}")
 SOURCES = ("json", "regex", "header")
 FIELDS = ("name", "method", "url", "headers", "body", "expected_status", "conditions", "extract")
 TEXTS = ("name", "method", "url", "expected_status")
-
-Variables = Mapping[str, str]
 
 
 class NothingExtracted(Exception):
@@ -160,36 +156,6 @@ def _check_extract(name: str, source: str) -> None:
 
 def _wrong(message: Any, **params: str | int) -> ValidationError:
     return ValidationError(message, code="step", params=params)
-
-
-def filled(text: str, variables: Variables) -> str:
-    """Return a text with its variables put in; one that is not known stays as it stands."""
-    return VARIABLE.sub(lambda found: variables.get(found[1], found[0]), text)
-
-
-def filled_url(url: str, variables: Variables) -> str:
-    """Put variables into an address: escaped, so that a value stays in its place, unless the address begins with one."""
-    if first := VARIABLE.match(url):
-        return variables.get(first[1], "") + filled_url(url[first.end() :], variables)
-    return VARIABLE.sub(lambda found: quote(variables.get(found[1], found[0]), safe=""), url)
-
-
-def filled_body(body: Any, variables: Variables) -> tuple[bytes | None, str]:
-    """Return the body's bytes and type. In a JSON body values are put into its texts, so that they cannot break it."""
-    if body in ("", None):
-        return None, ""
-    if isinstance(body, str):
-        text = filled(body, variables)
-        return text.encode("utf-8", "replace"), content_type_of(text)
-    return json.dumps(_filled_parts(body, variables), ensure_ascii=False).encode("utf-8", "replace"), "application/json"
-
-
-def _filled_parts(value: Any, variables: Variables) -> Any:
-    if isinstance(value, str):
-        return filled(value, variables)
-    if isinstance(value, dict):
-        return {filled(name, variables): _filled_parts(part, variables) for name, part in value.items()}
-    return [_filled_parts(part, variables) for part in value] if isinstance(value, list) else value
 
 
 def extracted(step: Step, answer: Answer) -> Iterator[tuple[str, str]]:

@@ -98,6 +98,15 @@ def test_twenty_thousand_digits_are_no_number(digits: str, operator: str) -> Non
     assert thread_time() - began < SECONDS
 
 
+def test_very_many_bodies_in_a_condition_are_looked_at_once() -> None:
+    began = thread_time()
+
+    found = condition_holds("[BODY]" * 8_000 + " == 1")(answered(b"[]"))
+
+    assert found.code == "condition_failed"
+    assert thread_time() - began < SECONDS
+
+
 def test_schema_that_writes_the_answer_out_again_and_again_ends() -> None:
     schema = json.dumps({"anyOf": [{"type": "string"}] * 3_000})
     judge = schema_holds(schema)
