@@ -16,7 +16,7 @@ from uuid import UUID
 
 from apps.checks.domain.agent_wire import MAX_CONTROL_LENGTH, MAX_CONTROLS, MAX_TURNS, OfferedTurn, encode_held
 from apps.checks.domain.results import NewResult
-from apps.checks.domain.turns import HEAD_START, LEASE, CheckSettings, ClaimedTurn
+from apps.checks.domain.turns import HEAD_START, LEASE, MOST_HEAD_START, CheckSettings, ClaimedTurn
 from config.agent.buffer import Buffer
 from config.agent.fresh import Fresh, Pending
 from config.agent.link import Link
@@ -29,8 +29,6 @@ from config.agent.sightings import not_run, records_of
 
 # Turns come a beat after they were asked for, and have to last until an answer is held to be missing.
 LEAST_AHEAD = 2 * HEAD_START
-# A server gives none further ahead, since they are leased for little longer, and refuses to be asked for a minute.
-MOST_AHEAD = timedelta(seconds=6)
 Errand = tuple[str, dict[str, Any]]
 
 
@@ -130,7 +128,9 @@ class AgentWork:
         """Return how many turns there is room for, and how far ahead they are wanted: further while beats are slow."""
         with self._lock:
             room = max(0, min(self._room - len(self._offers), MAX_TURNS))
-            return room * (not self.closing.is_set()), min(max(LEAST_AHEAD, HEAD_START + 2 * self._beat), MOST_AHEAD)
+            ahead = max(LEAST_AHEAD, HEAD_START + 2 * self._beat)
+            # A server gives none further ahead than that, and refuses to be asked for a minute.
+            return room * (not self.closing.is_set()), min(ahead, MOST_HEAD_START)
 
     def unmeasured(self, offered: Sequence[OfferedTurn]) -> list[OfferedTurn]:
         """Return those of the offered turns that have not been probed while nothing was heard of the server."""

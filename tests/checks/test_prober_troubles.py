@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from threading import Event
+from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -118,6 +120,16 @@ class TestTheDatabase:
         complaints = [record for record in caplog.records if record.name == prober_work.__name__]
         assert [record.levelno for record in complaints] == [logging.ERROR]
         assert Result.objects.count() == 1
+
+    def test_after_a_long_beat_turns_are_claimed_further_ahead_but_within_a_lease(
+        self, scope: Tenant, work: DatabaseWork, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        near, _far = (make_check(str(seconds), due_at=clock.now() + timedelta(seconds=seconds)) for seconds in (5, 60))
+        monkeypatch.setattr(prober_work, "monotonic", lambda: monotonic() + 3_600)
+
+        claimed = work.trade([], 10)
+
+        assert [each.check_id for each in claimed] == [near.id]
 
     def test_a_result_that_no_table_takes_is_refused_for_what_is_in_it(self, scope: Tenant, work: DatabaseWork) -> None:
         with pytest.raises(BatchRefused):

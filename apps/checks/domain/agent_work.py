@@ -24,6 +24,7 @@ from apps.checks.domain.results import NewResult, store_results
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.turns import (
     HEAD_START,
+    MOST_HEAD_START,
     ClaimedTurn,
     claim_turns,
     pass_stored_turns,
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS = 1.0
 # An agent goes on for half an hour and may need as long again to bring what it saw; what it names besides was never asked of it.
 OLDEST, NEWEST = timedelta(minutes=65), timedelta(seconds=60)
-MOST_AHEAD = timedelta(seconds=6)  # less than a lease
 VERSION_LENGTH = 40
 
 _pings = PingStore()
@@ -72,7 +72,7 @@ def trade(agent: Agent, results: Sequence[NewResult], *, limit: int, ahead: time
     """Keep results, late ones too, then claim up to ``limit`` turns that are due within ``ahead``."""
     # Each step by itself: all lock turns and then states, and who takes up others with states in hand may wait for ever.
     _see_again(agent)
-    traded, refused = _trade(agent, results, limit, min(max(ahead, HEAD_START), MOST_AHEAD))
+    traded, refused = _trade(agent, results, limit, min(max(ahead, HEAD_START), MOST_HEAD_START))
     _answer_ourselves(agent, refused)
     return traded
 

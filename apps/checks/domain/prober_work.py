@@ -25,6 +25,7 @@ from apps.checks.domain.results import NewResult, by_tenant
 from apps.checks.domain.turns import (
     EXTENSION,
     HEAD_START,
+    MOST_HEAD_START,
     CheckSettings,
     ClaimedTurn,
     claim_turns,
@@ -40,7 +41,6 @@ from apps.live.domain.publish import publish_many
 logger = logging.getLogger(__name__)
 
 LOOK_AT_THE_CLOCK_EVERY_SECONDS = 5.0
-MOST_HEAD_START = timedelta(seconds=6)  # less than a lease
 # More than NTP slews in that time; less than what a turn may be late.
 STEPPED_SECONDS = 2.0
 COMPLAIN_EVERY_SECONDS = 60.0

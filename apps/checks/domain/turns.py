@@ -24,6 +24,8 @@ LEASE = timedelta(seconds=8)
 EXTENSION = timedelta(seconds=16)
 # Claimed early, started on the dot: longer than a prober's longest beat.
 HEAD_START = timedelta(milliseconds=1_600)
+# For whoever claims while beats take long, here or for an agent: always less than a lease.
+MOST_HEAD_START = LEASE * 3 / 4
 
 
 @dataclass(slots=True)  # a frozen one costs three times as much to make, and each probe makes one
