@@ -5,7 +5,6 @@ rebind a name nor name an address in some odd spelling. It serves CONNECT (https
 """
 
 import asyncio
-import errno
 import re
 import socket
 from collections.abc import Coroutine, Iterable
@@ -13,8 +12,9 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
-from apps.checks.engine.stream import connect_failure
+from apps.checks.engine.stream import connect_failure, speaking_for_all
 from apps.checks.types.base import Network, ProbeFailure
+from apps.core.http.failures import OWN_ERRORS
 from apps.core.http.guard import forbidden_reason
 from apps.core.http.urls import BadUrl, check_url
 
@@ -23,7 +23,6 @@ CHUNK = 65_536
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 REST_SECONDS = 0.5
-TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 MAX_ADDRESSES = 3  # that are tried of one name
 HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})")
 # What concerns this connection alone, not the server's.
@@ -78,7 +77,7 @@ class GuardedProxy:
         try:
             connection, _peer = listener.accept()
         except OSError as error:
-            if error.errno in TOO_MANY:
+            if error.errno in OWN_ERRORS and not isinstance(error, BlockingIOError):
                 self._rest(listener)
             return
         connection.setblocking(False)
@@ -137,23 +136,23 @@ class GuardedProxy:
 
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         addresses, _ms = await self._net.resolve(host)  # the guard: it returns allowed addresses only, or fails
-        failure = ProbeFailure("connect_failed")
+        failed: list[ProbeFailure] = []
         for ip in addresses[:MAX_ADDRESSES]:
             # Again, now that the port is known: an agent's allow-list may name ports.
             if reason := forbidden_reason(ip, allow_private=True, port=port):
-                failure = ProbeFailure("address_forbidden", {"address": ip, "reason": reason})
+                failed.append(ProbeFailure("address_forbidden", {"address": ip, "reason": reason}))
                 continue
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     made = await asyncio.open_connection(ip, port)
             except TimeoutError:
-                failure = ProbeFailure("connect_timeout")
+                failed.append(ProbeFailure("connect_timeout"))
             except OSError as error:
-                failure = connect_failure(error)
+                failed.append(connect_failure(error, ip))
             else:
                 self.reached.append(ip)
                 return made
-        raise failure
+        raise speaking_for_all(failed)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK):

@@ -9,6 +9,7 @@ from time import perf_counter
 
 from apps.checks.engine.stream import READS_IN_A_ROW, connect_failure, socket_failure
 from apps.checks.types.base import ProbeFailure
+from apps.core.http.failures import OWN_ERRORS
 
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 ECHO_REQUEST_6, ECHO_REPLY_6 = 128, 129
@@ -23,17 +24,18 @@ SOL_ICMPV6, ICMP6_FILTER = 58, 1
 def open_echo_socket(ip: str, guard: Callable[[str], None]) -> socket.socket:
     """Return a socket that exchanges echoes with ``ip`` alone; raises `ProbeFailure`."""
     guard(ip)
-    link = _open(socket.AF_INET6 if ":" in ip else socket.AF_INET)
+    link = _open(ip)
     link.setblocking(False)
     try:
         link.connect((ip, 0))  # the kernel then passes on what comes from there, and errors on the way
     except OSError as error:
         link.close()
-        raise connect_failure(error) from error
+        raise connect_failure(error, ip) from error
     return link
 
 
-def _open(family: socket.AddressFamily) -> socket.socket:
+def _open(ip: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     protocol = socket.IPPROTO_ICMPV6 if family == socket.AF_INET6 else socket.IPPROTO_ICMP
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         try:
@@ -41,7 +43,7 @@ def _open(family: socket.AddressFamily) -> socket.socket:
         except PermissionError:
             continue
         except OSError as error:
-            raise socket_failure(error) from error
+            raise socket_failure(error, ip) from error
         if kind == socket.SOCK_RAW:
             _pass_replies_only(link)
         return link
@@ -72,6 +74,7 @@ class EchoSeries:
         self._token = os.urandom(TOKEN_BYTES)
         self._sent_at: list[float] = []
         self._trips: dict[int, float] = {}
+        self._unsent: set[int] = set()  # for want of room on this machine: they are not lost
         self._error: OSError | None = None
 
     async def run(
@@ -91,8 +94,9 @@ class EchoSeries:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)  # the socket is closed after its last reader only
         if not self._trips and self._error is not None:
-            raise connect_failure(self._error) from self._error
-        return tuple(self._trips.get(number) for number in range(len(self._sent_at)))
+            raise connect_failure(self._error, self.link.getpeername()[0]) from self._error
+        sent = (number for number in range(len(self._sent_at)) if number not in self._unsent)
+        return tuple(self._trips.get(number) for number in sent)
 
     async def _send_all(self, count: int, interval_seconds: float, size: int, *, until: float) -> None:
         data = self._token + bytes(max(0, size - TOKEN_BYTES))
@@ -104,8 +108,10 @@ class EchoSeries:
             self._sent_at.append(perf_counter())
             try:
                 self.link.send(self._request(number, data))
-            except OSError as error:  # no route, or a full queue: this one is lost
+            except OSError as error:  # no route, say: this one is lost
                 self._error = error
+                if error.errno in OWN_ERRORS:
+                    self._unsent.add(number)
 
     async def _listen(self, count: int) -> None:
         errors = heard = 0

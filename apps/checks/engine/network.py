@@ -8,7 +8,15 @@ from typing import Any
 
 from apps.checks.engine.icmp import EchoSeries, open_echo_socket
 from apps.checks.engine.resolver import HostResolver, LookupFailed, NameNotFound
-from apps.checks.engine.stream import LoopDatagrams, LoopStream, connect_failure, ms_since, plus, socket_failure
+from apps.checks.engine.stream import (
+    LoopDatagrams,
+    LoopStream,
+    connect_failure,
+    ms_since,
+    plus,
+    socket_failure,
+    speaking_for_all,
+)
 from apps.checks.types.base import Phases, Pings, ProbeFailure, TlsSettings
 from apps.core.http.guard import forbidden_reason
 from apps.core.http.urls import BadUrl, check_host
@@ -75,16 +83,18 @@ class LoopNetwork:
     async def open_datagrams(self, host: str, port: int) -> LoopDatagrams:
         """Return a UDP socket that speaks with the first usable address of ``host`` alone."""
         addresses, dns_ms = await self.resolve(host)
-        failure: ProbeFailure | None = None
+        failed: list[ProbeFailure] = []
         for ip in addresses[:MAX_ADDRESSES]:
-            link = self._socket(ip, port, socket.SOCK_DGRAM)
             try:
+                link = self._socket(ip, port, socket.SOCK_DGRAM)
                 link.connect((ip, port))  # sends nothing: it only finds the route
+            except ProbeFailure as failure:
+                failed.append(failure)
             except OSError as error:
-                failure = connect_failure(error)
-                continue
-            return LoopDatagrams(link, self.phases, remote_ip=ip, deadline=self._deadline, dns_ms=dns_ms)
-        raise failure or ProbeFailure("connect_failed", {"detail": "no address"})
+                failed.append(connect_failure(error, ip))
+            else:
+                return LoopDatagrams(link, self.phases, remote_ip=ip, deadline=self._deadline, dns_ms=dns_ms)
+        raise speaking_for_all(failed)
 
     async def ping(self, host: str, *, count: int, interval_seconds: float, wait_seconds: float, size: int) -> Pings:
         """Ping the first usable address of ``host``."""
@@ -147,8 +157,7 @@ class LoopNetwork:
             for attempt in done:
                 if attempt.exception() is None:
                     return attempt.result()
-        # All have failed: the last address speaks for them, as it is the one that was meant to be the way round.
-        return attempts[-1].result()
+        raise speaking_for_all([_failure(attempt) for attempt in attempts])
 
     async def _connect(self, ip: str, port: int) -> Connected:
         link = self._socket(ip, port, socket.SOCK_STREAM)
@@ -156,7 +165,7 @@ class LoopNetwork:
             await self._loop.sock_connect(link, (ip, port))
         except OSError as error:
             link.close()
-            raise connect_failure(error) from error
+            raise connect_failure(error, ip) from error
         except asyncio.CancelledError:
             link.close()
             raise
@@ -168,7 +177,7 @@ class LoopNetwork:
         try:
             link = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, kind)
         except OSError as error:
-            raise socket_failure(error) from error
+            raise socket_failure(error, ip) from error
         link.setblocking(False)
         if kind == socket.SOCK_STREAM:
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -179,6 +188,14 @@ class LoopNetwork:
         reason = forbidden_reason(ip, allow_private=self._allow_private, port=port)
         if reason is not None:
             raise ProbeFailure("address_forbidden", {"address": ip, "reason": reason})
+
+
+def _failure(attempt: asyncio.Task[Connected]) -> ProbeFailure:
+    """Return why an attempt that has ended failed; raises what is no failure of a connection."""
+    error = attempt.exception()
+    if isinstance(error, ProbeFailure):
+        return error
+    raise error or AssertionError(attempt)
 
 
 def _ascii_host(host: str) -> tuple[str, str | None]:

@@ -16,7 +16,7 @@ from httptools import HttpParserError
 from apps.checks.engine.plain_answer import PlainAnswer
 from apps.checks.engine.plain_request import request_bytes
 from apps.core.http.curl import Limits, OutboundRequest, Reply
-from apps.core.http.failures import CONNECT_CODES, Failure
+from apps.core.http.failures import OWN_ERRORS, Failure, connect_failure, socket_failure
 from apps.core.http.guard import forbidden_reason
 from apps.core.http.urls import ParsedUrl, redirect_target
 
@@ -28,7 +28,6 @@ WATCHED = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 STREAM = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
 WAITING = (errno.EINPROGRESS, errno.EAGAIN)
-OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
 class NotPlain(Exception):
@@ -106,13 +105,13 @@ class PlainDriver:
         try:
             link = _socket.socket(_socket.AF_INET6 if ":" in ip else _socket.AF_INET, STREAM)
         except OSError as error:
-            return _unsent(_connect_failure(error.errno or 0))
+            return _unsent(socket_failure(error, ip))
         future: asyncio.Future[Reply] = self._loop.create_future()
         exchange = _Exchange(link, ip, request, future)
         number = link.connect_ex((ip, address.port))
         if number and number not in WAITING:
             link.close()
-            return exchange.reply(_connect_failure(number))
+            return exchange.reply(connect_failure(number, ip, os.strerror(number)))
         descriptor = link.fileno()
         self._open[descriptor] = exchange
         self._epoll.register(descriptor, WATCHED)
@@ -154,7 +153,7 @@ class PlainDriver:
         if not exchange.connected:
             number = exchange.link.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
             if number:
-                self._end(descriptor, _connect_failure(number))
+                self._end(descriptor, connect_failure(number, exchange.ip, os.strerror(number)))
                 return
             if not events & select.EPOLLOUT:
                 return
@@ -231,17 +230,11 @@ def _unsent(failure: Failure) -> Reply:
     return Reply(failure, 0, "", "", b"", False, "", "", None, 0, 0, 0, 0, 0, 0)
 
 
-def _connect_failure(number: int) -> Failure:
-    detail = os.strerror(number)
-    if number in OWN_ERRORS:
-        return Failure("own_fault", {"detail": detail}, is_ours=True)
-    return Failure(CONNECT_CODES.get(number, "connect_failed"), {"detail": detail})
-
-
 def _broken(exchange: _Exchange, error: OSError) -> Failure:
-    if not exchange.connected:
-        return _connect_failure(error.errno or 0)
-    return Failure("connection_lost", {"detail": error.strerror or type(error).__name__})
+    detail = error.strerror or type(error).__name__
+    if not exchange.connected or error.errno in OWN_ERRORS:
+        return connect_failure(error.errno or 0, exchange.ip, detail)
+    return Failure("connection_lost", {"detail": detail})
 
 
 def _cut_off(exchange: _Exchange) -> Failure:

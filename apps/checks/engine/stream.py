@@ -1,20 +1,19 @@
 """Connections of a probe: bytes and datagrams, each bounded in time and size."""
 
 import asyncio
-import errno
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from time import perf_counter
 
 from apps.checks.engine.secure import SecureChannel
 from apps.checks.types.base import Phases, ProbeFailure, TlsSettings
+from apps.core.http import failures
 from apps.core.http.curl import MEBIBYTE
-from apps.core.http.failures import CONNECT_CODES, UNPRINTABLE
+from apps.core.http.failures import NO_WAY, OWN_ERRORS, UNPRINTABLE, Failure
 
 MAX_RECEIVED = MEBIBYTE  # from one connection: an endless answer ends here
 CHUNK = 65_536
-# This machine's limits: they say nothing of the target.
-OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 READS_IN_A_ROW = 16  # without a turn for others: reading what is there already does not wait
 
 
@@ -28,17 +27,34 @@ def plus(so_far: float | None, more: float | None) -> float | None:
     return so_far if more is None else round((so_far or 0.0) + more, 2)
 
 
-def connect_failure(error: OSError) -> ProbeFailure:
-    """Name why no connection came about."""
+def connect_failure(error: OSError, ip: str) -> ProbeFailure:
+    """Name why no connection to ``ip`` came about."""
     detail = UNPRINTABLE.sub(" ", error.strerror or type(error).__name__)[:200]
-    return ProbeFailure(CONNECT_CODES.get(error.errno or 0, "connect_failed"), {"detail": detail})
+    return _as_probes(failures.connect_failure(error.errno or 0, ip, detail))
 
 
-def socket_failure(error: OSError) -> ProbeFailure:
-    """Name why no socket could be opened."""
-    if error.errno in OWN_ERRORS:
-        return ProbeFailure("own_fault", {"detail": error.strerror or "socket"}, is_ours=True)
-    return connect_failure(error)
+def socket_failure(error: OSError, ip: str) -> ProbeFailure:
+    """Name why no socket could be opened to reach ``ip``."""
+    return _as_probes(failures.socket_failure(error, ip))
+
+
+def speaking_for_all(failed: Sequence[ProbeFailure]) -> ProbeFailure:
+    """Return which of several addresses' failures says why none was reached.
+
+    Trouble of this machine's comes first: not all were asked. Of the others the last one, as it is the one that was meant
+    to be the way round; but that we have no IPv6 says nothing where an IPv4 address was asked.
+    """
+
+    def weight(failure: ProbeFailure) -> int:
+        if not failure.is_ours:
+            return 1
+        return 0 if failure.code == NO_WAY else 2
+
+    return max(reversed(failed), key=weight)
+
+
+def _as_probes(failure: Failure) -> ProbeFailure:
+    return ProbeFailure(failure.code, failure.values, is_ours=failure.is_ours)
 
 
 class Connection:
@@ -78,8 +94,10 @@ class Connection:
         self._received += len(data)
         return data
 
-    def _broken(self, _error: OSError) -> ProbeFailure:
+    def _broken(self, error: OSError) -> ProbeFailure:
         """Name a connection's end."""
+        if error.errno in OWN_ERRORS:
+            return connect_failure(error, self.remote_ip)
         return ProbeFailure("connection_lost" if self._received else "empty_response")
 
     def _count(self, data: bytes) -> None:
@@ -97,7 +115,8 @@ class Connection:
         except ConnectionRefusedError as error:
             raise ProbeFailure("connect_refused") from error
         except OSError as error:
-            raise ProbeFailure("connection_lost") from error
+            own = error.errno in OWN_ERRORS
+            raise connect_failure(error, self.remote_ip) if own else ProbeFailure("connection_lost") from error
 
 
 class LoopStream(Connection):
@@ -221,7 +240,7 @@ class LoopDatagrams(Connection):
 
     def _broken(self, error: OSError) -> ProbeFailure:
         """Name what a router, or the target itself, said of an earlier datagram."""
-        return connect_failure(error)
+        return connect_failure(error, self.remote_ip)
 
     async def send(self, data: bytes) -> None:
         await self._send(data)

@@ -20,7 +20,7 @@ import certifi
 import pycurl
 
 from apps.core.http.codings import UnreadableCoding, attempt, coding_of
-from apps.core.http.failures import Failure, failure_by_proxy, failure_of
+from apps.core.http.failures import Failure, failure_by_proxy, failure_of, socket_failure
 from apps.core.http.guard import forbidden_reason
 
 MEBIBYTE = 1_048_576
@@ -188,6 +188,7 @@ class Transfer:
         self._allow_private = False
         self._reads_certificate = False
         self._refused: Failure | None = None
+        self._tried: list[str] = []  # the addresses that sockets were opened for
         self._extras: Extras | None = None
         self._set_constants()
 
@@ -280,10 +281,12 @@ class Transfer:
             self._refused = Failure("address_forbidden", {"address": ip, "reason": reason})
             return int(pycurl.SOCKET_BAD)
         try:
-            return _socket.socket(family, kind, protocol).detach()  # libcurl owns and closes the descriptor
+            link = _socket.socket(family, kind, protocol)
         except OSError as error:
-            self._refused = Failure("own_fault", {"detail": error.strerror or "socket"}, is_ours=True)
+            self._refused = socket_failure(error, ip)
             return int(pycurl.SOCKET_BAD)
+        self._tried.append(ip)
+        return link.detach()  # libcurl owns and closes the descriptor
 
     def _take_body(self, chunk: bytes) -> int | None:
         self._room -= len(chunk)
@@ -303,6 +306,7 @@ class Transfer:
             self.header_lines.clear()
             self._is_truncated = False
             self._refused = None
+            self._tried.clear()
 
     def _reply(self, number: int, message: str) -> Reply:
         info, raw = self.curl.getinfo, self.curl.getinfo_raw
@@ -344,8 +348,10 @@ class Transfer:
         if self._is_truncated:
             return None
         if self._refused is not None and number == pycurl.E_COULDNT_CONNECT:
-            return self._refused
-        failure = failure_of(self.curl, number, message)
+            is_beside = self._tried and self._refused.lacks_family  # other addresses were asked
+            if not is_beside:
+                return self._refused
+        failure = failure_of(self.curl, number, message, self._tried)
         if self._extras is not None and self._extras.proxy is not None:
             return failure_by_proxy(failure, message, self._extras.proxy.host)
         return failure

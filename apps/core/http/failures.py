@@ -2,6 +2,7 @@
 
 import errno
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pycurl
@@ -22,13 +23,29 @@ HEADER_FLOOD = re.compile(
 PROXY_REFUSAL = re.compile(r"CONNECT tunnel failed, response (\d{3})")
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
+NO_WAY = "network_unreachable"
 CONNECT_CODES = {
     errno.ECONNREFUSED: "connect_refused",
     errno.ETIMEDOUT: "connect_timeout",
-    errno.ENETUNREACH: "network_unreachable",
-    errno.EHOSTUNREACH: "network_unreachable",
-    errno.EADDRNOTAVAIL: "network_unreachable",
+    errno.ENETUNREACH: NO_WAY,
+    errno.EHOSTUNREACH: NO_WAY,
 }
+# What only this machine says, never a server or a router (no ICMP message becomes one of these): no descriptor, memory or
+# buffer is left, or no local port (EADDRNOTAVAIL, of datagrams EAGAIN). The target has not been asked.
+OWN_ERRORS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EAGAIN,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+    }
+)
+# Of an IPv6 address these say, mostly, that this machine has no IPv6: a container's has not, unless its network is given
+# one. It is a fault of ours all the same, but tells nothing of a target that has IPv4 too.
+LACKING_FAMILY = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 # OpenSSL's X509_V_ERR_*: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
 CERTIFICATE_CODES = {
     9: "tls_not_yet_valid",
@@ -63,8 +80,8 @@ ERROR_CODES = {
     pycurl.E_COULDNT_RESOLVE_PROXY: "proxy_failed",
     pycurl.E_SSL_CERTPROBLEM: "client_certificate_refused",
 }
-# Faults of ours, or of this machine: the target has not been asked.
-OWN_ERRORS = frozenset({pycurl.E_OUT_OF_MEMORY, pycurl.E_FAILED_INIT, pycurl.E_SSL_CACERT_BADFILE})
+# The same in libcurl's own numbers.
+OWN_CURL_ERRORS = frozenset({pycurl.E_OUT_OF_MEMORY, pycurl.E_FAILED_INIT, pycurl.E_SSL_CACERT_BADFILE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,11 @@ class Failure:
     code: str
     values: dict[str, str | int] = field(default_factory=dict)
     is_ours: bool = False
+
+    @property
+    def lacks_family(self) -> bool:
+        """Tell whether this machine has no IPv6, which says nothing where an IPv4 address was asked as well."""
+        return self.is_ours and self.code == NO_WAY
 
 
 class OutboundError(Exception):
@@ -85,18 +107,35 @@ class OutboundError(Exception):
         self.code = code
 
 
-def failure_of(curl: pycurl.Curl, number: int, message: str) -> Failure:
-    """Name what libcurl's error ``number`` means; the handle still knows how far the transfer came."""
+def connect_failure(number: int, ip: str, detail: str) -> Failure:
+    """Name why no connection to ``ip`` came about, by the system's error ``number``."""
+    if number in OWN_ERRORS:
+        lacks_family = ":" in ip and number in LACKING_FAMILY
+        return Failure(NO_WAY if lacks_family else "own_fault", {"detail": detail}, is_ours=True)
+    return Failure(CONNECT_CODES.get(number, "connect_failed"), {"detail": detail})
+
+
+def socket_failure(error: OSError, ip: str) -> Failure:
+    """Name why no socket could be opened to reach ``ip``: the fault is ours, whatever the error."""
+    number = error.errno if error.errno in OWN_ERRORS else errno.ENOBUFS
+    return connect_failure(number, ip, UNPRINTABLE.sub(" ", error.strerror or "socket")[:200])
+
+
+def failure_of(curl: pycurl.Curl, number: int, message: str, tried: Sequence[str] = ()) -> Failure:
+    """Name what libcurl's error ``number`` means; the handle still knows how far the transfer came.
+
+    ``tried`` are the addresses that sockets were opened for: libcurl tells only of one of them why it failed.
+    """
     detail = UNPRINTABLE.sub(" ", message)[:200]
     if number == pycurl.E_OPERATION_TIMEDOUT:
         return Failure(_timeout_code(curl))
     if number == pycurl.E_PEER_FAILED_VERIFICATION:
         return Failure(_certificate_code(curl), {"detail": detail})
     if number == pycurl.E_COULDNT_CONNECT:
-        return _connect_failure(curl.getinfo(pycurl.OS_ERRNO), detail)
+        return _failure_of_all(curl.getinfo(pycurl.OS_ERRNO), tried, detail)
     if HEADER_FLOOD.search(message):
         return Failure("header_flood")
-    if number in OWN_ERRORS:
+    if number in OWN_CURL_ERRORS:
         return Failure("own_fault", {"detail": detail}, is_ours=True)
     return Failure(ERROR_CODES.get(number, "request_failed"), {"detail": detail})
 
@@ -105,14 +144,18 @@ def failure_by_proxy(failure: Failure, message: str, proxy: str) -> Failure:
     """Tell the proxy's faults from the target's: what fails before the tunnel stands is the proxy's."""
     if refusal := PROXY_REFUSAL.search(message):
         return Failure("proxy_refused", {"proxy": proxy, "status": int(refusal[1])})
+    if failure.is_ours:
+        return failure
     if failure.code in CONNECT_CODES.values() or failure.code in ("connect_failed", "proxy_failed"):
         detail = failure.values.get("detail", failure.code.replace("_", " "))
         return Failure("proxy_failed", {"proxy": proxy, "detail": detail})
     return failure
 
 
-def _connect_failure(number: int, detail: str) -> Failure:
-    return Failure(CONNECT_CODES.get(number, "connect_failed"), {"detail": detail})
+def _failure_of_all(number: int, tried: Sequence[str], detail: str) -> Failure:
+    if number in LACKING_FAMILY and len({":" in ip for ip in tried}) > 1:  # those of the other family were asked
+        return Failure("connect_failed", {"detail": detail})
+    return connect_failure(number, tried[-1] if tried else "", detail)
 
 
 def _timeout_code(curl: pycurl.Curl) -> str:
