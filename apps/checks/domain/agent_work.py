@@ -17,7 +17,7 @@ from apps.checks.domain.agent_wire import CLOCKS_MAY_DIFFER, OfferedTurn, OpenSe
 from apps.checks.domain.agent_words import Words, takes
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.judging import SILENT_AFTER
-from apps.checks.domain.late_results import judges_for, store_late
+from apps.checks.domain.late_results import each_judges_for, store_late
 from apps.checks.domain.pings import NewPing, PingStore
 from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, store_results
@@ -219,11 +219,7 @@ def _patience(agent: Agent, check_ids: set[UUID]) -> dict[UUID, timedelta]:
     if not check_ids:
         return {}
     own = Turn.objects.filter(region_id=agent.region_id, watched__in=check_ids)
-    timings = own.values_list("watched_id", "watched__interval_seconds", "watched__timeout_seconds")
-    return {
-        check_id: judges_for(interval_seconds=interval, timeout_seconds=timeout)
-        for check_id, interval, timeout in timings
-    }
+    return each_judges_for(own.values_list("watched_id", "watched__interval_seconds", "watched__timeout_seconds"))
 
 
 def _is_plausible(result: NewResult, now: datetime) -> bool:

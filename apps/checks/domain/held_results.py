@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.checks.domain.judging import SILENT_AFTER
-from apps.checks.domain.late_results import LATE_AFTER, judges_for, store_late
+from apps.checks.domain.late_results import LATE_AFTER, each_judges_for, store_late
 from apps.checks.domain.results import NewResult, store_results
 from apps.checks.domain.turns import make_due_again
 from apps.checks.models import Check
@@ -71,8 +71,5 @@ def store_by_age(results: Sequence[NewResult], *, heard_again_at: datetime) -> N
 def _limits(check_ids: Collection[UUID]) -> dict[UUID, timedelta]:
     """Return how old a result of each check may be that still judges."""
     with system_scope("a prober's batch holds results of many tenants"):
-        timings = Check.unscoped.filter(id__in=check_ids).values_list("id", "interval_seconds", "timeout_seconds")
-        return {
-            check_id: judges_for(interval_seconds=interval, timeout_seconds=timeout)
-            for check_id, interval, timeout in timings
-        }
+        checks = Check.unscoped.filter(id__in=check_ids)
+        return each_judges_for(checks.values_list("id", "interval_seconds", "timeout_seconds"))

@@ -7,9 +7,10 @@ at each commit.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from psycopg import Cursor
@@ -78,6 +79,14 @@ SELECT due_at FROM kept
 def judges_for(*, interval_seconds: int, timeout_seconds: int) -> timedelta:
     """Return how old a result may be that still judges, of a check that is probed so: one rule for all probers."""
     return max(LATE_AFTER, LATE_INTERVALS * timedelta(seconds=interval_seconds)) + timedelta(seconds=timeout_seconds)
+
+
+def each_judges_for(timings: Iterable[tuple[UUID, int, int]]) -> dict[UUID, timedelta]:
+    """Return the same of many checks, given with their intervals and timeouts in seconds."""
+    return {
+        check_id: judges_for(interval_seconds=interval, timeout_seconds=timeout)
+        for check_id, interval, timeout in timings
+    }
 
 
 @transaction.atomic
