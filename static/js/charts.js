@@ -48,12 +48,20 @@ function paint(state) {
 
 async function refresh(state) {
   const { element, canvas } = state;
-  try {
-    state.data = await load(element);
-  } catch {
+  const url = element.dataset.chartUrl;
+  const turn = (state.asked += 1);
+  const data = await load(element).catch(() => null);
+  // Answers come in any order. What is under way is not taken back, or a slow server would never be heard; but an answer
+  // to an earlier choice, or one older than what is shown, comes too late.
+  if (url !== element.dataset.chartUrl || turn < state.answered) {
+    return;
+  }
+  state.answered = turn;
+  if (!data) {
     note(canvas, element.dataset.wordFailed);
     return;
   }
+  state.data = data;
   const isEmpty = !state.data.series.some((series) => series.values.some((value) => value !== null));
   note(canvas, isEmpty ? element.dataset.wordEmpty : "");
   paint(state);
@@ -66,7 +74,7 @@ async function refresh(state) {
 function startChart(element) {
   const canvas = element.querySelector("[data-chart-canvas]");
   const chart = library.init(canvas, null, { renderer: "canvas" });
-  const state = { element, canvas, chart, data: null, hidden: new Set() };
+  const state = { element, canvas, chart, data: null, hidden: new Set(), asked: 0, answered: 0 };
   charts.set(element, state);
   addChartTip(state);
   addChartZoom(state, refresh);

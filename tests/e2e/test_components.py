@@ -210,3 +210,40 @@ def test_chart_numbers_are_there_as_a_table(tab: Tab) -> None:
     expect(rows).to_have_count(8)
     assert rows.nth(0).locator("td").all_text_contents() == ["8 ms", "22 ms", "38 ms", "101 ms", "12 ms"]
     assert rows.nth(3).locator("td").all_text_contents() == ["–", "–", "–", "–", "–"]
+
+
+ANSWER_BY_HAND = """() => {
+  const numbers = (name) => ({ kind: "line", unit: "ms", times: [1795226400000], series: [{ name, values: [90] }] });
+  window.answers = [];
+  window.fetch = () =>
+    new Promise((done) => window.answers.push((name) => done({ ok: true, json: async () => numbers(name) })));
+}"""
+
+
+def test_chart_shows_the_newest_answer_to_the_newest_choice(tab: Tab) -> None:
+    page = tab.open()
+    chart = page.locator("[data-chart-data='sample-line']")
+    chart.scroll_into_view_if_needed()
+    expect(chart.locator("[data-chart-legend] button")).to_have_count(2)
+    page.evaluate(ANSWER_BY_HAND)
+
+    def choose(url: str) -> None:
+        chart.evaluate("(it, url) => it.dispatchEvent(new CustomEvent('chart:url', { detail: { url } }))", url)
+
+    def shown_after(turn: int, name: str) -> str | None:
+        page.evaluate(
+            "async ([turn, name]) => { window.answers[turn](name); await new Promise((done) => setTimeout(done)); }",
+            [turn, name],
+        )
+        return chart.locator("[data-chart-legend]").text_content()
+
+    choose("/week")
+    choose("/day")
+    for _ in range(3):
+        chart.dispatch_event("live")
+
+    assert shown_after(1, "day") == "day"
+    assert shown_after(0, "week") == "day"
+    assert shown_after(3, "day, later") == "day, later"
+    assert shown_after(2, "day, between") == "day, later"
+    assert shown_after(4, "day, at last") == "day, at last"
