@@ -69,6 +69,8 @@ class PlainAnswer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
+        if self._has_headers:  # a trailer, or another answer in the same breath: neither says what this one is
+            return
         size = len(name)
         if size == 12 and name.lower() == b"content-type":
             self.content_type = value
@@ -82,6 +84,8 @@ class PlainAnswer:
             self._has_length = True
 
     def on_headers_complete(self) -> None:
+        if self._has_headers:
+            return
         status = self._parser.get_status_code()
         if status < 200 and status != SWITCHING:  # such as "103 Early Hints": the answer itself is still to come
             self.content_type = self.coding = self.location = b""

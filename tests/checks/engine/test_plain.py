@@ -44,6 +44,16 @@ BEHAVIOURS = {
     ),
     "byte by byte": in_pieces(*(bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")),
     "more than said": in_pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokok"),
+    "a second answer": in_pieces(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 500 X\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "a second answer that leads elsewhere": in_pieces(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 302 X\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "trailers": in_pieces(
+        b"HTTP/1.1 302 Found\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"2\r\nok\r\n0\r\nLocation: ftp://two.example/\r\n\r\n",
+    ),
     "less than said": in_pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"),
     "chunk cut off": in_pieces(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nal"),
     "nothing": in_pieces(),

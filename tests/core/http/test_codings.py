@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from apps.core.http.codings import MOST_MEMBERS, UnreadableCoding, unpacked
+from apps.core.http.codings import MOST_MEMBERS, UnreadableCoding, coding_of, unpacked
 
 TEXT = b"all is well " * 10
 RAW = zlib.compressobj(wbits=-15)
@@ -33,6 +33,15 @@ RAW_DEFLATE = RAW.compress(TEXT) + RAW.flush()
 )
 def test_body_says_what_was_packed(body: bytes, coding: str) -> None:
     assert unpacked(body, coding, 1_000) == TEXT
+
+
+def test_coding_is_that_of_the_last_answer_s_headers() -> None:
+    early = [b"HTTP/1.1 103 Early\r\n", b"Content-Encoding: br\r\n", b"\r\n"]
+    headers = [b"HTTP/1.1 200 OK\r\n", b"Content-Encoding: deflate\r\n", b"content-encoding: gzip\r\n", b"\r\n"]
+    trailers = [b"Content-Encoding: zstd\r\n"]
+
+    assert coding_of([*early, *headers, *trailers]) == "deflate, gzip"
+    assert coding_of([b"HTTP/1.1 200 OK\r\n", b"\r\n", *trailers]) == ""
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, zstd", "gzip, gzip, gzip, gzip"])
