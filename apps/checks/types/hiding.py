@@ -132,18 +132,17 @@ def secrets_of(config: Config) -> Iterator[str]:
     """Yield what a check may have told its target and nobody else: its secret settings, and what it made of them."""
     for name, value in dump_config(config).items():
         if value and is_secret_setting(type(config), name):
-            yield from _headers(value) if name == "headers" else _texts(value)
+            if isinstance(value, dict):
+                yield from _pairs(value, OPEN_HEADERS if name == "headers" else frozenset())
+            else:
+                yield from [value] if isinstance(value, str) else value
     yield from getattr(config, "made_secrets", ())
 
 
-def _headers(headers: Mapping[str, str]) -> Iterator[str]:
-    for name, value in headers.items():
-        if name.lower() not in OPEN_HEADERS:
+def _pairs(pairs: Mapping[str, str], open_names: frozenset[str]) -> Iterator[str]:
+    for name, value in pairs.items():
+        if name.lower() not in open_names:
             yield from (value, value.rpartition(" ")[2])  # as a whole, and without a "Bearer" before it
-
-
-def _texts(value: Any) -> Iterator[str]:
-    yield from value.values() if isinstance(value, dict) else [value] if isinstance(value, str) else value
 
 
 def _rewrite(outcome: Outcome, change: Callable[[str], str]) -> None:

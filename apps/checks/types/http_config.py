@@ -8,13 +8,14 @@ from functools import cached_property
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.types import assertions
+from apps.checks.types import assertions, oauth
 from apps.checks.types.assertions import Assertion
 from apps.checks.types.cookies import CookieJar
 from apps.checks.types.http_fields import (
     Auth,
     Errors,
     basic_authorization,
+    basic_pair,
     certificate_errors,
     content_type_of,
     parse_proxy,
@@ -170,7 +171,11 @@ class HttpConfig(HttpSettings):
     @property
     def made_secrets(self) -> tuple[str, ...]:
         """What is sent instead of the secret settings themselves, and so may be repeated too."""
-        return (basic_authorization(self.username, self.password).partition(" ")[2],) if self.password else ()
+        made = [basic_pair(self.username, self.password)] if self.password else []
+        made += [basic_pair(self.proxy_username, self.proxy_password)] if self.proxy_password else []
+        if self.oauth_client_secret:
+            made += oauth.made_secrets(self.oauth_client_id, self.oauth_client_secret)
+        return tuple(made)
 
     @property
     def _authorization(self) -> dict[str, str]:

@@ -134,7 +134,12 @@ def parse_proxy(url: str, username: str = "", password: str = "") -> Proxy:
 
 def basic_authorization(username: str, password: str) -> str:
     """Return the value of an Authorization header (RFC 7617)."""
-    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
+    return f"Basic {basic_pair(username, password)}"
+
+
+def basic_pair(username: str, password: str) -> str:
+    """Return a name and a password as such a header has them."""
+    return b64encode(f"{username}:{password}".encode()).decode()
 
 
 def content_type_of(body: str) -> str:

@@ -18,7 +18,7 @@ from apps.checks.types.cookies import CookieJar
 from apps.checks.types.effort import Effort
 from apps.checks.types.filling import CONDITION_ROOM, FilledTooLong, Filling
 from apps.checks.types.hiding import without_secrets
-from apps.checks.types.http_fields import certificate_errors, parse_proxy
+from apps.checks.types.http_fields import basic_pair, certificate_errors, parse_proxy
 from apps.checks.types.http_visit import Redirecting, Visit, outcome_of, visit
 from apps.checks.types.messages import Message
 from apps.checks.types.status_set import parse_status_set
@@ -132,6 +132,11 @@ class MultistepConfig(BaseConfig):
             proxy=parse_proxy(self.proxy, self.proxy_username, self.proxy_password) if self.proxy else None,
             keeps_headers=True,
         )
+
+    @property
+    def made_secrets(self) -> tuple[str, ...]:
+        """What a proxy is told instead of the password itself."""
+        return (basic_pair(self.proxy_username, self.proxy_password),) if self.proxy_password else ()
 
 
 class _Run:

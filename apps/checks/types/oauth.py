@@ -1,6 +1,5 @@
 """Access tokens by OAuth 2 client credentials (RFC 6749, 4.4): asked for, kept until they end, asked for anew."""
 
-from base64 import b64encode
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -10,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.answers import content_of
 from apps.checks.types.base import ProbeContext, ProbeFailure
+from apps.checks.types.http_fields import basic_authorization, basic_pair
 from apps.checks.types.json_queries import BadJson, read_json
 from apps.checks.types.messages import Message
 from apps.core.http.curl import Extras, OutboundRequest
@@ -49,6 +49,17 @@ class ClientCredentials:
     in_body: bool = False
     verify_tls: bool = True
     extras: Extras | None = None  # a proxy
+
+
+def made_secrets(client_id: str, client_secret: str) -> tuple[str, str]:
+    """Return what a token server is told instead of the secret itself, in a header or in a form."""
+    written = _written(client_id, client_secret)
+    return basic_pair(*written), written[1]
+
+
+def _written(*words: str) -> list[str]:
+    """Return a client's ID or secret as both have them (RFC 6749, 2.3.1 and appendix B)."""
+    return [quote_plus(word) for word in words]
 
 
 class TokenKeeper:
@@ -115,8 +126,8 @@ class TokenKeeper:
         if asked.in_body:
             form |= {"client_id": asked.client_id, "client_secret": asked.client_secret}
         else:
-            pair = f"{quote_plus(asked.client_id)}:{quote_plus(asked.client_secret)}"
-            lines.append(b"Authorization: Basic " + b64encode(pair.encode()))
+            signed = basic_authorization(*_written(asked.client_id, asked.client_secret))
+            lines.append(f"Authorization: {signed}".encode())
         return OutboundRequest(
             method="POST",
             url=self._address.url,

@@ -11,14 +11,16 @@ from apps.checks.enums import Verdict
 from apps.checks.types import hiding
 from apps.checks.types.base import Outcome
 from apps.checks.types.hiding import make_presentable, without_secrets
+from apps.checks.types.registry import CHECK_TYPES
 from apps.checks.types.said import MOST_PARTS, secrets_said
 from apps.checks.types.websocket import WebsocketConfig
 from tests.checks.types.asking import ask, reciting
 from tests.peers.talker import answering
-from tests.peers.web import serving
+from tests.peers.web import answer, serving
 
 SECRET = "hunter2-and-more"
 PLAIN = b64encode(f"\0user\0{SECRET}".encode())
+PAIR = b64encode(f"user:{SECRET}".encode()).decode()
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,52 @@ async def test_secret_is_hidden_in_what_a_server_repeats(kind: str, said: bytes,
     assert "••••" in shown
     assert SECRET not in shown
     assert PLAIN.decode() not in shown
+
+
+@pytest.mark.parametrize("in_body", [False, True])
+@pytest.mark.parametrize("secret", [SECRET, "hunter2 & more/ä"])
+async def test_client_secret_is_hidden_as_a_token_server_is_told_it(secret: str, in_body: bool) -> None:
+    def repeat(connection: Any, request: bytes) -> None:
+        head, _blank, body = request.decode().partition("\r\n\r\n")
+        told = body.rpartition("client_secret=")[2] if in_body else head.rpartition("Basic ")[2].partition("\r")[0]
+        connection.sendall(answer(400, json.dumps({"error": f"no {told}"}).encode()))
+
+    with serving(repeat) as web:
+        outcome = await ask(
+            "http",
+            url=web.url(),
+            auth="oauth2",
+            oauth_token_url=web.url("/token"),
+            oauth_client_id="probe",
+            oauth_client_secret=secret,
+            oauth_in_body=in_body,
+        )
+
+    assert (outcome.error_code, outcome.error_values["detail"]) == ("oauth_refused", "no ••••")
+
+
+STEPS = [{"url": "http://x.example/"}]
+PROXY = {"proxy": "http://proxy.example:3128", "proxy_username": "user", "proxy_password": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "told"),
+    [
+        ("grpc", {"host": "x.example", "metadata": {"authorization": f"Bearer {SECRET}"}}, SECRET),
+        ("multistep", {"steps": STEPS, "secrets": {"host": f"Bearer {SECRET}"}}, SECRET),
+        ("multistep", {"steps": STEPS, **PROXY}, PAIR),
+        ("http", {"url": "http://x.example/", **PROXY}, PAIR),
+        ("http", {"url": "http://x.example/", "cookies": {"from": f"Bearer {SECRET}"}}, SECRET),
+    ],
+)
+def test_part_of_a_setting_is_hidden_whatever_the_setting_is_called(
+    kind: str, settings: dict[str, Any], told: str
+) -> None:
+    outcome = Outcome(Verdict.FAILURE, "x", {"answer": f"no {told}"})
+
+    make_presentable(outcome, CHECK_TYPES.get(kind).Config(**settings))
+
+    assert outcome.error_values == {"answer": "no ••••"}
 
 
 async def test_token_is_hidden_too_and_the_beginning_of_one_that_was_cut_off() -> None:
