@@ -1,5 +1,6 @@
 """Answers and rules made to break what judges them, to keep it busy, or to have secrets shown: each ends as a verdict."""
 
+import encodings
 import json
 from base64 import b64encode
 from time import thread_time
@@ -150,6 +151,38 @@ def test_text_in_pythons_own_encodings_is_read_as_utf8() -> None:
 
     assert text.startswith("aa-ab9")
     assert thread_time() - began < SECONDS
+
+
+async def test_names_of_no_encoding_are_not_kept() -> None:
+    looked_for = dict(encodings._cache)  # type: ignore[attr-defined]
+
+    for number in range(3):
+        assert answered(b"all well", f"text/html; charset=no-such-{number}").text == "all well"
+        assert answered(b"all well", f"text/html; charset={number}{'x' * 300_000}").text == "all well"
+
+    assert encodings._cache == looked_for  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("charset", "body"),
+    [
+        ("ISO-8859-1", b"\xe4"),
+        ("latin1", b"\xe4"),
+        ("windows-1252", b"\xe4"),
+        ("iso_8859-1:1987", b"\xe4"),
+        ("UTF8", b"\xc3\xa4"),
+        ("utf-8-sig", b"\xef\xbb\xbf\xc3\xa4"),
+        ("", b"\xc3\xa4"),
+        ("base64", b"\xc3\xa4"),
+        ("unicode-escape", b"\xc3\xa4"),
+    ],
+)
+def test_encoding_is_known_by_any_of_its_names(charset: str, body: bytes) -> None:
+    assert answered(body, f"text/html; charset={charset}").text == "ä"
+
+
+def test_encodings_without_another_name_are_known() -> None:
+    assert answered("їжак".encode("koi8-u"), 'text/html; charset="KOI8-U"').text == "їжак"
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "utf-16-le", "utf-32", "shift_jis"])
