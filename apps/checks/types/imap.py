@@ -31,6 +31,8 @@ from apps.core.kinds import Text
 MAX_LINE = 16_384
 MAX_LINES = 500
 LITERAL = re.compile(rb"\{(\d{1,7})\}$")
+LONGEST_LITERAL = 9  # bytes of its announcement
+MAX_LITERALS = 100  # in one line: each is a look at all that came before it
 MAX_LITERAL = 65_536
 COUNT = re.compile(r"(\d{1,10}) EXISTS", re.IGNORECASE)
 
@@ -107,16 +109,17 @@ class ImapCheck(ServiceCheck):
 async def _line(stream: Stream) -> str:
     """Read one line; literals inside are read and left out."""
     text = b""
-    while True:
+    for _literal in range(MAX_LITERALS):
         text += (await stream.read_until(b"\n", limit=MAX_LINE)).rstrip(b"\r\n")
-        found = LITERAL.search(text)
+        found = LITERAL.search(text, max(0, len(text) - LONGEST_LITERAL))
         if found is None:
             return text.decode("utf-8", "replace")
         size = int(found[1])
         if size > MAX_LITERAL or len(text) > MAX_LINE:
-            raise wrong_protocol(text[:80])
+            break
         await stream.read_exactly(size)
         text = text[: found.start()]
+    raise wrong_protocol(text[:80])
 
 
 @dataclass(frozen=True, slots=True)

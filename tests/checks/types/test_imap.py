@@ -130,7 +130,9 @@ async def test_server_without_starttls_is_named() -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "wrong_protocol"),
         (b"", "empty_response"),
         (b"* OK {9999999}\r\n", "wrong_protocol"),
-        (b"* OK " + b"{1}\r\nx" * 10_000, "connection_lost"),
+        (b"* OK " + b"{1}\r\nx" * 10_000, "wrong_protocol"),
+        (b"* OK " + b"{{0}\r\n" * 10_000, "wrong_protocol"),
+        (b"* OK " + b"{1}\r\nx" * 99 + b"\r\n", "connection_lost"),
     ],
 )
 async def test_greetings_that_are_none(greeting: bytes, code: str) -> None:
