@@ -11,7 +11,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
@@ -80,7 +80,7 @@ def _door(request: HttpRequest, verb: str) -> HttpResponse:
         return refused.response
     except WireError as error:
         return _Refused(400, "invalid", errors={error.field: [error.problem]}).response
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError, InternalError):  # the last where it may only be read
         return _Refused(503, "try_again", headers={"Retry-After": "2"}).response
     body, signature = seal_answer(signing_key(agent.id), verb, nonce, fields, at=clock.now())
     headers = {"Obsera-Signature": signature, "Cache-Control": "no-store"}

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from redis import Redis
@@ -280,6 +281,15 @@ def test_agents_work_while_redis_is_away(talker: Talker, check: Check, monkeypat
     monkeypatch.setattr(redis, "client", lambda: Redis(host="127.0.0.1", port=1))
 
     assert len(talker.ask("trade", {"limit": 10, "results": []})["turns"]) == 1
+
+
+def test_agents_are_asked_to_come_again_while_the_database_may_only_be_read(talker: Talker, check: Check) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+
+    answer = talker.post("trade", {"limit": 10, "results": []})
+
+    assert (answer.status_code, answer.json()) == (503, {"code": "try_again"})
 
 
 def test_an_unknown_verb_is_no_verb(talker: Talker) -> None:

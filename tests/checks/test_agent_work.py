@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres.functions import TransactionNow
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, ProgrammingError
 from django.db.models import F
 
 from apps.checks.domain import agent_work, agents
@@ -335,3 +335,21 @@ def test_a_failure_of_what_is_down_already_is_no_news_to_an_agent_either(agent: 
     turns = agent_work.trade(agent, [], limit=10).turns
 
     assert {each.turn.check_id: each.turn.is_news for each in turns} == {well.id: True, down.id: False}
+
+
+def test_results_are_kept_by_the_agent_where_the_tables_are_of_another_release(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = watched(agent)
+    result = seen(check, due_at(check))
+
+    def refuse(_results: object) -> None:
+        raise ProgrammingError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(agent_work, "store_results", refuse)
+        with pytest.raises(ProgrammingError):
+            agent_work.trade(agent, [result], limit=0)
+    agent_work.trade(agent, [result], limit=0)
+
+    assert Result.objects.count() == 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.db.models import F
 
 from apps.checks.domain.agent_wire import CLOCKS_MAY_DIFFER, OfferedTurn, OpenSettings
@@ -236,15 +236,11 @@ def _store_live(results: Sequence[NewResult]) -> None:
     try:
         store_results(results)
         pass_stored_turns(results[0].region_id, [(result.check_id, result.due_at) for result in results])
-    except (OperationalError, InterfaceError):
-        raise
-    except Error:
+    except (DataError, IntegrityError):  # whatever else is no result's fault: the agent keeps them all and asks again
         for result in sorted(results, key=lambda result: result.check_id):  # as all who lock several states
             try:
                 store_results([result])
-            except (OperationalError, InterfaceError):
-                raise
-            except Error:
+            except (DataError, IntegrityError):
                 logger.exception("a result of check %s cannot be stored", result.check_id)
 
 
