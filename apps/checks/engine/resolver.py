@@ -7,19 +7,19 @@ left. Domains are counted as their owners are (https://publicsuffix.org), so tha
 """
 
 import asyncio
+import errno
 import socket
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import islice
 from math import inf
 from time import monotonic, perf_counter
 
-from publicsuffixlist import PublicSuffixList
-
 from apps.checks.engine.witnesses import Found, Lookup, Witnesses, is_definite
-from apps.core.http.failures import Failure
+from apps.checks.types import owners
+from apps.core.http.failures import OWN_ERRORS, Failure
 
 THREADS = 64
 THREADS_PER_ZONE = 8
@@ -87,7 +87,7 @@ class HostResolver:
         self._under_way = 0
         self._is_closed = False
         self._witnesses = Witnesses(self._loop, lookup)
-        _suffixes()  # now, not beside probes: reading the list takes a tenth of a second
+        owners.load()  # now, not beside probes
         self._slow: dict[str, asyncio.TimerHandle] = {}  # what becomes suspicious unless it is answered soon
         self._heard: tuple[tuple[str, float], tuple[str, float]] = (
             ("", -inf),
@@ -110,7 +110,9 @@ class HostResolver:
         try:
             return await asyncio.shield(waiting)  # one probe that gives up must not take the answer from the others
         except LookupFailed as failure:
-            is_ours = not self._has_heard_since(began, besides=host) and await self._witnesses.all_fail()
+            is_ours = failure.is_ours or (
+                not self._has_heard_since(began, besides=host) and await self._witnesses.all_fail()
+            )
             raise LookupFailed(str(failure), is_ours=is_ours) from failure
         finally:
             self._wanted[host] -= 1
@@ -170,26 +172,42 @@ class HostResolver:
         self._in_line.pop(name, None)
         while zone.names and zone.busy < max(1, min(THREADS_PER_ZONE, (THREADS - self._under_way) // FREE_PER_SHARE)):
             host = zone.names.popleft()
-            if host in self._wanted:
+            if host not in self._wanted:  # all have given up: a thread would hang for nobody
+                self._drop(host)
+            elif self._has_thread():
                 zone.busy += 1
                 self._start(host)
-            else:  # all have given up: a thread would hang for nobody
-                self._drop(host)
+            else:
+                self._refuse(host)
         if zone.names:
             self._in_line[name] = zone
+        elif not zone.busy:
+            del self._zones[name]
 
-    def _drop(self, host: str) -> None:
-        del self._asked[host]
+    def _drop(self, host: str) -> asyncio.Future[Answer]:
         self._behind_own.discard(host)
         self._slow.pop(host).cancel()
+        return self._asked.pop(host)
+
+    def _refuse(self, host: str) -> None:
+        waiting = self._drop(host)
+        if not waiting.done():
+            waiting.set_exception(LookupFailed("no thread can be started", is_ours=True))
+
+    def _has_thread(self) -> bool:
+        """See to a thread for one more name; without a new one, those there are must do. Tell whether there is any."""
+        if self._under_way >= self._threads and self._threads < THREADS:
+            try:
+                # A daemon, since a lookup cannot be stopped and must not hold up the end of the process.
+                threading.Thread(target=self._work, name="resolver", daemon=True).start()
+            except RuntimeError:  # the machine has no room for it now; the next name tries again
+                return self._threads > 0
+            self._threads += 1
+        return True
 
     def _start(self, host: str) -> None:
-        self._todo.append(host)
         self._under_way += 1
-        if self._under_way > self._threads and self._threads < THREADS:
-            self._threads += 1
-            # A daemon, since a lookup cannot be stopped and must not hold up the end of the process.
-            threading.Thread(target=self._work, name="resolver", daemon=True).start()
+        self._todo.append(host)
         self._more.release()
 
     def _work(self) -> None:
@@ -204,6 +222,8 @@ class HostResolver:
                 found: Found = self._lookup(host)
             except (OSError, ValueError) as error:  # a name that cannot be encoded is a ValueError
                 found = error
+            except Exception as error:  # noqa: BLE001 - a thread that ended here would keep the name and its place
+                found = OSError(errno.ENOMEM, type(error).__name__)
             took_us = int((perf_counter() - began) * 1_000_000)
             try:
                 self._loop.call_soon_threadsafe(self._answer, host, found, took_us)
@@ -216,18 +236,20 @@ class HostResolver:
         self._behind_own.discard(host)
         if took_us > SLOW_SECONDS * 1_000_000:
             self._zones[_zone(host)].slow_at = monotonic()
-        self._next_of(_zone(host))
         if timer := self._slow.pop(host, None):
             timer.cancel()
-        is_answer = is_definite(found)
-        if is_answer:
+        if is_definite(found):
             self._hear(host)
         waiting = self._asked.pop(host, None)
-        if waiting is None or waiting.done():
-            return
+        if waiting is not None and not waiting.done():
+            self._tell(host, waiting, found, took_us)
+        self._next_of(_zone(host))  # at last: whatever becomes of others, this name is done with
+
+    def _tell(self, host: str, waiting: asyncio.Future[Answer], found: Found, took_us: int) -> None:
         if isinstance(found, Exception) or not found:
             reason = getattr(found, "strerror", None) or str(found)
-            waiting.set_exception(NameNotFound(reason) if is_answer else LookupFailed(reason))
+            is_answer = is_definite(found)
+            waiting.set_exception(NameNotFound(reason) if is_answer else LookupFailed(reason, is_ours=_is_own(found)))
             return
         answer = Answer(found, max(1, took_us), monotonic() + FRESH_SECONDS)
         if len(self._fresh) >= KEPT:
@@ -249,8 +271,6 @@ class HostResolver:
         zone = self._zones[name]
         zone.busy -= 1
         self._fill(name, zone)
-        if not zone.busy:
-            del self._zones[name]
         for other in list(islice(self._in_line, ZONES_AT_ONCE)):  # one of theirs may hang, and end nothing
             self._fill(other, self._in_line[other])
 
@@ -258,14 +278,14 @@ class HostResolver:
 @lru_cache(maxsize=KEPT)
 def _zone(host: str) -> str:
     """Return the domain that a name's owner holds: about where one name server's duty begins."""
-    name = host.rstrip(".").lower()
-    return _suffixes().privatesuffix(name) or name
+    return owners.domain_of(host) or host.rstrip(".").lower()
 
 
-@cache
-def _suffixes() -> PublicSuffixList:
-    """Return under which names strangers may have names of their own: those of registries, and of hosts such as github.io."""
-    return PublicSuffixList()
+def _is_own(found: Found) -> bool:
+    """Tell whether a lookup failed for want of something on this machine, so that nobody was asked."""
+    if isinstance(found, socket.gaierror):
+        return found.errno == socket.EAI_MEMORY
+    return isinstance(found, OSError) and found.errno in OWN_ERRORS
 
 
 def _retrieve(future: asyncio.Future[Answer]) -> None:

@@ -46,7 +46,11 @@ class Witnesses:
     def look(self) -> None:
         """See to it that there is a fresh look, or one under way."""
         if self._look is None and monotonic() - self._ended > FRESH_SECONDS:
-            threading.Thread(target=self._work, name="resolver-witnesses", daemon=True).start()  # may be refused
+            try:
+                threading.Thread(target=self._work, name="resolver-witnesses", daemon=True).start()
+            except RuntimeError:  # a machine that has no room for a thread hears nobody
+                self._end(all_failed=True)
+                return
             self._look, self._began = self._loop.create_future(), monotonic()  # before it ends: that comes by the loop
 
     async def all_fail(self) -> bool:
@@ -80,6 +84,8 @@ class Witnesses:
             return is_definite(self._lookup(name))
         except (OSError, ValueError) as error:
             return is_definite(error)
+        except Exception:  # noqa: BLE001 - such as want of memory; a look that never ended would stand for ever
+            return False
 
     def _end(self, all_failed: bool) -> None:
         self._all_failed, self._ended = all_failed, monotonic()

@@ -6,13 +6,23 @@ from functools import cache
 from publicsuffixlist import PublicSuffixList
 
 
-async def owned_domain(host: str) -> str:
+def load() -> None:
+    """Read the list, which takes a tenth of a second, once; without this, the first to ask waits for it."""
+    _suffixes()
+
+
+def domain_of(host: str) -> str:
     """Return the domain that belongs to one owner and that ``host`` lies in; empty for what belongs to many.
 
     Customers of one host, such as ``a.github.io`` and ``b.github.io``, are strangers.
     """
-    suffixes = await asyncio.to_thread(_suffixes)  # reading the list takes a tenth of a second, once
-    return suffixes.privatesuffix(host.rstrip(".")) or ""
+    return _suffixes().privatesuffix(host.rstrip(".").lower()) or ""
+
+
+async def owned_domain(host: str) -> str:
+    """Return `domain_of` without holding up the loop where the list is not read yet."""
+    await asyncio.to_thread(load)
+    return domain_of(host)
 
 
 @cache
