@@ -17,6 +17,7 @@ from apps.checks.types.texts import printable
 Shape = Any  # dict[str, Shape] | list[Shape] | str
 MAX_DEPTH = 12
 ELEMENTS_READ = 50
+MAX_PARTS = 30_000  # of all objects and arrays together; what is made of them holds up every other probe
 KEY_LENGTH = 60
 NULL = "null"
 
@@ -37,16 +38,41 @@ class Change:
         return f"{self.where}: {self.before} → {self.after}"
 
 
-def shape_of(value: Any, depth: int = MAX_DEPTH) -> Shape:
+def shape_of(value: Any) -> Shape:
     """Return the shape of a value out of `json.loads`."""
-    if isinstance(value, dict):
-        return {_key(name): shape_of(part, depth - 1) for name, part in value.items()} if depth else "object"
-    if isinstance(value, list):
-        shapes = [shape_of(part, depth - 1) for part in value[:ELEMENTS_READ]] if depth else []
-        return [reduce(_merged, shapes)] if shapes else []
-    if value is None:
-        return NULL
-    return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
+    return _Reading().shape(value, MAX_DEPTH)
+
+
+class _Reading:
+    """One walk through a document, which may be made to have a hundred thousand parts: those beyond `MAX_PARTS`, in the
+    order in which they stand, count as little as those that are too deep."""
+
+    def __init__(self) -> None:
+        self._left = MAX_PARTS
+
+    def shape(self, value: Any, depth: int) -> Shape:
+        if isinstance(value, dict):
+            is_read = depth and self._takes(len(value))
+            return {_key(name): self.shape(part, depth - 1) for name, part in value.items()} if is_read else "object"
+        if isinstance(value, list):
+            shapes = list(self._elements(value[:ELEMENTS_READ], depth - 1)) if depth else []
+            return [reduce(_merged, shapes)] if shapes else []
+        if value is None:
+            return NULL
+        return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
+
+    def _elements(self, elements: list[Any], depth: int) -> Iterator[Shape]:
+        if not self._takes(len(elements)):
+            return
+        for place, element in enumerate(elements):
+            shape = self.shape(element, depth)
+            if place and self._left < 0:  # not read to its end: those before it say better what such an element is
+                return
+            yield shape
+
+    def _takes(self, parts: int) -> bool:
+        self._left -= parts
+        return self._left >= 0
 
 
 def fitted(shape: Shape, size: int) -> Shape:

@@ -2,7 +2,7 @@
 (https://metastatuspage.com/api), which many products serve."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import monotonic
@@ -23,6 +23,7 @@ from apps.core.kinds import Config as BaseConfig
 from apps.core.kinds import Text, Widget, setting
 
 SUMMARY_PATH = "/api/v2/summary.json"
+MAX_ENTRIES = 5_000  # of each list: twice as many components as usually stand in the largest answer that is read
 SHOWN = 6  # entries of each list in the details
 SHOWN_LENGTH = 80
 # Both vocabularies on one scale: the page's indicator, and the status of one component.
@@ -210,7 +211,7 @@ def read_page(body: bytes) -> PageNews:
 
 def _entries(found: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
     listed = found.get(name)
-    yield from (entry for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
+    yield from (entry for entry in listed[:MAX_ENTRIES] if isinstance(entry, dict)) if isinstance(listed, list) else ()
 
 
 def _is_over(incident: dict[str, Any]) -> bool:
@@ -230,16 +231,18 @@ def judge(news: PageNews, wanted: StatuspageConfig) -> tuple[Verdict, str, Value
         if verdict == Verdict.UNKNOWN:
             return Verdict.FAILURE, "statuspage_foreign", {"detail": news.indicator}
         return verdict, "statuspage_trouble", {"description": news.description, "indicator": news.indicator}
-    judged = [_judge_component(name, news, wanted) for name in wanted.components]
+    states: dict[str, dict[str, None]] = {}  # of each name, in their order
+    for name, state in news.components:
+        states.setdefault(name.casefold(), {})[state] = None
+    judged = [_judge_component(name, states.get(_short(name).casefold(), ()), wanted) for name in wanted.components]
     return min(judged, key=lambda one: SEVERITY[one[0]])
 
 
 SEVERITY = {Verdict.FAILURE: 0, Verdict.DEGRADED: 1, Verdict.UNKNOWN: 2, Verdict.SUCCESS: 3}
 
 
-def _judge_component(name: str, news: PageNews, wanted: StatuspageConfig) -> tuple[Verdict, str, Values]:
+def _judge_component(name: str, states: Iterable[str], wanted: StatuspageConfig) -> tuple[Verdict, str, Values]:
     """Judge one component; where several have its name, the worst of them."""
-    states = [state for found, state in news.components if found.casefold() == _short(name).casefold()]
     if not states:
         return Verdict.FAILURE, "statuspage_component_missing", {"component": name}
     verdict, state = min(((_verdict(state, wanted), state) for state in states), key=lambda one: SEVERITY[one[0]])

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.checks.types.shapes import differences, digest, fitted, shape_of
+from apps.checks.types import shapes
+from apps.checks.types.shapes import MAX_PARTS, differences, digest, fitted, shape_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -105,6 +106,33 @@ def test_deep_document_is_not_followed_forever() -> None:
         document = {"a": [document]}
 
     assert len(json.dumps(shape_of(document))) < 200
+
+
+@pytest.mark.parametrize(
+    ("document", "shape"),
+    [
+        ({"a": 1, "b": dict.fromkeys(map(str, range(MAX_PARTS)), 1)}, {"a": "number", "b": "object"}),
+        ([dict.fromkeys(map(str, range(MAX_PARTS)), 1)], ["object"]),
+        ([[[{"a": [1] * 50}] * 50] * 50] * 50, [[[{"a": ["number"]}]]]),
+    ],
+)
+def test_document_with_very_many_parts_is_not_read_to_its_end(
+    document: Any, shape: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged: list[None] = []
+    real = shapes._merged
+    monkeypatch.setattr(shapes, "_merged", lambda one, other: merged.append(None) or real(one, other))
+
+    assert shape_of(document) == shape
+    assert len(merged) < MAX_PARTS
+
+
+def test_document_with_as_many_parts_as_are_read_is_told_key_by_key() -> None:
+    before = dict.fromkeys(map(str, range(MAX_PARTS)), 1)
+
+    changes = differences(shape_of(before), shape_of({**before, "7": "text"}))
+
+    assert list(map(str, changes)) == ["$.7: number → string"]
 
 
 @given(JSON)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from apps.checks.engine.job import ProbeJob
 from apps.checks.enums import State, Verdict
 from apps.checks.types.base import Outcome
-from apps.checks.types.statuspage import StatuspageCheck, StatuspageConfig
+from apps.checks.types.statuspage import MAX_ENTRIES, StatuspageCheck, StatuspageConfig, read_page
 from apps.core.kinds import ConfigErrors, parse_config
 from apps.core.tenancy import tenant_scope
 from apps.statuspages.domain.components import add_component
@@ -217,6 +217,17 @@ async def test_a_thousand_troubles_stay_small() -> None:
     outcome = await told(body)
 
     assert len(json.dumps(outcome.details)) < 4_000
+
+
+def test_no_more_entries_are_read_than_a_page_has() -> None:
+    many = [{"name": "x", "status": "major_outage"}] * 100_000
+    body = document(
+        components=many, incidents=many, scheduled_maintenances=[{**many[0], "status": "verifying"}] * 9_999
+    )
+
+    news = read_page(body)
+
+    assert [len(news.components), len(news.incidents), len(news.maintenances)] == [MAX_ENTRIES] * 3
 
 
 async def test_other_answers_are_named() -> None:
