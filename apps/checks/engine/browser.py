@@ -105,8 +105,13 @@ class LoopBrowser:
 
     def _in_thread(self, work: Coroutine[Any, Any, None]) -> "Future[None]":
         if self._thread is None:
-            self._thread = threading.Thread(target=self._loop.run_forever, name="browser", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._loop.run_forever, name="browser", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the machine has no room for it now; the next walk tries again
+                work.close()
+                raise _broken(error) from error
+            self._thread = thread
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
@@ -132,7 +137,9 @@ class _Room:
                 service_workers="block",
             )
             await walker.walk(pages)
-        except ProbeFailure:
+        except ProbeFailure as failure:
+            if not browser.is_connected():  # it died under the page, which is not to blame for the step
+                raise _broken(failure) from failure
             raise
         except Exception as error:  # Playwright's errors cannot be named without importing it
             logger.exception("the browser broke")

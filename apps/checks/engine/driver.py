@@ -42,8 +42,8 @@ class CurlDriver:
         transfer = self._idle.pop() if self._idle and request.extras is None else Transfer()
         transfer.prepare(request, limits)
         future: asyncio.Future[Reply] = self._loop.create_future()
+        self._multi.add_handle(transfer.curl)  # which may be refused: it counts from here on
         self._running[transfer.curl] = transfer, future
-        self._multi.add_handle(transfer.curl)
         try:
             return await future
         except asyncio.CancelledError:

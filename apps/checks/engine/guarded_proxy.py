@@ -125,6 +125,7 @@ class GuardedProxy:
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             return
+        self.failures.pop(plain_host(host), None)  # no longer what is the matter with it
         self._writers.add(far_writer)
         try:
             if method == "CONNECT":

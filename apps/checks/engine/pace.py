@@ -44,9 +44,11 @@ class Pace:
         self._timer, self._rings_at = None, float("inf")
         now = self._loop.time()
         self._next_tick = now + TICK_SECONDS
-        for _place in range(MOST_PER_TICK):
-            if not self._waiting or self._waiting[0][0] > now:
-                break
-            self._start(heappop(self._waiting)[2])
-        if self._waiting:
-            self._set_timer()
+        try:
+            for _place in range(MOST_PER_TICK):
+                if not self._waiting or self._waiting[0][0] > now:
+                    break
+                self._start(heappop(self._waiting)[2])
+        finally:  # one that cannot be started must not keep the others
+            if self._waiting:
+                self._set_timer()

@@ -114,12 +114,12 @@ class PlainDriver:
             return exchange.reply(connect_failure(number, ip, os.strerror(number)))
         descriptor = link.fileno()
         self._open[descriptor] = exchange
-        self._epoll.register(descriptor, WATCHED)
-        exchange.timer = self._loop.call_later(limits.timeout_seconds, self._run_out, descriptor)
         try:
+            self._epoll.register(descriptor, WATCHED)
+            exchange.timer = self._loop.call_later(limits.timeout_seconds, self._run_out, descriptor)
             return await future
         finally:
-            if self._open.get(descriptor) is exchange:  # given up by the one who asked
+            if self._open.get(descriptor) is exchange:  # given up by the one who asked, or never begun
                 self._close(descriptor)
 
     def close(self) -> None:

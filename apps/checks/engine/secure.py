@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from apps.checks.types.base import ProbeFailure, TlsSettings
 from apps.core.http import curl
-from apps.core.http.failures import CERTIFICATE_CODES, UNPRINTABLE
+from apps.core.http.failures import CERTIFICATE_CODES, OWN_ERRORS, UNPRINTABLE
 
 CONTEXTS_KEPT = 256
 RECORD = 16_384
@@ -122,6 +122,9 @@ def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
         # A key with a password would make OpenSSL ask for it on the terminal.
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")
     except (ssl.SSLError, ValueError, OSError) as error:
+        # OpenSSL's errors are OSErrors too, with numbers of their own.
+        if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno in OWN_ERRORS:
+            raise ProbeFailure("own_fault", {"detail": error.strerror or "certificate"}, is_ours=True) from error
         detail = str(getattr(error, "reason", "") or type(error).__name__).replace("_", " ").lower()
         raise ProbeFailure("client_certificate_unusable", {"detail": detail[:200]}) from error
     finally:

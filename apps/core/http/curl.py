@@ -182,14 +182,13 @@ class Transfer:
     def __init__(self) -> None:
         self.curl = pycurl.Curl()
         self.header_lines: list[bytes] = []
-        self._body = bytearray()  # parts in a list would cost 20 times as much where they have two bytes each
         self._room = 0
-        self._is_truncated = False
         self._allow_private = False
         self._reads_certificate = False
-        self._refused: Failure | None = None
         self._tried: list[str] = []  # the addresses that sockets were opened for
         self._extras: Extras | None = None
+        self._refused: Failure | None = None
+        self._forget()
         self._set_constants()
 
     def _set_constants(self) -> None:
@@ -213,6 +212,7 @@ class Transfer:
 
     def prepare(self, request: OutboundRequest, limits: Limits) -> None:
         """Load a request. Every option that differs between requests is set each time, so that none is left over."""
+        self._forget()  # again: whoever sent the last one may have been broken off before its end
         self._allow_private = limits.allow_private
         self._reads_certificate = limits.reads_certificate and request.url.startswith("https")
         self._room = request.max_bytes
@@ -274,9 +274,8 @@ class Transfer:
 
     def _open_socket(self, _purpose: int, address: Any) -> int:
         """Open the socket for an address, unless the guard refuses it. This is the last look: names were resolved by now."""
-        family, kind, protocol, place = address
-        ip = place[0]
-        reason = forbidden_reason(ip, allow_private=self._allow_private, port=place[1])
+        family, kind, protocol, (ip, port, *_scope) = address
+        reason = forbidden_reason(ip, allow_private=self._allow_private, port=port)
         if reason is not None:
             self._refused = Failure("address_forbidden", {"address": ip, "reason": reason})
             return int(pycurl.SOCKET_BAD)
@@ -302,11 +301,14 @@ class Transfer:
         try:
             return self._reply(number, message)
         finally:
-            self._body = bytearray()
-            self.header_lines.clear()
-            self._is_truncated = False
-            self._refused = None
-            self._tried.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._body = bytearray()  # parts in a list would cost 20 times as much where they have two bytes each
+        self._is_truncated = False
+        self._refused = None
+        self.header_lines.clear()
+        self._tried.clear()
 
     def _reply(self, number: int, message: str) -> Reply:
         info, raw = self.curl.getinfo, self.curl.getinfo_raw
@@ -347,10 +349,9 @@ class Transfer:
     def _failure(self, number: int, message: str) -> Failure | None:
         if self._is_truncated:
             return None
-        if self._refused is not None and number == pycurl.E_COULDNT_CONNECT:
-            is_beside = self._tried and self._refused.lacks_family  # other addresses were asked
-            if not is_beside:
-                return self._refused
+        is_beside = self._tried and self._refused and self._refused.lacks_family  # other addresses were asked
+        if self._refused is not None and number == pycurl.E_COULDNT_CONNECT and not is_beside:
+            return self._refused
         failure = failure_of(self.curl, number, message, self._tried)
         if self._extras is not None and self._extras.proxy is not None:
             return failure_by_proxy(failure, message, self._extras.proxy.host)

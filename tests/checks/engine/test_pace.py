@@ -34,6 +34,31 @@ def test_backlog_is_spread_over_ticks() -> None:
     assert started[-1][1] >= 3 * TICK_SECONDS
 
 
+def test_one_that_cannot_be_started_keeps_no_other() -> None:
+    async def start_three() -> list[str]:
+        started: list[str] = []
+        both = asyncio.Event()
+
+        def start(what: str) -> None:
+            if what == "bad":
+                raise RuntimeError(what)
+            started.append(what)
+            if len(started) == 2:
+                both.set()
+
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)
+        pace = Pace(start)
+        for what in ("good", "bad", "fine"):
+            pace.add(what, at=loop.time())
+        async with asyncio.timeout(60):
+            await both.wait()
+        pace.close()
+        return started
+
+    assert asyncio.run(start_three()) == ["good", "fine"]
+
+
 def test_nothing_starts_once_closed() -> None:
     async def close_before() -> list[object]:
         started: list[object] = []

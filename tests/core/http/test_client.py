@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from apps.core.http.client import OutboundError, request
+from apps.core.http.curl import Transfer
 from tests.peers.web import answer, saying, serving
 
 
@@ -47,6 +48,22 @@ def test_nothing_is_left_over_from_the_request_before() -> None:
 
     assert web.asked[1].startswith(b"GET / HTTP/1.1\r\n")
     assert b"ecret" not in web.asked[1]
+
+
+def test_nothing_is_left_over_from_a_request_that_was_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a task's time limit does, whose signal may come between libcurl's end and ours."""
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with serving(saying(answer(200, b"own"))) as web:
+        with monkeypatch.context() as patched:
+            patched.setattr(Transfer, "finish", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                request("GET", web.url(), allow_private=True)
+        after = request("GET", web.url(), allow_private=True)
+
+    assert after.body == b"own"
 
 
 def test_each_request_opens_a_connection_that_the_guard_sees() -> None:

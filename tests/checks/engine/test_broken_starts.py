@@ -1,0 +1,120 @@
+"""What cannot be begun leaves nothing behind, and blames nobody."""
+
+import asyncio
+import errno
+import os
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from apps.checks.engine.browser import LoopBrowser, _Room
+from apps.checks.engine.driver import CurlDriver
+from apps.checks.engine.guarded_proxy import GuardedProxy
+from apps.checks.engine.plain import PlainDriver
+from apps.checks.engine.secure import _context
+from apps.checks.types.base import ProbeFailure
+from apps.core.http.curl import Limits, OutboundRequest, ca_file
+from apps.core.http.urls import check_url
+from tests.checks.engine.networks import network
+from tests.checks.engine.test_resolver_threads import Refused
+from tests.peers.process import free_port
+from tests.peers.web import answer, saying, serving
+
+LIMITS = Limits(timeout_seconds=60, allow_private=True)
+
+
+def refused(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_transfer_that_libcurl_does_not_take_is_not_counted() -> None:
+    driver = CurlDriver()
+    multi, driver._multi = driver._multi, SimpleNamespace(add_handle=refused)
+    with pytest.raises(OSError, match="No space left"):
+        await driver.send(OutboundRequest("GET", "http://127.0.0.1:9/"), LIMITS)
+    driver._multi = multi
+
+    assert driver._running == {}
+    driver.close()
+
+
+async def test_connection_that_cannot_be_watched_is_closed() -> None:
+    driver = PlainDriver()
+    epoll, driver._epoll = driver._epoll, SimpleNamespace(register=refused)
+    with serving(saying(answer())) as web:
+        address = check_url(web.url())
+        with pytest.raises(OSError, match="No space left"):
+            await driver.send(OutboundRequest("GET", address.url), address, "127.0.0.1", LIMITS)
+    driver._epoll = epoll
+
+    assert driver._open == {}
+    driver.close()
+
+
+async def test_browser_whose_thread_is_refused_is_started_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = LoopBrowser()
+    for _walk in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "Thread", Refused)
+            with pytest.raises(ProbeFailure) as caught:
+                await browser._warm(1.0)
+        assert (caught.value.code, caught.value.is_ours) == ("browser_broke", True)
+
+    assert browser._thread is None
+    browser.close()
+
+
+@pytest.mark.parametrize(("is_alive", "code"), [(True, "browser_step"), (False, "browser_broke")])
+async def test_step_is_not_blamed_on_a_page_whose_browser_died(is_alive: bool, code: str) -> None:
+    async def fail(_pages: object) -> None:
+        raise ProbeFailure("browser_step", {"number": 1})
+
+    async def nothing(**_options: object) -> None:
+        return None
+
+    room: Any = _Room()
+    room._browser = SimpleNamespace(new_context=nothing, is_connected=lambda: is_alive)
+    with pytest.raises(ProbeFailure) as caught:
+        await room.walk(SimpleNamespace(walk=fail), 9, verify_tls=True)
+
+    assert (caught.value.code, caught.value.is_ours) == (code, not is_alive)
+
+
+async def test_host_that_was_reached_after_all_has_no_failure() -> None:
+    async def ask(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door)
+        writer.write(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\n\r\n" % port)
+        said = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+        return said
+
+    async with network() as net:
+        proxy = GuardedProxy(net, max_bytes=10_000)
+        door = await proxy.start()
+        with serving(saying(answer())) as web:
+            first, known = await ask(free_port()), dict(proxy.failures)
+            second = await ask(web.port)
+        await proxy.close()
+
+    assert (first, [each.code for each in known.values()]) == (b"HTTP/1.1 502 Bad Gateway\r\n", ["connect_refused"])
+    assert (second.startswith(b"HTTP/1.1 200"), proxy.failures) == (True, {})
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "is_ours"),
+    [(errno.EMFILE, "own_fault", True), (errno.ENOENT, "client_certificate_unusable", False)],
+)
+def test_certificate_that_no_descriptor_is_left_for_is_not_blamed(
+    number: int, code: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(_descriptor: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "dup", exhausted)
+    with pytest.raises(ProbeFailure) as caught:
+        _context(True, "certificate", "key", (), ca_file(), 0)
+
+    assert (caught.value.code, caught.value.is_ours) == (code, is_ours)
