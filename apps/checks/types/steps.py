@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
@@ -30,7 +30,6 @@ MAX_STEPS = 20
 MAX_NAME = 40
 MAX_VALUE = 8_000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}")
-SOURCES = ("json", "regex", "header")
 FIELDS = ("name", "method", "url", "headers", "body", "expected_status", "conditions", "extract")
 TEXTS = ("name", "method", "url", "expected_status")
 
@@ -146,12 +145,12 @@ def _check_extract(name: str, source: str) -> None:
         raise _wrong(
             _("“%(name)s” must say where its value is: “json: $.path”, “regex: pattern” or “header: Name”."), name=name
         )
-    if kind == "json":
-        check_path(place)
-    elif kind == "regex":
-        check_pattern(place)
-    elif not TOKEN.fullmatch(place):
-        raise _wrong(_("“%(name)s” is not a header name: use letters, digits and hyphens."), name=place[:40])
+    SOURCES[kind].check(place)
+
+
+def _check_header(name: str) -> None:
+    if not TOKEN.fullmatch(name):
+        raise _wrong(_("“%(name)s” is not a header name: use letters, digits and hyphens."), name=name[:40])
 
 
 def _wrong(message: Any, **params: str | int) -> ValidationError:
@@ -163,7 +162,7 @@ def extracted(step: Step, answer: Answer) -> Iterator[tuple[str, str]]:
     for name, source in step.extract.items():
         kind, _colon, place = source.partition(":")
         try:
-            value = _value_at(kind, place.strip(), answer)
+            value = SOURCES[kind].read(place.strip(), answer)
         except (BadJson, QueryTooSlow, PatternTooSlow, TooMuchWork, RecursionError) as error:
             raise NothingExtracted(name, source) from error
         if value is None or len(value) > MAX_VALUE or UNSTORABLE.search(value):  # nothing that could be sent
@@ -171,14 +170,32 @@ def extracted(step: Step, answer: Answer) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def _value_at(kind: str, place: str, answer: Answer) -> str | None:
-    if kind == "header":
-        return answer.headers.get(place.lower())
-    if kind == "json":
-        values = find_values(place, answer.document)
-        return as_text(values[0]) if values else None
-    found = bounded_search(place, answer.text)
+class Source(NamedTuple):
+    """Where a variable's value comes from: ``check`` raises `ValidationError`, ``read`` returns None for no value."""
+
+    check: Callable[[str], None]
+    read: Callable[[str, Answer], str | None]
+
+
+def _json_value(path: str, answer: Answer) -> str | None:
+    values = find_values(path, answer.document)
+    return as_text(values[0]) if values else None
+
+
+def _matched_value(pattern: str, answer: Answer) -> str | None:
+    found = bounded_search(pattern, answer.text)
     if found is None:
         return None
     value = found[1] if found.re.groups else found[0]
     return str(value) if value is not None else None
+
+
+def _header_value(name: str, answer: Answer) -> str | None:
+    return answer.headers.get(name.lower())
+
+
+SOURCES: Mapping[str, Source] = {
+    "json": Source(check_path, _json_value),
+    "regex": Source(check_pattern, _matched_value),
+    "header": Source(_check_header, _header_value),
+}
