@@ -153,7 +153,7 @@ def test_text_in_pythons_own_encodings_is_read_as_utf8() -> None:
     assert thread_time() - began < SECONDS
 
 
-async def test_names_of_no_encoding_are_not_kept() -> None:
+def test_names_of_no_encoding_are_not_kept() -> None:
     looked_for = dict(encodings._cache)  # type: ignore[attr-defined]
 
     for number in range(3):
