@@ -11,6 +11,8 @@ const OPEN = "details[data-menu][open], dialog[open], [data-live-hold], .htmx-re
 const nameOf = (element) => element.id || element.dataset.live;
 const kindOf = (id) => id.slice(0, id.indexOf(":") + 1);
 
+const isLive = ({ requestConfig }) => requestConfig.triggeringEvent?.type === "live";
+
 /** True when one of the ids is meant by an element's data-live ("check:1 outage:*", or "*" for anything). */
 function wants(element, ids, kinds) {
   if (!ids.size) {
@@ -31,6 +33,8 @@ export function liveElements({ jitter, rest }) {
   const touched = new Set();
   const waiting = new Set();
   const sentAt = new WeakMap();
+  const aims = new Map(); // what people's requests under way will change, by request
+  const overtaken = new WeakSet(); // changed by somebody while their own fetch was under way
   const restsUntil = new Map();
   let timer = 0;
   let due = 0;
@@ -45,10 +49,23 @@ export function liveElements({ jitter, rest }) {
     timer = window.setTimeout(refresh, delay);
   }
 
-  /** True while somebody has hands on it. */
+  /** True while somebody has hands on it, or waits for what a filter or a button beside it will put there: whoever
+      replaced it now would leave that answer no place. */
   function isHeld(element) {
     const isTyping = element.contains(document.activeElement) && document.activeElement.matches(TYPING);
-    return isTyping || element.querySelector(OPEN) !== null;
+    const isAwaited = [...aims.values()].some((target) => element.contains(target));
+    return isTyping || isAwaited || element.querySelector(OPEN) !== null;
+  }
+
+  /** Remember what a person's request will change: a live answer that was asked for before knows nothing of it. */
+  function aim({ xhr, target }) {
+    aims.set(xhr, target);
+    xhr.addEventListener("loadend", () => aims.delete(xhr));
+    for (let up = target; up; up = up.parentElement) {
+      if (sentAt.has(up)) {
+        overtaken.add(up);
+      }
+    }
   }
 
   /** Milliseconds until the element may be fetched; 0 for now. */
@@ -97,14 +114,21 @@ export function liveElements({ jitter, rest }) {
   // Somebody may have begun while the answer was on its way: it is thrown away, and asked for again afterwards.
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const element = detail.requestConfig.elt;
-    if (element.dataset.live && detail.requestConfig.triggeringEvent?.type === "live" && isHeld(element)) {
+    if (element.dataset.live && isLive(detail) && (overtaken.has(element) || isHeld(element))) {
       detail.shouldSwap = false;
       waiting.add(nameOf(element));
       plan(RETRY_MS);
     }
   });
   // The event of an element that its own answer replaced is told to a parent, hence requestConfig.
-  document.addEventListener("htmx:beforeSend", ({ detail }) => sentAt.set(detail.requestConfig.elt, performance.now()));
+  document.addEventListener("htmx:beforeSend", ({ detail }) => {
+    const element = detail.requestConfig.elt;
+    if (!isLive(detail)) {
+      aim(detail);
+    }
+    overtaken.delete(element);
+    sentAt.set(element, performance.now());
+  });
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     const element = detail.requestConfig.elt;
     if (element.dataset.live && sentAt.has(element)) {

@@ -402,6 +402,49 @@ async def test_answer_that_comes_while_somebody_types_is_thrown_away_and_fetched
     assert await page.evaluate("document.getElementById('field').isMine") is None
 
 
+FILTER = 'void htmx.ajax("GET", "/part/mine", { source: "[data-live-status]", target: "#one", swap: "outerHTML" })'
+
+
+@pytest.mark.parametrize("is_live_first", [True, False])
+async def test_what_a_filter_brings_finds_its_place_though_the_part_changes_meanwhile(
+    page: Page, site: Site, is_live_first: bool
+):
+    await visit(page, site)
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route("**/part/mine", lambda route: held.put(route))
+    if is_live_first:
+        site.may_answer.clear()
+        await say("check:1")
+        await fetches(site, one=1)
+
+    await page.evaluate(FILTER)
+    mine = await held.get()
+    if is_live_first:
+        site.may_answer.set()
+    else:
+        await say("check:1")
+    await fetches(site, checks=1)
+    await settle(page, site)
+    await mine.continue_()
+
+    await expect(page.locator("#field")).to_have_count(2)
+    await expect(page.locator("#one")).to_have_count(0)
+
+
+async def test_live_answer_older_than_what_somebody_did_is_asked_for_again(page: Page, site: Site):
+    await visit(page, site)
+    site.may_answer.clear()
+    await say("check:1")
+    await fetches(site, one=1)
+    await page.route("**/part/mine", lambda route: route.fulfill(body="<b>mine</b>"))
+
+    await page.evaluate(FILTER.replace("outerHTML", "beforeend"))
+    await expect(page.locator("#one b")).to_have_count(1)
+    site.may_answer.set()
+
+    await expect(page.locator("#one")).to_have_text("one 2")
+
+
 async def test_refused_visitor_is_offline_and_does_not_poll(page: Page, site: Site):
     await page.clock.install()
     await page.goto(f"http://127.0.0.1:{site.port}/nowhere")
