@@ -84,6 +84,11 @@ class Config:
 C = TypeVar("C", bound=Config)
 
 
+def unshown_settings(config: type[Config]) -> list[str]:
+    """Return the settings that no form shows, since the product fills them in."""
+    return [entry.name for entry in fields(config) if _setting_of(entry).widget == Widget.HIDDEN]
+
+
 def _setting_of(entry: Field[Any]) -> Setting:
     found = entry.metadata["setting"]
     assert isinstance(found, Setting)  # noqa: S101 - a declaration error, met by the contract test

@@ -99,10 +99,7 @@ class Backfill(Part):
             self._link.came_up(waiting=self._buffer.waiting)
 
     def _deliver(self, records: Sequence[Record], portion: Portion) -> float:
-        """Send results; return how long to rest for the sake of the present.
-
-        The longer that took the busier is the server: after a second or more half of the time is left, else less.
-        """
+        """Send results; return how many seconds to rest for the sake of the present."""
         began = monotonic()
         if not records:
             return LOOK_EVERY_SECONDS  # too old by now, or not to be read for the moment
@@ -122,8 +119,7 @@ class Backfill(Part):
         else:
             portion.arrived()
             self._delivered += self._forget(records)
-        took = monotonic() - began
-        return max(0.02, min(took, took * took))
+        return rest_after(monotonic() - began)
 
     def _leave_for_later(self, records: Sequence[Record], portion: Portion, error: ServerAway) -> float:
         """Return how many seconds to rest: whether the server is away is for the present to find out, history has time."""
@@ -158,3 +154,11 @@ class Backfill(Part):
         """Return how many of them lay on disk."""
         self._desk.newest.told(records)
         return self._buffer.take(records)
+
+
+def rest_after(took: float) -> float:
+    """Return how many seconds to rest after a request that took so many: the longer, the busier is the server.
+
+    From a second on half of the time is the present's, below it more and more of it history's.
+    """
+    return max(0.02, min(took, took * took))

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from uuid import UUID
 
 from config.agent.errors import SHORTAGES, AgentError
@@ -308,20 +308,28 @@ class Buffer:
         return [record for record, _end in unpacked(data[: segment.size])]
 
 
-def lock_folder(folder: Path) -> int:
-    """Hold the folder for this process alone: two writers would number their segments alike."""
-    held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+def lock_folder(folder: Path, *, patience_seconds: float = 2.0) -> int:
+    """Hold the folder for this process alone: two writers would number their segments alike.
+
+    ``patience_seconds`` is for who tidies there at this moment (`config.agent.former`) and is gone at once.
+    """
+    held, ends_at = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600), monotonic() + patience_seconds
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(held)
-        raise AgentError(
-            f"--state-dir: another process of this agent uses {folder}. Give each one a folder of its own."
-        ) from error
-    except OSError:
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if monotonic() >= ends_at:
+                    text = (
+                        f"--state-dir: another process of this agent uses {folder}. Give each one a folder of its own."
+                    )
+                    raise AgentError(text) from error
+                sleep(0.05)
+            else:
+                return held
+    except BaseException:
         os.close(held)
         raise
-    return held
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -18,12 +18,13 @@ logger = logging.getLogger(__name__)
 def forget_former(state_dir: Path, *, own: Path) -> None:
     """Delete results that are too old for any server, of agents that do not run here now. Never fails: it is housekeeping.
 
-    Rival: another agent that starts in its folder at this moment; the folder's lock keeps one of us out.
+    Rival: such an agent that starts at this moment. The folder's lock keeps us out, or has it wait a moment for us.
     """
-    for folder in state_dir.iterdir():
-        if folder != own and _is_agent(folder.name) and not folder.is_symlink():
-            with contextlib.suppress(OSError, AgentError):
-                _forget(folder)
+    with contextlib.suppress(OSError):
+        for folder in state_dir.iterdir():
+            if folder != own and _is_agent(folder.name) and not folder.is_symlink() and _too_old(folder):
+                with contextlib.suppress(OSError, AgentError):
+                    _forget(folder)
 
 
 def _is_agent(name: str) -> bool:
@@ -33,14 +34,17 @@ def _is_agent(name: str) -> bool:
         return False
 
 
+def _too_old(folder: Path) -> list[Path]:
+    oldest = clock.now().timestamp() - MAX_AGE.total_seconds()
+    return [path for path in folder.glob(f"*{SUFFIX}") if path.stat().st_mtime < oldest]
+
+
 def _forget(folder: Path) -> None:
-    held = lock_folder(folder)
+    held = lock_folder(folder, patience_seconds=0)
     try:
-        oldest = clock.now().timestamp() - MAX_AGE.total_seconds()
-        old = [path for path in folder.glob(f"*{SUFFIX}") if path.stat().st_mtime < oldest]
+        old = _too_old(folder)  # by now: whoever held it may have been at work
         for path in old:
             path.unlink()
-        if old:
-            logger.info("%d files of results that are too old for any server were deleted from %s", len(old), folder)
+        logger.info("%d files of results that are too old for any server were deleted from %s", len(old), folder)
     finally:
         os.close(held)

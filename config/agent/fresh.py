@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from apps.checks.domain.late_results import LATE_AFTER
-from config.agent.buffer import Buffer
+from config.agent.buffer import MAX_AGE, Buffer
 from config.agent.records import Record
 
 logger = logging.getLogger(__name__)
@@ -19,9 +18,10 @@ MOST_IN_MEMORY = 20_000
 
 @dataclass(slots=True)
 class Pending:
-    """A result that has not arrived; ``is_kept`` where it lies on disk too."""
+    """A result that has not arrived; ``is_kept`` where it lies on disk too. It is news for ``news_for``, no longer."""
 
     record: Record
+    news_for: timedelta
     is_kept: bool = False
 
 
@@ -29,7 +29,10 @@ class Fresh:
     """Holds each result until it has arrived or lies on disk and is no news any more. Not thread-safe."""
 
     def __init__(self, buffer: Buffer, news_for: Callable[[UUID], timedelta]) -> None:
-        """``news_for`` tells for how long a check's result is the present to the server: it judges no older one."""
+        """``news_for`` tells for how long a check's result is the present to the server, which judges no older one.
+
+        It is asked when the result comes: later the check may be forgotten here.
+        """
         self._buffer = buffer
         self._news_for = news_for
         self._pending: list[Pending] = []
@@ -39,7 +42,7 @@ class Fresh:
         return len(self._pending)
 
     def add(self, records: Iterable[Record]) -> None:
-        self._pending += [Pending(record) for record in records]
+        self._pending += [Pending(record, min(self._news_for(record.check_id), MAX_AGE)) for record in records]
 
     def batch(self, count: int, max_bytes: int) -> list[Pending]:
         """Return the oldest, at most one of a check: each is judged by what the one before it left."""
@@ -73,14 +76,11 @@ class Fresh:
         self._pending = [
             pending
             for pending in self._pending
-            if not pending.is_kept or (pending is newest[pending.record.check_id] and self._is_news(pending, now))
+            if not pending.is_kept
+            or (pending is newest[pending.record.check_id] and now - pending.record.due_at < pending.news_for)
         ]
         too_many = len(self._pending) - MOST_IN_MEMORY
         if too_many > 0:
             del self._pending[:too_many]
             self.dropped += too_many
             logger.error("%d results were lost: neither server nor disk took them; %d so far", too_many, self.dropped)
-
-    def _is_news(self, pending: Pending, now: datetime) -> bool:
-        age = now - pending.record.due_at
-        return age < LATE_AFTER or age < self._news_for(pending.record.check_id)

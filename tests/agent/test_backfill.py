@@ -13,7 +13,7 @@ from apps.checks.domain.turns import ClaimedTurn
 from apps.checks.domain.wire_fields import to_wire_time
 from apps.core import clock
 from config.agent import backfill
-from config.agent.backfill import LOOK_EVERY_SECONDS
+from config.agent.backfill import LOOK_EVERY_SECONDS, rest_after
 from config.agent.buffer import MAX_AGE, Buffer
 from config.agent.errors import ServerAway
 from config.agent.portion import FEW
@@ -327,3 +327,8 @@ def test_what_comes_while_it_looks_whether_anything_waits_is_told_too(
     assert agent.link.is_behind
     agent.backfill._once()
     assert not agent.link.is_behind
+
+
+@pytest.mark.parametrize(("took", "rest"), [(0.05, 0.02), (0.5, 0.25), (2.0, 2.0)])
+def test_the_longer_history_took_the_longer_is_the_rest(took: float, rest: float) -> None:
+    assert rest_after(took) == rest

@@ -1,6 +1,7 @@
 """What keeps an agent from starting with its folder, whose results lie there, and whose they are."""
 
 import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -9,7 +10,7 @@ import pytest
 
 from apps.checks.domain.agent_wire import AgentToken
 from apps.core import clock
-from config.agent.buffer import MAX_AGE
+from config.agent.buffer import MAX_AGE, Buffer, lock_folder
 from config.agent.errors import AgentError, ExitCode
 from config.agent.options import Options, read_options
 from config.agent.process import _buffer, main
@@ -60,6 +61,18 @@ def test_what_former_agents_left_goes_once_no_server_would_take_it(tmp_path: Pat
     # The second agent runs still, the third has died a moment ago, and the last was never an agent.
     assert [path.exists() for path in (*files, stranger)] == [False, True, True, True]
     buffers[1].close()
+
+
+def test_who_tidies_in_its_folder_is_waited_for(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    held = lock_folder(folder)
+    tidied = threading.Timer(0.3, os.close, [held])
+    tidied.start()
+
+    Buffer(folder, max_bytes=10_000).close()
+
+    tidied.join()
 
 
 def test_nobody_else_may_look_into_the_folder(tmp_path: Path) -> None:

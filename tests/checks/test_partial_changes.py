@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.baselines import approve_baseline
 from apps.checks.domain.checks import change_check, create_check, delete_check, rename_check
 from apps.checks.domain.results import store_results
@@ -25,6 +26,22 @@ from tests.factories.checks import make_check, make_result
 from tests.rivals import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_baseline_approved_while_a_document_is_applied_stays(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check, observed = unapproved_drift()
+        document = export_checks()
+    entry = document["checks"][0]
+    entry["tags"] = ["shop"]
+
+    with meanwhile(tenant_scope(acme.id), lambda: approve_baseline(check)), tenant_scope(acme.id):
+        apply_document(document)
+
+    with tenant_scope(acme.id):
+        stored = Check.objects.get()
+        assert json.loads(config_of(stored).baseline) == observed  # type: ignore[attr-defined]
+        assert stored.tags == ["shop"]
 
 
 def patched_meanwhile(tenant: Tenant, check: Check, rival: Callable[[], object], sent: dict[str, Any]) -> Any:

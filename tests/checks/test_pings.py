@@ -34,6 +34,9 @@ def scope(acme: Tenant) -> Iterator[Tenant]:
         yield acme
 
 
+GONE = {"schedule": "cron", "cron": "0 * * * *", "grace_seconds": 600, "time_zone": "Atlantis/Gone"}
+
+
 def heartbeat(name: str = "Backup", config: HeartbeatConfig = HOURLY, **more: Any) -> Check:
     return create_check(name=name, kind="heartbeat", config=config, **more)
 
@@ -129,18 +132,20 @@ def test_unknown_addresses_are_told_apart_and_store_nothing(scope: Tenant) -> No
     assert not Ping.objects.exists()
 
 
-def test_heartbeat_whose_settings_do_not_open_costs_no_other_a_ping(scope: Tenant) -> None:
-    broken, sound = heartbeat("Broken"), heartbeat("Sound")
-    store, mine, other = PingStore(), token_of(broken), token_of(sound)
-    damage(broken)
+@pytest.mark.parametrize("broken", [{"secrets": "derived.AAAA"}, {"config": GONE}])
+def test_heartbeat_whose_settings_do_not_open_costs_no_other_a_ping(scope: Tenant, broken: dict[str, Any]) -> None:
+    broken_check, sound = heartbeat("Broken"), heartbeat("Sound")
+    store, mine, other = PingStore(), token_of(broken_check), token_of(sound)
+    sound_config = broken_check.config
+    damage(broken_check, **broken)
 
     stored = store.store([ping(mine), ping(other), ping("nobody"), ping(mine, Signal.FAIL)])
 
     assert stored.fates == [None, Fate.STORED, Fate.NOT_FOUND, None]
     assert stored.changed == {scope.id: {sound.id}}
     assert [kept.watched_id for kept in Ping.objects.all()] == [sound.id]
-    assert (state_of(broken), state_of(sound)) == (State.NEW, State.UP)
-    damage(broken, secrets="")  # mended
+    assert (state_of(broken_check), state_of(sound)) == (State.NEW, State.UP)
+    damage(broken_check, secrets="", config=sound_config)  # mended
     assert store.store([ping(mine)]).fates == [Fate.STORED]
 
 

@@ -13,7 +13,7 @@ from apps.accounts.models import User
 from apps.checks.domain import agents
 from apps.checks.domain.applying import apply_document
 from apps.checks.domain.bulk import BulkAction, act_on
-from apps.checks.domain.checks import Timing, create_check, update_check
+from apps.checks.domain.checks import Timing, change_check, create_check, update_check
 from apps.checks.domain.configuration import DocumentErrors
 from apps.checks.domain.fitting import bring_within_plan
 from apps.checks.domain.region_holds import RegionGone
@@ -116,6 +116,16 @@ def test_a_document_says_so_at_its_path(acme: Tenant, agent: Agent) -> None:
 
     assert refused.value.errors == {"checks[0].regions": ["Give a list of regions: main."]}
     assert left(acme) == []
+
+
+def test_a_check_that_is_moved_onto_it_hears_its_name(acme: Tenant, agent: Agent) -> None:
+    with tenant_scope(acme.id):
+        check = make_check("Shop")
+
+    with deleted_meanwhile(acme, agent), tenant_scope(acme.id), pytest.raises(RegionGone) as refused:
+        change_check(check.id, timing={"regions": (agent.region_id,)})
+
+    assert str(refused.value) == GONE
 
 
 def test_a_check_moved_onto_it_stays_as_it_was(acme: Tenant, agent: Agent) -> None:

@@ -18,10 +18,10 @@ from apps.checks.domain.agent_words import Words, takes
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.judging import SILENT_AFTER
 from apps.checks.domain.late_results import each_judges_for, store_late
-from apps.checks.domain.pings import NewPing, PingStore
+from apps.checks.domain.pings import Fate, NewPing, PingStore
 from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, store_results
-from apps.checks.domain.settings import config_of
+from apps.checks.domain.settings import UNREADABLE, config_of
 from apps.checks.domain.turns import (
     HEAD_START,
     MOST_HEAD_START,
@@ -37,7 +37,6 @@ from apps.checks.types.heartbeat import Signal
 from apps.core import clock
 from apps.core.kinds import split_config
 from apps.core.postgres.hints import prefer_keys
-from apps.core.secrets import SealBroken
 from apps.live.domain.publish import publish
 
 logger = logging.getLogger(__name__)
@@ -116,7 +115,7 @@ def open_settings(agent: Agent, check_ids: Iterable[UUID]) -> tuple[dict[UUID, O
             continue  # its secrets are not for whom it would not be run by
         try:
             public, secret = split_config(config_of(check))
-        except (SealBroken, LookupError, TypeError):
+        except UNREADABLE:
             logger.exception("the settings of check %s cannot be read", check.id)
             unreadable.append(check.id)
         else:
@@ -185,11 +184,10 @@ def _beat(agent: Agent, source_ip: str | None) -> bool:
         agent=f"obsera-agent {agent.version}".strip(),
     )
     try:
-        _pings.store([ping])
+        return _pings.store([ping]).fates == [Fate.STORED]
     except Error as error:  # somebody holds its row: the next sign of life is fifteen seconds away
         logger.warning("the heartbeat of agent %s was not stored: %s", agent.id, error)
         return False
-    return True
 
 
 # --- results ----------------------------------------------------------------------------------------------------------

@@ -230,6 +230,10 @@ def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_
     standing = standing_checks()
     plan = make_plan(wanted.entries, standing, prune_label=prune_label)
     refuse_beyond_plan(plan.checks)
+    if not is_dry_run and _hold(plan):
+        # Rivals: who approved a baseline of these, renamed or edited them since we looked; what they made of it stays.
+        standing = standing_checks()
+        plan = make_plan(wanted.entries, standing, prune_label=prune_label)
     plan = replace(plan, others=_plan_others(wanted, plan, standing, prune_label))
     if not is_dry_run:
         ids = {check.key: check.id for check in standing}
@@ -261,7 +265,6 @@ def _plan_others(
 
 def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
     """Do all steps; ``ids`` are the checks that stand, by key."""
-    _hold(plan)
     rows = Check.objects.in_bulk([step.standing.id for step in plan.checks if step.standing])
     # What goes makes room first, for the tenant's plan may be full.
     checks.delete_checks(row for _step, row in _those(plan, rows, Action.PRUNE))
@@ -275,8 +278,8 @@ def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
     _rest_or_go_on(plan, rows, dict(zip((step.key for step in coming), made, strict=True)))
 
 
-def _hold(plan: Plan) -> None:
-    """Lock at once what the steps would lock one after the other.
+def _hold(plan: Plan) -> bool:
+    """Lock at once what the steps would lock one after the other; return whether there is any of it.
 
     Rivals: probers and colleagues, who take turns and then states, each in the order of their checks. They may hold turns of
     what we update and wait for states of what we prune: to hold these and wait for those would be a deadlock.
@@ -284,6 +287,7 @@ def _hold(plan: Plan) -> None:
     touched = [step.standing.id for step in plan.checks if step.standing and step.action != Action.UNCHANGED]
     hold_turns(touched)
     lock_states(touched)
+    return bool(touched)
 
 
 def _those(plan: Plan, rows: Mapping[UUID, Check], action: Action) -> Iterator[tuple[Step, Check]]:

@@ -175,7 +175,9 @@ def change_check(
     ``config`` holds some settings of its kind as people give them, ``timing`` some fields of `Timing`. What comes of it is
     judged as a whole: raises `ConfigErrors`, `ValidationError` and what `update_checks` raises.
     """
-    hold_regions()  # all in the order of `update_checks`, which locks the same once more
+    # All in the order of `update_checks`, which locks the same once more.
+    standing_regions((timing or {}).get("regions", ()))  # before the lock, for the names of those that go meanwhile
+    hold_regions()
     hold_turns([check_id])
     lock_states([check_id])
     # Rivals: who renames it, approves its baseline or edits something else of it; what they make of it stays.

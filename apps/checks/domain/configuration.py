@@ -22,7 +22,7 @@ from apps.checks.domain.tags import MANAGED_BY, MAX_LENGTH, clean_tags
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.documents import at_key
-from apps.core.kinds import MASK, Config, ConfigErrors, dump_config, is_secret_setting, parse_config
+from apps.core.kinds import MASK, Config, ConfigErrors, dump_config, is_secret_setting, parse_config, unshown_settings
 
 API_VERSION = "obsera/v1"
 MAX_CHECKS = 5_000  # one request makes them all
@@ -296,8 +296,10 @@ def settle_config(entry: Entry, stored: Config | None) -> Config:
     }
     if errors:
         raise DocumentErrors(errors)
+    # What people approve, and no form shows, stays unless the document says otherwise: who left it out did not mean it.
+    learned = {name: kept[name] for name in unshown_settings(config) if name in kept}
     try:
-        return parse_config(config, given)
+        return parse_config(config, {**learned, **given})
     except ConfigErrors as error:
         raise DocumentErrors(
             {f"{entry.path}.config.{name}": list(texts) for name, texts in error.errors.items()}

@@ -247,8 +247,7 @@ def regroup_all() -> int:
 def _regroup_one(tenant_id: UUID, check_id: UUID) -> bool:
     try:
         with tenant_scope(tenant_id):
-            group = Check.objects.filter(id=check_id).first()
-            return bool(group and regroup(group, at=clock.now()))
+            return bool(_regroup({check_id: clock.now()}))
     except Exception:
         logger.exception("looking at group %s failed", check_id)
         return False

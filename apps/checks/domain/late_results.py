@@ -36,7 +36,9 @@ JUDGED = f"""CASE WHEN given.verdict = {Verdict.SUCCESS} AND given.total_ms > wa
            THEN {Verdict.DEGRADED} ELSE given.verdict END"""
 WANTED = ", ".join(JUDGED if name == "verdict" else f"given.{name}" for name, _kind in COLUMNS)
 # When a check's results stop coming, or after a while at most, `apps.checks.domain.looking_back` sees what they come to.
-QUIET, AT_MOST = timedelta(seconds=5), timedelta(minutes=1)
+# Each look reads the whole time that nobody saw. An agent that was alone at full load brings a result of each check every
+# ten seconds, for half an hour: to look after each of them, or each minute, kept the results themselves from coming.
+QUIET, AT_MOST = timedelta(seconds=20), timedelta(minutes=10)
 # A turn that such a result answers, or that lies before it, moves on to the next moment of its own grid: it would only be
 # probed for a time that has been seen already. Rivals: people's edits, who lock turns in this order too.
 KEEP = f"""

@@ -30,7 +30,7 @@ from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.live.domain.publish import publish_many
 
-CHECKS_AT_ONCE = 200
+CHECKS_AT_ONCE = 50  # in one transaction, for which results of these checks that come meanwhile wait
 
 # Rivals: other workers and late results on their way hold the row of what they note, people who delete checks hold the
 # check. Whoever notes a check that is being looked at waits, and it is looked at once more. The few notes come first, or

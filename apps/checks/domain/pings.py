@@ -204,6 +204,7 @@ def _opened(check_id: UUID, settings: CheckSettings) -> HeartbeatConfig | None:
     """Return a heartbeat's settings. Where they cannot be read its pings are not stored, which is nobody else's trouble."""
     try:
         config = cast("HeartbeatConfig", opened_config(check_id, settings.kind, settings.public, settings.sealed))
+        config.rhythm.following(clock.now())  # a time zone that is gone is met here alone
     except UNREADABLE:
         logger.exception("the settings of heartbeat %s cannot be read; its pings are not stored", check_id)
         return None

@@ -23,7 +23,7 @@ import uvloop
 from apps.checks.domain.controls import Controls
 from apps.checks.domain.prober_work import BatchRefused, PlaceAway, ProberWork
 from apps.checks.domain.results import NewResult
-from apps.checks.domain.settings import opened_config
+from apps.checks.domain.settings import UNREADABLE, opened_config
 from apps.checks.domain.turns import LEASE, CheckSettings, ClaimedTurn
 from apps.checks.engine.job import ProbeJob
 from apps.checks.engine.loop import ProbeLoop
@@ -33,7 +33,6 @@ from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
 from apps.core import clock
 from apps.core.kinds import Config, lightened
-from apps.core.secrets import SealBroken
 
 logger = logging.getLogger(__name__)
 
@@ -312,7 +311,7 @@ class Prober:
 def _opened(check_id: UUID, settings: CheckSettings) -> Config | None:
     try:
         return lightened(opened_config(check_id, settings.kind, settings.public, settings.sealed))
-    except (SealBroken, LookupError, TypeError):
+    except UNREADABLE:
         logger.exception("the settings of check %s cannot be read", check_id)
         return None
 

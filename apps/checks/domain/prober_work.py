@@ -125,7 +125,7 @@ class DatabaseWork:
             # is the main one by then.
             self._complain(error)
             connection.close()
-            raise PlaceAway(f"the database does not take what is asked of it: {error}") from error
+            raise PlaceAway("the database does not take what is asked of it") from error
         self._contact.hears()
 
     def _complain(self, error: Error) -> None:

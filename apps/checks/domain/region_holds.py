@@ -95,7 +95,8 @@ def standing_regions(region_ids: Iterable[int]) -> StandingRegions:
     wanted = set(region_ids) - {MAIN_REGION}
     if not wanted:
         return StandingRegions({MAIN_REGION}, {})
-    asked = known_places(wanted)  # before we wait: afterwards nobody knows their names
+    # Before we wait: afterwards nobody knows their names.
+    asked = read_once(("places", frozenset(wanted)), lambda: known_places(wanted))
     hold_regions()
     there = dict(Region.objects.filter(id__in=wanted).values_list("id", "is_private"))
     agents = {region_id for region_id, is_private in there.items() if is_private}
