@@ -17,23 +17,33 @@ async function copyText(text) {
   area.remove();
 }
 
+const shown = new WeakMap();
+
+function hideCopied(button, label) {
+  shown.delete(button);
+  button.classList.remove("is-copied");
+  if (label === null) {
+    button.removeAttribute("aria-label");
+  } else {
+    button.setAttribute("aria-label", label);
+  }
+}
+
+/** Say so for a while; copied again meanwhile, it is said for longer, and the button gets its own words back. */
+function showCopied(button) {
+  const { label, timer } = shown.get(button) ?? { label: button.getAttribute("aria-label") };
+  window.clearTimeout(timer);
+  button.classList.add("is-copied");
+  button.setAttribute("aria-label", button.dataset.copiedLabel);
+  shown.set(button, { label, timer: window.setTimeout(() => hideCopied(button, label), SHOWN_MS) });
+}
+
 export function wireCopy() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
-    if (!button) {
-      return;
+    if (button) {
+      await copyText(button.dataset.copy);
+      showCopied(button);
     }
-    await copyText(button.dataset.copy);
-    const label = button.getAttribute("aria-label");
-    button.classList.add("is-copied");
-    button.setAttribute("aria-label", button.dataset.copiedLabel);
-    window.setTimeout(() => {
-      button.classList.remove("is-copied");
-      if (label === null) {
-        button.removeAttribute("aria-label");
-      } else {
-        button.setAttribute("aria-label", label);
-      }
-    }, SHOWN_MS);
   });
 }

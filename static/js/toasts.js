@@ -14,8 +14,12 @@ function arm(note) {
     return;
   }
   let timer;
-  const start = () => (timer = window.setTimeout(() => leave(note), STAYS_MS));
   const stop = () => window.clearTimeout(timer);
+  // The pointer may go while the focus stays, and the other way round.
+  const start = () => {
+    stop();
+    timer = window.setTimeout(() => (note.matches(":hover, :focus-within") ? start() : leave(note)), STAYS_MS);
+  };
   note.addEventListener("pointerenter", stop);
   note.addEventListener("pointerleave", start);
   note.addEventListener("focusin", stop);

@@ -151,6 +151,22 @@ def test_toast_comes_with_htmx_and_goes_but_errors_stay(tab: Tab) -> None:
     expect(toasts).to_have_class("toast-note state-error")
 
 
+def test_toast_stays_while_the_focus_is_in_it_though_the_pointer_has_left(tab: Tab) -> None:
+    tab.page.clock.install()
+    page = tab.open()
+    toast = page.locator("#toasts [data-toast]")
+    page.evaluate("htmx.trigger(document.body, 'toast', {text: 'Check created.'})")
+
+    toast.locator("[data-toast-close]").focus()
+    toast.dispatch_event("pointerleave")
+    page.clock.run_for(20_000)
+    expect(toast).to_have_count(1)
+    page.evaluate("document.activeElement.blur()")
+    page.clock.run_for(20_000)
+
+    expect(toast).to_have_count(0)
+
+
 def test_copy_button_copies_and_says_so(tab: Tab) -> None:
     tab.page.context.grant_permissions([])
     page = tab.open()
@@ -161,6 +177,18 @@ def test_copy_button_copies_and_says_so(tab: Tab) -> None:
 
     expect(button).to_have_class("btn-icon btn-icon--sm copy is-copied")
     expect(button).to_have_attribute("aria-label", "Copied")
+
+
+def test_copy_button_pressed_twice_gets_its_own_words_back(tab: Tab) -> None:
+    tab.page.clock.install()
+    page = tab.open()
+    page.evaluate("document.execCommand = () => true")
+    button = page.locator("[data-copy='obs_live_sample']").first
+
+    button.evaluate("button => { button.click(); button.click(); }")
+    page.clock.run_for(10_000)
+
+    expect(button).to_have_attribute("aria-label", "Copy")
 
 
 def test_secret_can_be_shown_and_hidden(tab: Tab) -> None:
