@@ -33,8 +33,9 @@ function partsOf(element) {
 export function keepFocus() {
   // Answers may settle in turns: each brings back only the place that it took.
   let kept = null;
-  const restore = ({ detail }) => {
-    if (kept?.xhr === detail.xhr && document.activeElement === document.body) {
+  const isMine = ({ detail }) => kept !== null && kept.xhr === detail.xhr; // going back swaps without a request
+  const restore = (event) => {
+    if (isMine(event) && document.activeElement === document.body) {
       focusAt(kept.place);
     }
   };
@@ -48,7 +49,7 @@ export function keepFocus() {
   // What scripts make focusable is so only now.
   document.addEventListener("htmx:afterSettle", (event) => {
     restore(event);
-    if (kept?.xhr === event.detail.xhr) {
+    if (isMine(event)) {
       kept = null;
     }
   });
