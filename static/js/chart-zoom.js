@@ -24,15 +24,18 @@ function addressOf(url, range) {
 function choose(state, range, refresh) {
   state.element.dataset.chartUrl = addressOf(state.element.dataset.chartUrl, range);
   state.isZoomed = range !== null;
+  state.awaited = range;
   window.history.replaceState(window.history.state, "", addressOf(window.location.href, range));
   refresh(state);
 }
 
-function move({ data }, [early, late]) {
-  const span = data.to - data.from;
+/** Go on from the time shown, or from the one already chosen whose answer is under way: two presses are two steps. */
+function move({ data, awaited }, [early, late]) {
+  const shown = awaited ?? data;
+  const span = shown.to - shown.from;
   const now = Date.now();
-  const from = data.from + early * span;
-  const to = Math.min(data.to + late * span, now);
+  const from = shown.from + early * span;
+  const to = Math.min(shown.to + late * span, now);
   return { from: Math.min(from, to - NARROWEST_MS), to };
 }
 

@@ -62,6 +62,7 @@ async function refresh(state) {
     return;
   }
   state.data = data;
+  state.awaited = null;
   const isEmpty = !state.data.series.some((series) => series.values.some((value) => value !== null));
   note(canvas, isEmpty ? element.dataset.wordEmpty : "");
   paint(state);
@@ -74,7 +75,7 @@ async function refresh(state) {
 function startChart(element) {
   const canvas = element.querySelector("[data-chart-canvas]");
   const chart = library.init(canvas, null, { renderer: "canvas" });
-  const state = { element, canvas, chart, data: null, hidden: new Set(), asked: 0, answered: 0 };
+  const state = { element, canvas, chart, data: null, hidden: new Set(), asked: 0, answered: 0, awaited: null };
   charts.set(element, state);
   addChartTip(state);
   addChartZoom(state, refresh);
