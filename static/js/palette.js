@@ -103,6 +103,7 @@ input.addEventListener("keydown", (event) => {
     KEYS[event.key]();
   }
 });
+dialog.addEventListener("close", forget);
 input.addEventListener("input", () => {
   forget();
   timer = window.setTimeout(ask, DELAY_MS);

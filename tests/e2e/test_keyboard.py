@@ -163,3 +163,28 @@ def test_palette_leads_to_a_check_and_an_action_by_keyboard_alone(owner_visit: V
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     page.wait_for_url("**/checks/new/")
+
+
+def test_palette_that_was_left_leads_nowhere(owner_visit: Visitor) -> None:
+    page = owner_visit.page
+    page.goto("/t/main/checks/")
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette [role=option]").first).to_be_visible()
+    page.evaluate(
+        """() => {
+          const jump = '<a role="option" id="jump-0" href="#left">Left</a>';
+          const answer = { ok: true, text: async () => jump };
+          window.fetch = (url, { signal }) => new Promise((done, fail) => {
+            window.answer = () => (signal.aborted ? fail(new DOMException("left", "AbortError")) : done(answer));
+          });
+        }"""
+    )
+
+    page.keyboard.type("left")
+    page.wait_for_function("() => Boolean(window.answer)")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
+    page.evaluate("async () => { window.answer(); await new Promise((done) => setTimeout(done)); }")
+
+    assert not page.url.endswith("#left")
