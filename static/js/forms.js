@@ -14,8 +14,15 @@ function wireSecrets(root) {
 }
 
 function wireAutosubmit(form) {
+  const words = () => new URLSearchParams(new FormData(form)).toString();
+  let sent = words();
   let timer;
-  const send = () => form.requestSubmit();
+  // A search that was sent while it was typed says "change" once more when the field is left.
+  const send = () => words() === sent || form.requestSubmit();
+  form.addEventListener("submit", () => {
+    window.clearTimeout(timer);
+    sent = words();
+  });
   form.addEventListener("change", send);
   form.addEventListener("input", (event) => {
     if (event.target.type === "search") {

@@ -1,5 +1,7 @@
 """The list of checks: changing a row in place, choosing many, a list that changes by itself meanwhile."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -19,6 +21,37 @@ def fleet(stage: Stage) -> list[str]:
     for check_id in made:
         stage.await_state(check_id, "up")
     return made
+
+
+@pytest.mark.usefixtures("fleet")
+def test_search_that_was_sent_while_typed_is_not_sent_again_when_it_is_left(owner_visit: Visitor) -> None:
+    page = owner_visit.page
+    page.goto("/t/main/checks/")
+    page.evaluate("() => { window.sent = 0; document.addEventListener('submit', () => { window.sent += 1; }); }")
+
+    page.get_by_label("Search checks").press_sequentially("Fleet 3")
+    expect(page).to_have_url(re.compile(r"text=Fleet(\+|%20)3"))
+    sent = page.evaluate("window.sent")
+    page.keyboard.press("Tab")
+
+    assert page.evaluate("window.sent") == sent
+
+
+@pytest.mark.usefixtures("fleet")
+def test_going_back_to_the_whole_list_leaves_the_page_whole(owner_visit: Visitor) -> None:
+    page = owner_visit.page
+    page.goto("/t/main/checks/")
+    page.get_by_role("combobox", name="State").select_option("paused")
+    expect(page.get_by_role("link", name="Fleet 3")).to_have_count(0)
+
+    page.go_back()
+    expect(page.get_by_role("link", name="Fleet 3")).to_have_count(1)
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("combobox", name="State").select_option("paused")
+
+    expect(page.get_by_role("link", name="Fleet 3")).to_have_count(0)
 
 
 def test_row_is_renamed_and_paused_by_keyboard_in_place(owner_visit: Visitor, fleet: list[str]) -> None:
