@@ -89,7 +89,9 @@ def _create(kind: CheckType, form: CheckForm) -> Check:
 
 
 def _change(check: Check, form: CheckForm) -> Check:
-    changed = checks.change_check(check.id, config=form.given_config, timing=form.timing(), **_named(form))
+    # A name that stays is no rename, for which all groups would be held.
+    named = {name: value for name, value in _named(form).items() if name != "name" or name in form.changed_data}
+    changed = checks.change_check(check.id, config=form.given_config, timing=form.timing(), **named)
     if changed is None:
         raise Http404
     return changed

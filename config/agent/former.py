@@ -22,8 +22,8 @@ def forget_former(state_dir: Path, *, own: Path) -> None:
     """
     with contextlib.suppress(OSError):
         for folder in state_dir.iterdir():
-            if folder != own and _is_agent(folder.name) and not folder.is_symlink() and _too_old(folder):
-                with contextlib.suppress(OSError, AgentError):
+            if folder != own and _is_agent(folder.name) and not folder.is_symlink():
+                with contextlib.suppress(OSError, AgentError):  # such as of a file that its agent has just handed over
                     _forget(folder)
 
 
@@ -40,11 +40,14 @@ def _too_old(folder: Path) -> list[Path]:
 
 
 def _forget(folder: Path) -> None:
+    if not _too_old(folder):
+        return
     held = lock_folder(folder, patience_seconds=0)
     try:
         old = _too_old(folder)  # by now: whoever held it may have been at work
         for path in old:
             path.unlink()
-        logger.info("%d files of results that are too old for any server were deleted from %s", len(old), folder)
+        if old:
+            logger.info("%d files of results that are too old for any server were deleted from %s", len(old), folder)
     finally:
         os.close(held)

@@ -25,6 +25,17 @@ def write_private(path: Path, text: str, *, is_lasting: bool = False) -> None:
     except OSError:  # a full disk must not fill up with halves of it
         os.unlink(name)
         raise
+    if is_lasting:
+        _keep_names(path.parent)
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the disk know which file bears which name: else a power cut brings the one before it back."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_or_create_secret(path: Path, *, size: int = 48) -> str:

@@ -56,11 +56,11 @@ async function refresh(state) {
   if (url !== element.dataset.chartUrl || turn < state.answered) {
     return;
   }
-  state.answered = turn;
   if (!data) {
     note(canvas, element.dataset.wordFailed);
     return;
   }
+  state.answered = turn;
   state.data = data;
   state.awaited = null;
   const isEmpty = !state.data.series.some((series) => series.values.some((value) => value !== null));

@@ -12,6 +12,8 @@ from apps.accounts.models import User
 from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.baselines import approve_baseline
 from apps.checks.domain.checks import change_check, create_check, delete_check, rename_check
+from apps.checks.domain.document_steps import Action
+from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of, keep_config
 from apps.checks.enums import Verdict
@@ -42,6 +44,25 @@ def test_a_baseline_approved_while_a_document_is_applied_stays(acme: Tenant) -> 
         stored = Check.objects.get()
         assert json.loads(config_of(stored).baseline) == observed  # type: ignore[attr-defined]
         assert stored.tags == ["shop"]
+
+
+def test_what_becomes_different_while_a_document_waits_is_left_for_its_next_run(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        mine, other = make_check("Mine"), make_check("Other")
+        document = export_checks()
+    document["checks"][0]["tags"] = ["shop"]
+
+    def edit_the_other() -> None:
+        hold_turns([mine.id])
+        change_check(other.id, tags=["theirs"])
+
+    with meanwhile(tenant_scope(acme.id), edit_the_other), tenant_scope(acme.id):
+        plan = apply_document(document)
+
+    with tenant_scope(acme.id):
+        again = apply_document(document)
+    assert [step.action for step in plan.checks] == [Action.UPDATE, Action.UNCHANGED]
+    assert [step.action for step in again.checks] == [Action.UNCHANGED, Action.UPDATE]
 
 
 def patched_meanwhile(tenant: Tenant, check: Check, rival: Callable[[], object], sent: dict[str, Any]) -> Any:

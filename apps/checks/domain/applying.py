@@ -230,10 +230,11 @@ def apply_configuration(wanted: Configuration, *, prune_label: str = "", is_dry_
     standing = standing_checks()
     plan = make_plan(wanted.entries, standing, prune_label=prune_label)
     refuse_beyond_plan(plan.checks)
-    if not is_dry_run and _hold(plan):
+    if not is_dry_run and (held := _hold(plan)):
         # Rivals: who approved a baseline of these, renamed or edited them since we looked; what they made of it stays.
         standing = standing_checks()
-        plan = make_plan(wanted.entries, standing, prune_label=prune_label)
+        plan = _of_held(make_plan(wanted.entries, standing, prune_label=prune_label), held)
+        refuse_beyond_plan(plan.checks)
     plan = replace(plan, others=_plan_others(wanted, plan, standing, prune_label))
     if not is_dry_run:
         ids = {check.key: check.id for check in standing}
@@ -278,16 +279,26 @@ def _carry_out(plan: Plan, ids: dict[str, UUID]) -> None:
     _rest_or_go_on(plan, rows, dict(zip((step.key for step in coming), made, strict=True)))
 
 
-def _hold(plan: Plan) -> bool:
-    """Lock at once what the steps would lock one after the other; return whether there is any of it.
+def _hold(plan: Plan) -> set[UUID]:
+    """Lock at once what the steps would lock one after the other, and return the checks that are held now.
 
     Rivals: probers and colleagues, who take turns and then states, each in the order of their checks. They may hold turns of
     what we update and wait for states of what we prune: to hold these and wait for those would be a deadlock.
     """
-    touched = [step.standing.id for step in plan.checks if step.standing and step.action != Action.UNCHANGED]
+    touched = {step.standing.id for step in plan.checks if step.standing and step.action != Action.UNCHANGED}
     hold_turns(touched)
     lock_states(touched)
-    return bool(touched)
+    return touched
+
+
+def _of_held(plan: Plan, held: Collection[UUID]) -> Plan:
+    """Leave alone what became different only while we waited: it is not held, and the next run sees it."""
+    steps = [
+        replace(step, action=Action.UNCHANGED, changes=()) if step.standing and step.standing.id not in held else step
+        for step in plan.checks
+        if step.action != Action.PRUNE or (step.standing and step.standing.id in held)
+    ]
+    return replace(plan, checks=tuple(steps))
 
 
 def _those(plan: Plan, rows: Mapping[UUID, Check], action: Action) -> Iterator[tuple[Step, Check]]:

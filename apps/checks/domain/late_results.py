@@ -1,9 +1,9 @@
 """Results that come late: what a prober saw while it could not reach us.
 
 They are kept and shown, but judge nothing: nobody is paged for what is over. What they say of a time that nobody seemed to
-have seen is looked up a few seconds later, once for all that came (`apps.checks.domain.looking_back`). Rows are bound as
-one array per column, since COPY cannot write tables under row-level security and a staging table would have to be emptied
-at each commit.
+have seen is looked up once they stop coming, or every ten minutes until then (`apps.checks.domain.looking_back`). Rows are bound
+as one array per column, since COPY cannot write tables under row-level security and a staging table would have to be
+emptied at each commit.
 """
 
 import json
