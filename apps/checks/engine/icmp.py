@@ -74,7 +74,7 @@ class EchoSeries:
         self._token = os.urandom(TOKEN_BYTES)
         self._sent_at: list[float] = []
         self._trips: dict[int, float] = {}
-        self._unsent: set[int] = set()  # for want of room on this machine: they are not lost
+        self._unsent: dict[int, OSError] = {}  # for want of room on this machine: they are not lost
         self._error: OSError | None = None
 
     async def run(
@@ -93,9 +93,10 @@ class EchoSeries:
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)  # the socket is closed after its last reader only
-        if not self._trips and self._error is not None:
-            raise connect_failure(self._error, self.link.getpeername()[0]) from self._error
-        sent = (number for number in range(len(self._sent_at)) if number not in self._unsent)
+        sent = [number for number in range(len(self._sent_at)) if number not in self._unsent]
+        error = self._error if sent else self._unsent[0]  # what was sent has asked the target, whatever else was not
+        if not self._trips and error is not None:
+            raise connect_failure(error, self.link.getpeername()[0]) from error
         return tuple(self._trips.get(number) for number in sent)
 
     async def _send_all(self, count: int, interval_seconds: float, size: int, *, until: float) -> None:
@@ -108,10 +109,11 @@ class EchoSeries:
             self._sent_at.append(perf_counter())
             try:
                 self.link.send(self._request(number, data))
-            except OSError as error:  # no route, say: this one is lost
-                self._error = error
+            except OSError as error:
                 if error.errno in OWN_ERRORS:
-                    self._unsent.add(number)
+                    self._unsent[number] = error
+                else:  # no route, say: this one is lost
+                    self._error = error
 
     async def _listen(self, count: int) -> None:
         errors = heard = 0

@@ -245,22 +245,47 @@ async def test_proxy_of_a_browser_without_descriptors_blames_no_host(monkeypatch
 
 
 class _FullAtTimes(socket.socket):
-    """A socket of a machine that has room for every second packet, at which its own echo arrives."""
+    """A socket of a machine that has no room for some packets, at which its own echo arrives unless nobody is there."""
 
     turns = 0
+    full: frozenset[int] = frozenset({1, 3})
+    is_answered = True
 
     def send(self, data: Any, _flags: int = 0) -> int:
         self.turns += 1
-        if self.turns % 2:
+        if self.turns in self.full:
             raise OSError(errno.ENOBUFS, "No buffer space available")
-        return super().send(b"\0" + bytes(data)[1:])
+        return super().send(b"\0" + bytes(data)[1:]) if self.is_answered else len(data)
+
+
+async def _pinged(link: socket.socket, wait_seconds: float) -> tuple[float | None, ...]:
+    link.setblocking(False)
+    link.bind(("127.0.0.1", 0))
+    link.connect(link.getsockname())
+    series = EchoSeries(link, deadline=asyncio.get_running_loop().time() + 60)
+    return await series.run(4, 0.001, wait_seconds, 56)
 
 
 async def test_ping_that_this_machine_did_not_send_is_not_lost() -> None:
     with _FullAtTimes(socket.AF_INET, socket.SOCK_DGRAM) as link:
-        link.setblocking(False)
-        link.bind(("127.0.0.1", 0))
-        link.connect(link.getsockname())
-        trips = await EchoSeries(link, deadline=asyncio.get_running_loop().time() + 60).run(4, 0.001, 1.0, 56)
+        trips = await _pinged(link, 1.0)
 
     assert [trip is None for trip in trips] == [False, False]
+
+
+@pytest.mark.parametrize("full", [{1}, {4}, {1, 2, 3}])
+async def test_ping_that_this_machine_did_not_send_hides_no_dead_host(full: set[int]) -> None:
+    with _FullAtTimes(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.full, link.is_answered = frozenset(full), False
+        trips = await _pinged(link, 0.01)
+
+    assert trips == (None,) * (4 - len(full))
+
+
+async def test_machine_that_sent_no_ping_at_all_blames_nobody() -> None:
+    with _FullAtTimes(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.full = frozenset({1, 2, 3, 4})
+        with pytest.raises(ProbeFailure) as caught:
+            await _pinged(link, 0.01)
+
+    assert (caught.value.code, caught.value.is_ours) == ("own_fault", True)
