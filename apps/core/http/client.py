@@ -11,7 +11,7 @@ import pycurl
 
 from apps.core.http.curl import MEBIBYTE, HttpVersion, Limits, OutboundRequest, Reply, Transfer
 from apps.core.http.failures import PERMANENT_CODES, Failure, OutboundError
-from apps.core.http.headers import header_lines
+from apps.core.http.headers import header_lines, without_trailers
 from apps.core.http.urls import BadUrl, check_url
 
 _per_thread = threading.local()
@@ -86,7 +86,7 @@ def _sent(transfer: Transfer, asked: OutboundRequest, limits: Limits) -> tuple[R
         transfer.curl.perform()
     except pycurl.error as error:
         number, message = error.args[0], str(error.args[1])
-    received = list(transfer.header_lines)
+    received = without_trailers(transfer.header_lines)
     return transfer.finish(number, message), received
 
 

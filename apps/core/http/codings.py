@@ -32,8 +32,6 @@ def coding_of(header_lines: Sequence[bytes]) -> str:
     for line in reversed(header_lines):
         if line.startswith(b"HTTP/"):
             break
-        if not line.strip():  # what came after it were trailers, which say nothing of this (RFC 9110 §6.5.1)
-            found.clear()
         if line[:17].lower() == b"content-encoding:":
             found.append(line[17:].decode("utf-8", "replace").strip())
     return ", ".join(reversed(found))

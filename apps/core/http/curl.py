@@ -22,6 +22,7 @@ import pycurl
 from apps.core.http.codings import UnreadableCoding, attempt, coding_of
 from apps.core.http.failures import Failure, failure_by_proxy, failure_of, socket_failure
 from apps.core.http.guard import forbidden_reason
+from apps.core.http.headers import BLANK, without_trailers
 
 MEBIBYTE = 1_048_576
 SUPPRESS_CONNECT_HEADERS = 265  # of libcurl; pycurl has no name for it
@@ -54,7 +55,6 @@ VERSION_NAMES = {
     pycurl.CURL_HTTP_VERSION_2_0: "2",
     pycurl.CURL_HTTP_VERSION_3: "3",
 }
-BLANK = (b"\r\n", b"\n")  # the line that ends the headers
 # What these send without a body is an empty one: many servers refuse them where no length is named.
 METHODS_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 FEATURES = {HttpVersion.TWO: pycurl.VERSION_HTTP2, HttpVersion.THREE: pycurl.VERSION_HTTP3}
@@ -314,8 +314,9 @@ class Transfer:
         info, raw = self.curl.getinfo, self.curl.getinfo_raw
         certificates = raw(pycurl.INFO_CERTINFO) if self._reads_certificate else ()
         extras = self._extras
+        headers = without_trailers(self.header_lines)
         return Reply(
-            failure=self._failure(number, message) if number else self._cut_off(),
+            failure=self._failure(number, message) if number else self._cut_off(headers),
             status=info(pycurl.RESPONSE_CODE),
             http_version=VERSION_NAMES.get(info(pycurl.INFO_HTTP_VERSION), ""),
             remote_ip=info(pycurl.PRIMARY_IP) or "",
@@ -330,20 +331,15 @@ class Transfer:
             sent_us=info(pycurl.PRETRANSFER_TIME_T),
             first_byte_us=info(pycurl.STARTTRANSFER_TIME_T),
             total_us=info(pycurl.TOTAL_TIME_T),
-            header_lines=tuple(self.header_lines) if extras and extras.keeps_headers else (),
+            header_lines=tuple(headers) if extras and extras.keeps_headers else (),
             chain=tuple(map(_facts, certificates)) if extras and extras.reads_certificate else (),
-            coding=coding_of(self.header_lines) if self._body else "",
+            coding=coding_of(headers) if self._body else "",
         )
 
-    def _cut_off(self) -> Failure | None:
+    def _cut_off(self, headers: Sequence[bytes]) -> Failure | None:
         """Name an end within the headers of HTTP/1, which libcurl takes for the end of the answer."""
-        if self._body:
+        if self._body or (headers and headers[-1] in BLANK):
             return None
-        for line in reversed(self.header_lines):
-            if line in BLANK:
-                return None
-            if line.startswith(b"HTTP/"):
-                break
         return Failure("connection_lost", {"detail": "closed early"})
 
     def _failure(self, number: int, message: str) -> Failure | None:

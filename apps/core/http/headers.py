@@ -1,13 +1,14 @@
-"""Request headers: judging those that somebody typed, and writing them as curl wants them."""
+"""Headers: judging those that somebody typed, writing them as curl wants them, and telling an answer's from trailers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+BLANK = (b"\r\n", b"\n")  # the line that ends an answer's headers
 # The connection is ours to shape; a wrong length or encoding would let one request pose as two.
 RESERVED = frozenset(
     {
@@ -44,6 +45,17 @@ def header_lines(headers: Mapping[str, str], *, has_body: bool = False) -> tuple
         if "content-type" not in {name.lower() for name in headers}:
             lines.append(b"Content-Type: application/octet-stream")
     return tuple(lines)
+
+
+def without_trailers(lines: Sequence[bytes]) -> list[bytes]:
+    """Return what came before the body: trailers say nothing of an answer (RFC 9110 §6.5.1)."""
+    end = len(lines)
+    for at in range(end - 1, -1, -1):
+        if lines[at] in BLANK:
+            end = at + 1
+        elif lines[at].startswith(b"HTTP/"):  # where the last block begins: an interim answer has one of its own
+            break
+    return list(lines[:end])
 
 
 def _line(name: str, value: str) -> bytes:

@@ -22,6 +22,14 @@ def test_answer_of_any_status_is_returned() -> None:
     assert response.elapsed_seconds > 0
 
 
+def test_trailers_are_no_headers() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Build: 12\r\n\r\n"
+    with serving(saying(head + b"2\r\nok\r\n0\r\nX-Build: 13\r\nRetry-After: 9\r\n\r\n")) as web:
+        response = request("GET", web.url(), allow_private=True)
+
+    assert (response.body, response.headers) == (b"ok", {"transfer-encoding": "chunked", "x-build": "12"})
+
+
 def test_request_carries_method_headers_and_body() -> None:
     with serving(saying(answer())) as web:
         request(
