@@ -34,7 +34,7 @@ class TooMuch(Exception):
 
 
 class GuardedProxy:
-    """Serve from `start` to `close`; ``failures`` tells by host why it could not be reached."""
+    """Serve from `start` to `close`; ``failures`` tells by host and port why nobody was reached."""
 
     def __init__(self, net: Network, *, max_bytes: int) -> None:
         self._net = net
@@ -44,7 +44,7 @@ class GuardedProxy:
         self._unserved: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self.failures: dict[str, ProbeFailure] = {}
+        self.failures: dict[tuple[str, int], ProbeFailure] = {}
         self.reached: list[str] = []
         self.is_exhausted = False
 
@@ -121,11 +121,11 @@ class GuardedProxy:
             writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
             return
         except ProbeFailure as failure:
-            self.failures[plain_host(host)] = failure
+            self.failures[plain_host(host), port] = failure
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             return
-        self.failures.pop(plain_host(host), None)  # no longer what is the matter with it
+        self.failures.pop((plain_host(host), port), None)  # no longer what is the matter with it
         self._writers.add(far_writer)
         try:
             if method == "CONNECT":

@@ -35,9 +35,9 @@ class Errand:
 
 
 class Walker:
-    """One journey. ``failures`` are the proxy's, by host: they say better than the browser why a page did not come."""
+    """One journey. ``failures`` are the proxy's, by host and port: they say better than the browser why no page came."""
 
-    def __init__(self, errand: Errand, failures: Mapping[str, ProbeFailure]) -> None:
+    def __init__(self, errand: Errand, failures: Mapping[tuple[str, int], ProbeFailure]) -> None:
         self._steps, self._secrets = errand.steps, errand.secrets
         self._walk, self._deadline = errand.walk, errand.deadline
         self._failures = failures
@@ -81,11 +81,17 @@ class Walker:
             if value:
                 detail = detail.replace(value, "•••")
         if step.verb == "goto":
-            known = self._failures.get(_host(step.filled(self._secrets)[0]))
+            known = self._known(step.filled(self._secrets)[0])
             if known is not None:
                 return known
         values: dict[str, str | int] = {"number": number, "step": printable(step.line, SHOWN)}
         return ProbeFailure("browser_step", {**values, "detail": printable(detail, SHOWN)})
+
+    def _known(self, url: str) -> ProbeFailure | None:
+        """Return why no page came from an address, or from another port of its host that it led to, such as https."""
+        place = _place(url)
+        of_host = [failure for (host, _port), failure in self._failures.items() if host == place[0]]
+        return self._failures.get(place) or (of_host[-1] if of_host else None)
 
     async def _goto(self, page: Any, url: str) -> None:
         try:
@@ -95,7 +101,7 @@ class Walker:
         response = await page.goto(address.url, wait_until="load")
         self._walk.status_code = response.status if response is not None else None
         if response is not None and response.status >= 400:
-            known = self._failures.get(_host(url))
+            known = self._failures.get(_place(response.url))  # where it was led to: the answer may be the proxy's own
             raise known or ProbeFailure("status_mismatch", {"status": response.status, "expected": "200-399"})
 
     async def _click(self, page: Any, selector: str) -> None:
@@ -135,9 +141,10 @@ async def _now(text: str) -> str:
     return text
 
 
-def _host(url: str) -> str:
-    """Return the host of an address as the proxy files its failures."""
+def _place(url: str) -> tuple[str, int]:
+    """Return the host and port of an address as the proxy files its failures."""
     try:
-        return plain_host(check_url(url).host)
+        address = check_url(url)
     except BadUrl:
-        return ""
+        return "", 0
+    return plain_host(address.host), address.port

@@ -14,6 +14,7 @@ from apps.checks.engine.driver import CurlDriver
 from apps.checks.engine.guarded_proxy import GuardedProxy
 from apps.checks.engine.plain import PlainDriver
 from apps.checks.engine.secure import _context
+from apps.checks.engine.walking import _place
 from apps.checks.types.base import ProbeFailure
 from apps.core.http.curl import Limits, OutboundRequest, ca_file
 from apps.core.http.urls import check_url
@@ -82,7 +83,7 @@ async def test_step_is_not_blamed_on_a_page_whose_browser_died(is_alive: bool, c
     assert (caught.value.code, caught.value.is_ours) == (code, not is_alive)
 
 
-async def test_host_that_was_reached_after_all_has_no_failure() -> None:
+async def test_failure_is_of_one_port_until_that_is_reached() -> None:
     async def ask(port: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", door)
         writer.write(b"GET http://127.0.0.1:%d/ HTTP/1.1\r\n\r\n" % port)
@@ -95,12 +96,15 @@ async def test_host_that_was_reached_after_all_has_no_failure() -> None:
         proxy = GuardedProxy(net, max_bytes=10_000)
         door = await proxy.start()
         with serving(saying(answer())) as web:
-            first, known = await ask(free_port()), dict(proxy.failures)
-            second = await ask(web.port)
+            dead = free_port()
+            proxy.failures["127.0.0.1", web.port] = ProbeFailure("connect_refused")  # an earlier try's
+            said = [await ask(port) for port in (dead, web.port)]
         await proxy.close()
 
-    assert (first, [each.code for each in known.values()]) == (b"HTTP/1.1 502 Bad Gateway\r\n", ["connect_refused"])
-    assert (second.startswith(b"HTTP/1.1 200"), proxy.failures) == (True, {})
+    failures = {place: failure.code for place, failure in proxy.failures.items()}
+    assert [line.split()[1] for line in said] == [b"502", b"200"]
+    assert failures == {("127.0.0.1", dead): "connect_refused"}
+    assert [_place(url) in failures for url in (f"http://127.0.0.1:{dead}/x", "http://127.0.0.1/")] == [True, False]
 
 
 @pytest.mark.parametrize(
