@@ -40,9 +40,13 @@ class CurlDriver:
     async def send(self, request: OutboundRequest, limits: Limits) -> Reply:
         """Run one transfer to its end."""
         transfer = self._idle.pop() if self._idle and request.extras is None else Transfer()
-        transfer.prepare(request, limits)
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._multi.add_handle(transfer.curl)  # which may be refused: it counts from here on
+        try:
+            transfer.prepare(request, limits)
+            self._multi.add_handle(transfer.curl)  # which may be refused: it counts from here on
+        except Exception:
+            transfer.close()
+            raise
         self._running[transfer.curl] = transfer, future
         try:
             return await future

@@ -7,6 +7,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import pycurl
 import pytest
 
 from apps.checks.engine.browser import LoopBrowser, _Room
@@ -16,7 +17,7 @@ from apps.checks.engine.plain import PlainDriver
 from apps.checks.engine.secure import _context
 from apps.checks.engine.walking import _place
 from apps.checks.types.base import ProbeFailure
-from apps.core.http.curl import Limits, OutboundRequest, ca_file
+from apps.core.http.curl import Limits, OutboundRequest, Transfer, ca_file
 from apps.core.http.urls import check_url
 from tests.checks.engine.networks import network
 from tests.checks.engine.test_resolver_threads import Refused
@@ -30,14 +31,17 @@ def refused(*_arguments: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_transfer_that_libcurl_does_not_take_is_not_counted() -> None:
+async def test_transfer_that_libcurl_does_not_take_is_closed_and_not_counted() -> None:
     driver = CurlDriver()
+    driver._idle.append(transfer := Transfer())
     multi, driver._multi = driver._multi, SimpleNamespace(add_handle=refused)
     with pytest.raises(OSError, match="No space left"):
         await driver.send(OutboundRequest("GET", "http://127.0.0.1:9/"), LIMITS)
     driver._multi = multi
 
-    assert driver._running == {}
+    assert (driver._running, driver._idle) == ({}, [])
+    with pytest.raises(pycurl.error, match="no curl handle"):
+        transfer.curl.getinfo(pycurl.RESPONSE_CODE)
     driver.close()
 
 
