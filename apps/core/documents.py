@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -42,20 +43,31 @@ class DocumentError(ValueError):
         return str(self.args[0])
 
 
+@dataclass(slots=True)
+class Cost:
+    """What has been spent on one document, or on several that one request brings."""
+
+    spent: int = 0
+
+
 def at_key(path: str, key: str) -> str:
     """Return the path of an entry of a mapping."""
     return f"{path}.{key}" if path else key
 
 
-def read_document(raw: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
-    """Return the value of a YAML or JSON document; raise `DocumentError` naming the place and what mends it."""
+def read_document(raw: bytes, *, max_bytes: int = MAX_BYTES, cost: Cost | None = None) -> Any:
+    """Return the value of a YAML or JSON document; raise `DocumentError` naming the place and what mends it.
+
+    Documents in YAML that are given the same ``cost`` may have `MAX_COST` together.
+    """
     if len(raw) > max_bytes:
         raise DocumentError(_("The document is larger than %(limit)s kB; divide it.") % {"limit": max_bytes // 1_024})
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DocumentError(_("The document is not UTF-8 text; save it as UTF-8.")) from error
-    value = _from_json(text) if text.lstrip()[:1] in ("{", "[") else _from_yaml(text)
+    cost = cost or Cost()
+    value = _from_json(text, cost) if text.lstrip()[:1] in ("{", "[") else _from_yaml(text, cost)
     _refuse_unstorable(value, "")
     return value
 
@@ -88,13 +100,13 @@ def _style(text: str) -> str | None:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _from_json(text: str) -> Any:
+def _from_json(text: str, cost: Cost) -> Any:
     if text.count("[") + text.count("{") > MAX_DEPTH and json_depth(text) > MAX_DEPTH:
         raise _too_deep("")
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError:
-        return _from_yaml(text)  # YAML's own braces
+        return _from_yaml(text, cost)  # YAML's own braces
     except DocumentError:
         raise
     except ValueError as error:
@@ -121,9 +133,9 @@ def _finite(text: str) -> float:
     return number
 
 
-def _from_yaml(text: str) -> Any:
+def _from_yaml(text: str, cost: Cost) -> Any:
     try:
-        return _Builder(yaml.parse(text, Loader=yaml.CSafeLoader)).document()
+        return _Builder(yaml.parse(text, Loader=yaml.CSafeLoader), cost).document()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise DocumentError(
@@ -136,10 +148,10 @@ def _from_yaml(text: str) -> Any:
 class _Builder:
     """Makes plain values of a parser's events."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
+    def __init__(self, events: Iterator[Any], cost: Cost) -> None:
         self._events = events
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._cost = 0
+        self._cost = cost
 
     def document(self) -> Any:
         next(self._events)
@@ -156,7 +168,7 @@ class _Builder:
             return self._alias(event, path)
         if depth > MAX_DEPTH:
             raise _too_deep(path)
-        before = self._cost
+        before = self._cost.spent
         if isinstance(event, yaml.ScalarEvent):
             self._spend(1 + len(event.value) // CHARACTERS_PER_COST, path)
             value: Any = _scalar(event, path)
@@ -166,7 +178,7 @@ class _Builder:
                 raise _bad_tag(event.tag, path)
             value = (self._mapping if isinstance(event, yaml.MappingStartEvent) else self._sequence)(path, depth + 1)
         if event.anchor:
-            self._anchors[event.anchor] = value, self._cost - before
+            self._anchors[event.anchor] = value, self._cost.spent - before
         return value
 
     def _alias(self, event: yaml.AliasEvent, path: str) -> Any:
@@ -179,8 +191,8 @@ class _Builder:
         return value
 
     def _spend(self, cost: int, path: str) -> None:
-        self._cost += cost
-        if self._cost > MAX_COST:
+        self._cost.spent += cost
+        if self._cost.spent > MAX_COST:
             raise DocumentError(_("The document becomes too large with its aliases written out; divide it."), path)
 
     def _sequence(self, path: str, depth: int) -> list[Any]:

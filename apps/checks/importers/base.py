@@ -6,11 +6,15 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.documents import MAX_BYTES as MAX_DOCUMENT_BYTES
+from apps.core.documents import Cost, DocumentError, read_document
 from apps.core.kinds import Text
 
 MAX_BYTES = 33_554_432  # databases hold history too
 # More than one import makes: the rest comes with the same export again, which leaves alone what is here.
 MAX_ENTRIES = 10_000
+MAX_DOCUMENTS = 1_000  # of which one file may hold several
+MAX_VALUES = 2_000_000  # some hundred for each monitor; a list of empty lists takes twenty times its text in memory
 T = TypeVar("T")
 
 
@@ -59,11 +63,32 @@ class Importer(Protocol):
         ...
 
 
-def read_each(files: Sequence[bytes], read: Callable[[bytes], T]) -> Iterator[tuple[str, T]]:
+class Reading:
+    """Reads the documents of one export. They share an allowance: one for each would be a thousand for a request."""
+
+    def __init__(self) -> None:
+        self._cost = Cost()
+        self._documents = 0
+        self._values = 0
+
+    def document(self, raw: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> Any:
+        """Return what a YAML or JSON document says; raise `SourceError` where it cannot be read, or is too much."""
+        self._documents += 1
+        refuse_beyond(self._documents, MAX_DOCUMENTS)
+        self._values += sum(raw.count(sign) for sign in (b",", b"[", b"{"))
+        refuse_beyond(self._values, MAX_VALUES)
+        try:
+            return read_document(raw, max_bytes=max_bytes, cost=self._cost)
+        except DocumentError as error:
+            raise SourceError(f"{error.path}: {error}" if error.path else str(error)) from error
+
+
+def read_each(files: Sequence[bytes], read: Callable[[bytes, Reading], T]) -> Iterator[tuple[str, T]]:
     """Yield what each file holds, and what is written before its places: among several files they name their own."""
+    reading = Reading()
     for number, raw in enumerate(files, 1):
         try:
-            held = read(raw)
+            held = read(raw, reading)
         except SourceError as error:
             if len(files) == 1:
                 raise

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import Found, SourceError, refuse_beyond
+from apps.checks.importers.base import MAX_DOCUMENTS, Found, Reading, SourceError, read_each, refuse_beyond
 from apps.checks.importers.hosted import as_url, escaped, host_of, port_of
 from apps.checks.importers.wish import (
     Gathering,
@@ -20,7 +20,6 @@ from apps.checks.importers.wish import (
     seconds,
     text_pairs,
 )
-from apps.core.documents import DocumentError, read_document
 from apps.core.kinds import Text
 
 DIVIDER = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
@@ -45,12 +44,10 @@ class Blackbox:
 
     def read(self, *files: bytes) -> Found:
         sources = _Sources()
-        for place, part in enumerate(part for raw in files for part in DIVIDER.split(raw)):
-            try:
-                sources.take(read_document(part))
-            except DocumentError as error:
-                raise SourceError(f"[{place}] {error.path}: {error}") from error
-            refuse_beyond(len(sources.targets))
+        for _place, documents in read_each(files, _documents):
+            for document in documents:
+                sources.take(document)
+                refuse_beyond(len(sources.targets))
         if not sources.targets:
             raise SourceError(_("There are no targets: add prometheus.yml or a target file, divided by a line “---”."))
         gathering = Gathering("blackbox")
@@ -59,6 +56,17 @@ class Blackbox:
         for target in sources.targets:
             _gather(target, sources.modules, gathering)
         return gathering.found()
+
+
+def _documents(raw: bytes, reading: Reading) -> list[Any]:
+    return [_document(part, number, reading) for number, part in enumerate(DIVIDER.split(raw, maxsplit=MAX_DOCUMENTS))]
+
+
+def _document(part: bytes, number: int, reading: Reading) -> Any:
+    try:
+        return reading.document(part)
+    except SourceError as error:
+        raise SourceError(f"[{number}] {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import Found, SourceError, read_each, refuse_beyond
+from apps.checks.importers.base import Found, Reading, SourceError, read_each, refuse_beyond
 from apps.checks.importers.hosted import host_of, port_of
 from apps.checks.importers.wish import Gathering, Wish, is_true, oauth_login, seconds, text_pairs
 from apps.checks.types.http_fields import check_conditions_field
-from apps.core.documents import DocumentError, read_document
 from apps.core.kinds import Text
 
 CERTIFICATE = re.compile(r"\[CERTIFICATE_EXPIRATION\]\s*>=?\s*(\w+)")
@@ -53,11 +52,8 @@ class Gatus:
         return gathering.found()
 
 
-def _document(raw: bytes) -> Mapping[str, Any]:
-    try:
-        document = read_document(raw)
-    except DocumentError as error:
-        raise SourceError(f"{error.path}: {error}" if error.path else str(error)) from error
+def _document(raw: bytes, reading: Reading) -> Mapping[str, Any]:
+    document = reading.document(raw)
     if not isinstance(document, Mapping) or not set(LISTS) & set(document):
         raise SourceError(_("Expected a configuration with “endpoints”."))
     return document

@@ -9,15 +9,13 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import MAX_BYTES, MAX_ENTRIES, SourceError, refuse_beyond
-from apps.core.documents import DocumentError, read_document
+from apps.checks.importers.base import MAX_BYTES, MAX_ENTRIES, Reading, SourceError, refuse_beyond
 from apps.core.kinds import Text
 
 Row = Mapping[str, Any]
 MAGIC = b"SQLite format 3\x00"
 VERSIONS = slice(18, 20)  # of the file's format, for writing and for reading: 2 with a write-ahead log, 1 without
 WITHOUT_LOG = b"\x01\x01"
-MAX_VALUES = 2_000_000  # some hundred for each monitor; a list of empty lists takes twenty times its text in memory
 MAX_LINKS = 100_000  # of tags to monitors
 MAX_STEPS = 400  # of a million virtual machine instructions each
 TABLES = frozenset({"monitor", "tag", "monitor_tag"})
@@ -34,9 +32,20 @@ class KumaFile:
     notes: list[Text] = field(default_factory=list)
 
 
-def read_kuma(raw: bytes) -> KumaFile:
+class Patience:
+    """Ends a query that a crafted database makes endless; the databases of one export share it."""
+
+    def __init__(self) -> None:
+        self._left = MAX_STEPS
+
+    def __call__(self) -> int:
+        self._left -= 1
+        return self._left < 0
+
+
+def read_kuma(raw: bytes, reading: Reading, *, patience: Patience) -> KumaFile:
     """Return what the file holds; raise `SourceError` where it is neither."""
-    return _from_database(raw) if raw.startswith(MAGIC) else KumaFile(_from_backup(raw))
+    return _from_database(raw, patience) if raw.startswith(MAGIC) else KumaFile(_from_backup(raw, reading))
 
 
 def object_of(value: Any) -> Any:
@@ -52,12 +61,8 @@ def object_of(value: Any) -> Any:
 # --- The backup --------------------------------------------------------------------------------------------------
 
 
-def _from_backup(raw: bytes) -> list[Row]:
-    refuse_beyond(sum(raw.count(sign) for sign in (b",", b"[", b"{")), MAX_VALUES)
-    try:
-        document = read_document(raw, max_bytes=MAX_BYTES)
-    except DocumentError as error:
-        raise SourceError(str(error)) from error
+def _from_backup(raw: bytes, reading: Reading) -> list[Row]:
+    document = reading.document(raw, max_bytes=MAX_BYTES)
     monitors = document.get("monitorList") if isinstance(document, Mapping) else None
     if isinstance(monitors, Mapping):  # the list as its API sends it, by id
         monitors = list(monitors.values())
@@ -74,7 +79,7 @@ def _snake(name: str) -> str:
 # --- The database ------------------------------------------------------------------------------------------------
 
 
-def _from_database(raw: bytes) -> KumaFile:
+def _from_database(raw: bytes, patience: Patience) -> KumaFile:
     """Read the database in memory. It comes from outside: its triggers, views and functions must have nothing to say.
 
     Kuma's has a write-ahead log, and SQLite opens such a one only where the log can lie beside it: the copy says that
@@ -90,7 +95,7 @@ def _from_database(raw: bytes) -> KumaFile:
         connection.execute("PRAGMA ignore_check_constraints = ON")  # they are expressions of who made the file
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 4_194_304)
         connection.set_authorizer(_may)
-        connection.set_progress_handler(_Patience(), 1_000_000)
+        connection.set_progress_handler(patience, 1_000_000)
         _judge(connection)
         rows = _all(connection, "SELECT * FROM monitor ORDER BY id LIMIT ?", MAX_ENTRIES)
         tags = _database_tags(connection)
@@ -128,17 +133,6 @@ def _may(action: int, name: str | None, _column: str | None, _database: str | No
     if action == sqlite3.SQLITE_SELECT or name in MAY.get(action, ()):
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
-
-
-class _Patience:
-    """Ends a query that a crafted database makes endless."""
-
-    def __init__(self) -> None:
-        self._left = MAX_STEPS
-
-    def __call__(self) -> int:
-        self._left -= 1
-        return self._left < 0
 
 
 def _database_tags(connection: sqlite3.Connection) -> dict[Any, list[Row]]:

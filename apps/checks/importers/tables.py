@@ -11,8 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import MAX_ENTRIES, SourceError, read_each, refuse_beyond
-from apps.core.documents import DocumentError, read_document
+from apps.checks.importers.base import MAX_ENTRIES, Reading, SourceError, read_each, refuse_beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,12 @@ def read_rows(files: Sequence[bytes], *, lists: tuple[str, ...], single: str = "
     return rows
 
 
-def _rows(raw: bytes, *, lists: tuple[str, ...], single: str) -> list[Row]:
+def _rows(raw: bytes, reading: Reading, *, lists: tuple[str, ...], single: str) -> list[Row]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", errors="replace")
-    found = _json_rows(raw, lists, single) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text)
+    found = _json_rows(reading.document(raw), lists, single) if text.lstrip()[:1] in ("{", "[") else _csv_rows(text)
     rows = list(islice(found, MAX_ENTRIES + 1))
     if not rows:
         raise SourceError(_("There is no row in this file."))
@@ -77,11 +76,7 @@ def _csv_rows(text: str) -> Iterator[Row]:
         ) from error
 
 
-def _json_rows(raw: bytes, lists: tuple[str, ...], single: str) -> Iterator[Row]:
-    try:
-        document = read_document(raw)
-    except DocumentError as error:
-        raise SourceError(str(error)) from error
+def _json_rows(document: Any, lists: tuple[str, ...], single: str) -> Iterator[Row]:
     path, found = "", document
     if isinstance(document, Mapping) and isinstance(document.get(single), Mapping):
         found = [document]

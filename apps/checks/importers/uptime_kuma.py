@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, read_each, refuse_beyond
 from apps.checks.importers.hosted import host_of, port_of
-from apps.checks.importers.kuma_file import KumaFile, Row, object_of, read_kuma
+from apps.checks.importers.kuma_file import KumaFile, Patience, Row, object_of, read_kuma
 from apps.checks.importers.kuma_services import SERVICES, Made, expected_record
 from apps.checks.importers.wish import (
     Gathering,
@@ -41,7 +42,7 @@ class UptimeKuma:
     def read(self, *files: bytes) -> Found:
         gathering = Gathering("kuma")
         count = 0
-        for place, file in read_each(files, read_kuma):
+        for place, file in read_each(files, partial(read_kuma, patience=Patience())):
             count += len(file.rows)
             refuse_beyond(count)
             _gather_file(file, place, gathering)

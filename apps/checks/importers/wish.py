@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from apps.checks.importers.base import Found, Loss
+from apps.checks.importers.base import MAX_ENTRIES, Found, Loss
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import Config, ConfigErrors, Text, number_bounds, parse_config
 
@@ -60,10 +60,15 @@ class Gathering:
         self._prefix = prefix
         self._checks: dict[str, Mapping[str, Any]] = {}
         self._losses: list[Loss] = []
+        self._unlisted = 0
         self._numbers: dict[str, int] = {}  # the last one given to a key that several want
 
     def lose(self, where: str, name: str, reason: Text, *, is_whole: bool = False) -> None:
-        self._losses.append(Loss(where, name, reason, is_whole))
+        """Report what stays behind; of what does not cost a whole check, as much as there are entries at most."""
+        if where and not is_whole and len(self._losses) >= MAX_ENTRIES:
+            self._unlisted += 1
+        else:
+            self._losses.append(Loss(where, name[:MAX_NAME], reason, is_whole))
 
     def add(self, wish: Wish) -> None:
         """Take a wish as far as it can be carried."""
@@ -93,7 +98,9 @@ class Gathering:
         self._checks[key] = entry
 
     def found(self) -> Found:
-        return Found(list(self._checks.values()), self._losses)
+        text = _("The report ends here; %(count)s more of its lines are left out.") % {"count": self._unlisted}
+        end = [Loss("", "", text)] if self._unlisted else []
+        return Found(list(self._checks.values()), self._losses + end)
 
     def _key(self, wish: Wish) -> str:
         wanted = (
