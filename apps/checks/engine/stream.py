@@ -10,7 +10,7 @@ from apps.checks.engine.secure import SecureChannel
 from apps.checks.types.base import Phases, ProbeFailure, TlsSettings
 from apps.core.http import failures
 from apps.core.http.curl import MEBIBYTE
-from apps.core.http.failures import NO_WAY, OWN_ERRORS, UNPRINTABLE, Failure
+from apps.core.http.failures import NO_IPV6, OWN_ERRORS, UNPRINTABLE, Failure
 
 MAX_RECEIVED = MEBIBYTE  # from one connection: an endless answer ends here
 CHUNK = 65_536
@@ -48,7 +48,7 @@ def speaking_for_all(failed: Sequence[ProbeFailure]) -> ProbeFailure:
     def weight(failure: ProbeFailure) -> int:
         if not failure.is_ours:
             return 1
-        return 0 if failure.code == NO_WAY else 2
+        return 0 if failure.code == NO_IPV6 else 2
 
     return max(reversed(failed), key=weight)
 

@@ -18,13 +18,14 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.base import Network, ProbeFailure, TlsSettings
+from apps.core.http.failures import NO_IPV6, NO_WAY
 from apps.core.http.guard import forbidden_reason
 
 UDP_TRIES = 3
 UDP_TRY_SECONDS = 2.0
 HEADER, TRUNCATED = 12, 0x02
 # Of these, the next server is asked instead.
-NOBODY_THERE = frozenset({"connect_refused", "network_unreachable", "connect_failed"})
+NOBODY_THERE = frozenset({"connect_refused", NO_WAY, NO_IPV6, "connect_failed"})
 # How servers of before 1999 refuse what they do not know: https://www.rfc-editor.org/rfc/rfc6891#section-6.2.2
 NO_EDNS = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP})
 PAYLOAD = 1_232  # what passes nearly every network unfragmented: https://www.dnsflagday.net/2020/

@@ -32,6 +32,10 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "connect_timeout": (_("The server did not take the connection in time."), _("Check firewall, routing and load.")),
     "network_unreachable": (_("There is no way to the server's network."), _("Check routing and the DNS records.")),
+    "no_ipv6_here": (
+        _("The machine that checks has no IPv6."),
+        _("Check an IPv4 address instead, or choose a region that has IPv6."),
+    ),
     "connect_failed": (_("The connection failed."), LOOK_AT_THE_SERVER),
     "tls_timeout": (
         _("The server did not finish the TLS handshake in time."),

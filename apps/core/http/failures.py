@@ -2,6 +2,7 @@
 
 import errno
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ PROXY_REFUSAL = re.compile(r"CONNECT tunnel failed, response (\d{3})")
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 NO_WAY = "network_unreachable"
+NO_IPV6 = "no_ipv6_here"
 CONNECT_CODES = {
     errno.ECONNREFUSED: "connect_refused",
     errno.ETIMEDOUT: "connect_timeout",
@@ -43,9 +45,10 @@ OWN_ERRORS = frozenset(
         errno.EAFNOSUPPORT,
     }
 )
-# Of an IPv6 address these say, mostly, that this machine has no IPv6: a container's has not, unless its network is given
-# one. It is a fault of ours all the same, but tells nothing of a target that has IPv4 too.
+# Of an IPv6 address these may say that this machine has no IPv6: a container's has not, unless its network is given one.
+# It is a fault of ours all the same, but tells nothing of a target that has IPv4 too.
 LACKING_FAMILY = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+DISCARD_PORT = 9
 # OpenSSL's X509_V_ERR_*: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
 CERTIFICATE_CODES = {
     9: "tls_not_yet_valid",
@@ -95,7 +98,7 @@ class Failure:
     @property
     def lacks_family(self) -> bool:
         """Tell whether this machine has no IPv6, which says nothing where an IPv4 address was asked as well."""
-        return self.is_ours and self.code == NO_WAY
+        return self.code == NO_IPV6
 
 
 class OutboundError(Exception):
@@ -110,9 +113,25 @@ class OutboundError(Exception):
 def connect_failure(number: int, ip: str, detail: str) -> Failure:
     """Name why no connection to ``ip`` came about, by the system's error ``number``."""
     if number in OWN_ERRORS:
-        lacks_family = ":" in ip and number in LACKING_FAMILY
-        return Failure(NO_WAY if lacks_family else "own_fault", {"detail": detail}, is_ours=True)
+        return Failure(NO_IPV6 if _lacks_ipv6(number, ip) else "own_fault", {"detail": detail}, is_ours=True)
     return Failure(CONNECT_CODES.get(number, "connect_failed"), {"detail": detail})
+
+
+def _lacks_ipv6(number: int, ip: str) -> bool:
+    """Tell whether this machine has no IPv6 to reach ``ip`` by; otherwise it has run out of ports.
+
+    It is asked anew each time, as networks come and go: a datagram's socket finds its way, or none, and sends nothing.
+    """
+    if ":" not in ip or number not in LACKING_FAMILY:
+        return False
+    if number == errno.EAFNOSUPPORT:
+        return True
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as link:
+            link.connect((ip, DISCARD_PORT))
+    except OSError as error:
+        return error.errno in LACKING_FAMILY
+    return False
 
 
 def socket_failure(error: OSError, ip: str) -> Failure:
@@ -153,9 +172,11 @@ def failure_by_proxy(failure: Failure, message: str, proxy: str) -> Failure:
 
 
 def _failure_of_all(number: int, tried: Sequence[str], detail: str) -> Failure:
-    if number in LACKING_FAMILY and len({":" in ip for ip in tried}) > 1:  # those of the other family were asked
+    v6 = next((ip for ip in tried if ":" in ip), "")  # by which an error that may be of either is judged
+    failure = connect_failure(number, v6, detail)
+    if failure.lacks_family and not all(":" in ip for ip in tried):  # those of the other family were asked
         return Failure("connect_failed", {"detail": detail})
-    return connect_failure(number, tried[-1] if tried else "", detail)
+    return failure
 
 
 def _timeout_code(curl: pycurl.Curl) -> str:

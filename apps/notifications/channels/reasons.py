@@ -13,6 +13,7 @@ REASONS: dict[str, Promise] = {
     "connect_refused": _("The receiver refuses connections. Check that it runs and listens on this port."),
     "connect_timeout": _("The receiver does not answer. Check that it runs and that no firewall is in the way."),
     "network_unreachable": _("There is no way to the receiver's network from here."),
+    "no_ipv6_here": _("There is no way to the receiver's network from here."),
     "connect_failed": _("No connection to the receiver could be made."),
     "timeout": _("The receiver took the request but did not answer within 10 seconds."),
     "transfer_timeout": _("The receiver began to answer but did not finish within 10 seconds."),

@@ -18,7 +18,7 @@ from apps.checks.engine.network import LoopNetwork
 from apps.checks.engine.stream import LoopDatagrams, LoopStream
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Phases, ProbeFailure
-from apps.core.http import curl
+from apps.core.http import curl, failures
 from apps.core.http.failures import Failure, failure_by_proxy, failure_of
 from tests.checks.engine.networks import failure_of as failure_to_open
 from tests.checks.engine.networks import network
@@ -192,8 +192,8 @@ async def test_machine_without_ipv6_blames_no_target_that_has_nothing_else(
         monkeypatch.setattr(module, "_socket", _Only(_socket, refusing))
     outcome = await probe("http://[::1]:9/", **settings)
 
-    assert (failure.code, failure.is_ours) == ("network_unreachable", True)
-    assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "network_unreachable")
+    assert (failure.code, failure.is_ours) == ("no_ipv6_here", True)
+    assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "no_ipv6_here")
 
 
 class _Handle:
@@ -211,22 +211,39 @@ class _Handle:
     [
         (errno.ECONNREFUSED, ("192.0.2.1",), "connect_refused", False),
         (errno.EADDRNOTAVAIL, ("192.0.2.1", "192.0.2.2"), "own_fault", True),
-        (errno.EADDRNOTAVAIL, ("2001:db8::1", "2001:db8::2"), "network_unreachable", True),
+        (errno.EADDRNOTAVAIL, ("2001:db8::1", "2001:db8::2"), "no_ipv6_here", True),
         (errno.EADDRNOTAVAIL, ("192.0.2.1", "2001:db8::1"), "connect_failed", False),
         (errno.ENOBUFS, ("192.0.2.1", "2001:db8::1"), "own_fault", True),
         (errno.ENETUNREACH, ("2001:db8::1",), "network_unreachable", False),
+        (errno.EADDRNOTAVAIL, (), "own_fault", True),
     ],
 )
 def test_libcurl_s_last_word_is_weighed_by_what_it_tried(
-    number: int, tried: tuple[str, ...], code: str, is_ours: bool
+    number: int, tried: tuple[str, ...], code: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(failures, "socket", _Only(socket, _Addressless))
     failure = failure_of(_Handle(number), 7, "Failed to connect", tried)
 
     assert (failure.code, failure.is_ours) == (code, is_ours)
 
 
+class _Addressless(socket.socket):
+    """A socket of a machine that has no IPv6 address, as in a container without IPv6."""
+
+    def connect(self, _address: Any) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+
+@pytest.mark.parametrize("tried", [BOTH, BOTH[::-1], ("::1",)])
+def test_want_of_ports_is_told_from_want_of_ipv6(tried: tuple[str, ...]) -> None:
+    """The system says the same of both; this machine can reach ::1."""
+    failure = failure_of(_Handle(errno.EADDRNOTAVAIL), 7, "Failed to connect", tried)
+
+    assert (failure.code, failure.is_ours) == ("own_fault", True)
+
+
 def test_own_fault_is_not_the_proxy_s() -> None:
-    own = Failure("network_unreachable", {"detail": "no IPv6"}, is_ours=True)
+    own = Failure("no_ipv6_here", {"detail": "no IPv6"}, is_ours=True)
 
     assert failure_by_proxy(own, "", "proxy.example") == own
     assert failure_by_proxy(Failure("network_unreachable"), "", "proxy.example").code == "proxy_failed"

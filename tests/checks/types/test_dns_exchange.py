@@ -1,5 +1,7 @@
 """Asking a name server: every transport, what gets lost or cut on the way, and servers that are old, hostile or gone."""
 
+import errno
+import socket
 import struct
 from typing import Any
 
@@ -9,10 +11,12 @@ import dns.name
 import dns.rrset
 import pytest
 
+from apps.checks.engine import network as network_module
 from apps.checks.enums import Verdict
 from apps.checks.types import dns_exchange
 from apps.checks.types.base import ProbeFailure
 from tests.checks.engine.networks import network
+from tests.checks.engine.test_own_faults import _Only, _refusing
 from tests.checks.types.asking import ask
 from tests.checks.types.test_dns import _look, _replying, server
 from tests.peers.nameserver import NameServer
@@ -101,6 +105,18 @@ async def test_next_server_is_asked_where_nobody_listens(server: NameServer, tra
             await dns_exchange.ask(net, nobody, dns.name.from_text("www.plain.test"), "A")
 
     assert caught.value.code == "connect_refused"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_next_server_is_asked_where_this_machine_has_no_ipv6(
+    server: NameServer, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_module, "socket", _Only(socket, _refusing(errno.EAFNOSUPPORT, socket.AF_INET6)))
+    async with network() as net:
+        servers = dns_exchange.NameServer(("::1", "127.0.0.1"), server.port, transport)
+        answer = await dns_exchange.ask(net, servers, dns.name.from_text("www.plain.test"), "A")
+
+    assert len(answer.answer[0]) == 2
 
 
 async def test_guessed_answer_is_passed_over() -> None:

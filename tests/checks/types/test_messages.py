@@ -16,6 +16,7 @@ from apps.core.http import curl, failures, guard
 
 def _codes_in_use() -> set[str]:
     from_tables = {
+        failures.NO_IPV6,
         *failures.CONNECT_CODES.values(),
         *failures.CERTIFICATE_CODES.values(),
         *failures.ERROR_CODES.values(),

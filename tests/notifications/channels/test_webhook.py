@@ -1,6 +1,7 @@
 """Webhooks: signed by the standard, refused and slow in every way the outside has."""
 
 import base64
+import errno
 import hashlib
 import hmac
 import json
@@ -8,11 +9,13 @@ import ssl
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
 import trustme
 
+from apps.core.http import curl
 from apps.core.kinds import ConfigErrors, parse_config
 from apps.notifications.channels import posting
 from apps.notifications.channels.base import DeliveryError, Message, Policy, Receipt
@@ -160,6 +163,17 @@ def test_nobody_listening_is_worth_another_try(message: Message) -> None:
     error = refused(url, message)
 
     assert (error.permanent, error.code) == (False, "connect_refused")
+
+
+def test_want_of_ipv6_is_told_in_words_and_worth_another_try(message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_ipv6(*_arguments: int) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(curl, "_socket", SimpleNamespace(socket=without_ipv6))
+    error = refused("http://[::1]:9/", message)
+
+    assert (error.permanent, error.code) == (False, "no_ipv6_here")
+    assert error.message == "There is no way to the receiver's network from here."
 
 
 @pytest.mark.parametrize(
