@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.answers import Answer, charset_of, content_of, decoded
 from apps.checks.types.base import NO_VALUES, Fact, ProbeFailure
-from apps.checks.types.conditions import BODY, judge_condition
+from apps.checks.types.conditions import BODY, Fill, as_written, judge_condition
 from apps.checks.types.effort import Effort, TooMuchWork, go_on
 from apps.checks.types.json_queries import BadJson, QueryTooSlow, find_values
 from apps.checks.types.json_schemas import SchemaTooSlow, first_violation
@@ -266,13 +266,13 @@ def issued_by(name: str) -> Assertion:
     return judge
 
 
-def condition_holds(condition: str) -> Assertion:
-    """A condition in Gatus' language holds."""
+def condition_holds(condition: str, fill: Fill = as_written) -> Assertion:
+    """A condition in Gatus' language holds; ``fill`` puts its variables in."""
 
     def judge(answer: Answer) -> Finding:
         if BODY in condition.upper():
             content_of(answer.reply)  # fails here where it cannot be read: conditions take that for an empty one
-        judged = judge_condition(condition, answer.seen)
+        judged = judge_condition(condition, answer.seen, fill)
         return (
             Finding(judged.text) if judged.ok else Finding(judged.text, "condition_failed", {"condition": judged.text})
         )

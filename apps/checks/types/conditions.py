@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.effort import Effort, TooMuchWork, go_on
-from apps.checks.types.patterns import PatternTooSlow, matches_glob
+from apps.checks.types.patterns import PatternTooSlow, as_glob, matches_glob
 
 MAX_LENGTH = 500
 MAX_SHOWN = 160
@@ -45,6 +45,10 @@ ORDERS: Mapping[str, Callable[[int, int], bool]] = {
 OPERATORS = ("==", "!=", *ORDERS)  # the first of these that occurs divides the condition
 
 
+Change = Callable[[str], str]
+Fill = Callable[[str, Change], str]  # puts variables into a part of a condition, each of them changed first
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One condition or assertion and whether it holds; ``text`` shows what was seen where it does not."""
@@ -65,6 +69,15 @@ class Seen:
     body: str = ""
     document: Callable[[], Any] = dict
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Side(NamedTuple):
+    """One side of a comparison. What is ``written`` alone decides what is a call and what a place; ``text`` has the
+    variables put in, which may hold anything, and ``value`` is what it stands for."""
+
+    written: str
+    text: str
+    value: str
 
 
 def check_conditions(conditions: Iterable[str], known: frozenset[str]) -> None:
@@ -109,42 +122,49 @@ def _check(condition: str, known: frozenset[str]) -> None:
         )
 
 
-def judge_condition(condition: str, seen: Seen) -> Judged:
-    """Judge one condition (checked before)."""
+def as_written(part: str, _change: Change) -> str:
+    """Fill a condition that has no variables."""
+    return part
+
+
+def judge_condition(condition: str, seen: Seen, fill: Fill = as_written) -> Judged:
+    """Judge one condition (checked before). Its variables are put in by ``fill`` once it is divided: what an earlier
+    answer said is a text, not an operator, a function or a place."""
     try:
         with Effort(ENTRIES_SECONDS):
-            return _judged(condition, seen)
+            return _judged(condition, seen, fill)
     except (TooMuchWork, PatternTooSlow):
-        return Judged(_cut(f"{condition} (took too long)"), False)
+        return Judged(_cut(f"{fill(condition, str)} (took too long)"), False)
 
 
-def _judged(condition: str, seen: Seen) -> Judged:
+def _judged(condition: str, seen: Seen, fill: Fill) -> Judged:
     go_on()
     if wildcard := WILDCARD.search(condition):
-        return _judge_each(condition, wildcard, seen)
+        return _judge_each(condition, wildcard, seen, fill)
     left, operator, right = _divided(condition) or (condition, "==", "")
-    parts, values = (left, right), [_resolved(left, seen), _resolved(right, seen)]
+    sides = (_side(left, seen, fill), _side(right, seen, fill))
     if operator in ORDERS:
-        numbers = [_number(value) for value in values]
+        numbers = [_number(side.value) for side in sides]
         ok = ORDERS[operator](numbers[0], numbers[1])
-        values = [_shown_number(*each) for each in zip(parts, values, numbers, strict=True)]
+        values = [_shown_number(side, number) for side, number in zip(sides, numbers, strict=True)]
+        sides = (sides[0]._replace(value=values[0]), sides[1]._replace(value=values[1]))
     else:
-        ok = _is_equal(parts, values) == (operator == "==")
-    return Judged(_cut(condition if ok else _with_values(parts, operator, values)), ok)
+        ok = _is_equal(sides, fill) == (operator == "==")
+    return Judged(_cut(fill(condition, str) if ok else _with_values(sides, operator)), ok)
 
 
-def _judge_each(condition: str, wildcard: re.Match[str], seen: Seen) -> Judged:
+def _judge_each(condition: str, wildcard: re.Match[str], seen: Seen, fill: Fill) -> Judged:
     """Judge a condition for each entry of a list; the first that fails is shown, and a list without entries fails."""
     try:
-        entries = _value_at(wildcard[1][len(BODY) :], seen)
+        entries = _value_at(fill(wildcard[1][len(BODY) :], str), seen)
     except LookupError:
         entries = None
     if not isinstance(entries, list) or not entries:
-        return Judged(_cut(f"{condition} (no elements matched)"), False)
+        return Judged(_cut(f"{fill(condition, str)} (no elements matched)"), False)
     before, after = condition[: wildcard.end(1)], condition[wildcard.end() :]
-    each = (_judged(f"{before}[{place}]{after}", seen) for place in range(len(entries)))
+    each = (_judged(f"{before}[{place}]{after}", seen, fill) for place in range(len(entries)))
     failed = next((judged for judged in each if not judged.ok), None)
-    return failed or Judged(_cut(condition), True)
+    return failed or Judged(_cut(fill(condition, str)), True)
 
 
 def _divided(condition: str) -> tuple[str, str, str] | None:
@@ -160,20 +180,25 @@ def _outside_functions(condition: str) -> str:
     return re.sub(r"pat\([^)]*\)", "", condition)
 
 
-def _resolved(part: str, seen: Seen) -> str:
-    """Return the text that one side stands for."""
-    function = next((name for name in FUNCTIONS if part.startswith(name) and part.endswith(")")), "")
-    inner = part.removeprefix(function).removesuffix(")") if function else part
+def _side(written: str, seen: Seen, fill: Fill) -> _Side:
+    text = fill(written, str).strip()
+    return _Side(written, text, _resolved(written, text, seen, fill))
+
+
+def _resolved(written: str, part: str, seen: Seen, fill: Fill) -> str:
+    """Return the text that one side stands for; ``part`` is the side with its variables put in."""
+    function = next((name for name in FUNCTIONS if _is_call(name, written)), "")
+    inner = written.removeprefix(function).removesuffix(")") if function else written
     upper = inner.upper()
     try:
         if upper == BODY and function == "len(":
             return str(_length(seen))
         if upper.startswith((f"{BODY}.", f"{BODY}[")):
-            value = _value_at(inner[len(BODY) :], seen)
+            value = _value_at(fill(inner[len(BODY) :], str), seen)
             if function == "has(":
                 return "true"  # found, be it an empty text
             return str(_size(value)) if function else _text(value)
-        text = seen.body.strip() if upper == BODY else _plain_value(inner, upper, seen)
+        text = seen.body.strip() if upper == BODY else _plain_value(inner, upper, seen, fill)
     except (LookupError, RecursionError):  # not there, or nested beyond what can be written out
         return "false" if function == "has(" else f"{part} {INVALID}"
     if text is None:
@@ -183,10 +208,10 @@ def _resolved(part: str, seen: Seen) -> str:
     return str(_bytes_of(text)) if function else text
 
 
-def _plain_value(inner: str, upper: str, seen: Seen) -> str | None:
+def _plain_value(inner: str, upper: str, seen: Seen, fill: Fill) -> str | None:
     """Return the text of a placeholder, None where it is none; raise LookupError for a header that did not come."""
     if upper.startswith(HEADER):
-        return seen.headers[inner[len(HEADER) :].lower()]
+        return seen.headers[fill(inner[len(HEADER) :], str).lower()]
     return seen.values.get(upper[1:-1]) if upper[:1] == "[" and upper[-1:] == "]" else None
 
 
@@ -237,21 +262,21 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _is_equal(parts: tuple[str, str], values: list[str]) -> bool:
+def _is_equal(sides: tuple[_Side, _Side], fill: Fill) -> bool:
     """Compare what two sides stand for. Only what is written calls a function: to Gatus what was seen may call one too,
-    so that a server could fulfil any condition by saying ``pat(*)``."""
-    left, right = values
-    sides = ((parts[0], parts[1], right), (parts[1], parts[0], left))
-    for pattern, other, value in sides:
-        if _is_call("pat(", pattern) and not _is_call("pat(", other):
-            return matches_glob(pattern[4:-1].replace("/", ""), value.replace("/", ""))  # as Gatus does
-    for options, other, value in sides:
-        if _is_call("any(", options) and not _is_call("any(", other):
-            return value in (option.strip() for option in options[4:-1].split(","))
-    left_number, right_number = _whole(left), _whole(right)
+    so that a server could fulfil any condition by saying ``pat(*)``. Nor has what is put into a glob a meaning there."""
+    left, right = sides
+    for pattern, other in ((left, right), (right, left)):
+        if _is_call("pat(", pattern.written) and not _is_call("pat(", other.written):
+            glob = fill(pattern.written[4:-1], as_glob)
+            return matches_glob(glob.replace("/", ""), other.value.replace("/", ""))  # as Gatus does
+    for options, other in ((left, right), (right, left)):
+        if _is_call("any(", options.written) and not _is_call("any(", other.written):
+            return other.value in (option.strip() for option in options.text[4:-1].split(","))
+    left_number, right_number = _whole(left.value), _whole(right.value)
     if left_number is not None and right_number is not None:
         return left_number == right_number
-    return left == right
+    return left.value == right.value
 
 
 def _is_call(function: str, text: str) -> bool:
@@ -295,13 +320,13 @@ def _milliseconds(text: str) -> int | None:
     return int(-total if text.startswith("-") else total)
 
 
-def _shown_number(part: str, value: str, number: int) -> str:
+def _shown_number(side: _Side, number: int) -> str:
     """Return how a compared number is shown: times to an end, and durations, in hours, minutes and seconds."""
-    if value.endswith(INVALID):
-        return value
-    if part.upper() in EXPIRATIONS:
+    if side.value.endswith(INVALID):
+        return side.value
+    if side.written.upper() in EXPIRATIONS:
         return _duration(number)
-    return part if _milliseconds(part) is not None else str(number)
+    return side.text if _milliseconds(side.text) is not None else str(number)
 
 
 def _duration(milliseconds: int) -> str:
@@ -312,12 +337,12 @@ def _duration(milliseconds: int) -> str:
     return f"{'-' if milliseconds < 0 and shown else ''}{shown or '0s'}"
 
 
-def _with_values(parts: tuple[str, str], operator: str, values: list[str]) -> str:
+def _with_values(sides: tuple[_Side, _Side], operator: str) -> str:
     """Show what was seen beside each side that stands for something."""
     shown = []
-    for part, other, value in ((parts[0], parts[1], values[0]), (parts[1], parts[0], values[1])):
+    for (_written, part, value), other in zip(sides, reversed(sides), strict=True):
         seen = value
-        if _is_call("pat(", other) and len(value) > MAX_PATTERN_VALUE:
+        if _is_call("pat(", other.written) and len(value) > MAX_PATTERN_VALUE:
             seen = f"{value[:MAX_PATTERN_VALUE]}...(truncated)"
         if part == value or value == f"{part} {INVALID}":
             shown.append(value)

@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.types.conditions import Fill
 from apps.checks.types.http_fields import content_type_of
 
 VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 BEGINNING = re.compile(rf"(?:{VARIABLE.pattern})*")
 REQUEST_ROOM = 100_000  # characters of values in one request
-CONDITION_ROOM = 10_000  # in one condition: the longest value (`steps.MAX_VALUE`) and a little
+CONDITION_ROOM = 33_000  # in one condition: two of the longest, a secret being longer than what a step extracts
 
 Variables = Mapping[str, str]
 
@@ -59,6 +60,12 @@ class Filling:
             return text.encode("utf-8", "replace"), content_type_of(text)
         return json.dumps(self._parts(body), ensure_ascii=False).encode("utf-8", "replace"), "application/json"
 
+    def condition(self, condition: str) -> Fill:
+        """Return what fills the parts of a condition, once there is room for all of it: a condition on the entries of a
+        list is filled for each of them."""
+        self.text(condition)
+        return self._put_in
+
     def _parts(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
@@ -67,7 +74,10 @@ class Filling:
         return [self._parts(part) for part in value] if isinstance(value, list) else value
 
     def _filled(self, text: str, change: Callable[[str], str]) -> str:
-        return VARIABLE.sub(lambda found: self._taken(change(self._variables.get(found[1], found[0]))), text)
+        return self._put_in(text, lambda value: self._taken(change(value)))
+
+    def _put_in(self, text: str, change: Callable[[str], str]) -> str:
+        return VARIABLE.sub(lambda found: change(self._variables.get(found[1], found[0])), text)
 
     def _taken(self, value: str) -> str:
         self._left -= len(value)

@@ -232,10 +232,13 @@ class _Run:
         else:
             first = Finding(text, "status_mismatch", {"status": status, "expected": step.expected_status})
         try:
-            conditions = [Filling(self._variables, CONDITION_ROOM).text(condition) for condition in step.conditions]
+            conditions = [
+                condition_holds(condition, Filling(self._variables, CONDITION_ROOM).condition(condition))
+                for condition in step.conditions
+            ]
         except FilledTooLong as error:
             return [first, _unusable(error)]
-        return [first, *judge_each(map(condition_holds, conditions), answer, self._effort)]
+        return [first, *judge_each(conditions, answer, self._effort)]
 
     def _note(self, step: Step, visited: Visit | None, failed: Finding) -> None:
         noted: dict[str, Any] = {"name": step.name[:MAX_SHOWN_NAME], "ok": not failed.code}

@@ -22,6 +22,7 @@ COUNT = re.compile(r"([)}+*?]?)\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
 # Comments and free spacing would hide from the rule above what a count belongs to.
 FREE_SPACING = re.compile(r"\(\?(?:#|[a-zA-Z0-9]*x)")
 GLOB_SIGN = re.compile(r"(\*+)|(\?)|\[(\^?[^\]]+)\]|\\(.)|(.)", re.DOTALL)
+GLOB_MEANING = re.compile(r"[*?\[\\]")
 
 
 class PatternTooSlow(Exception):
@@ -77,11 +78,13 @@ def bounded_search(
 
 
 def matches_glob(glob: str, text: str, *, seconds: float = SEARCH_SECONDS) -> bool:
-    """Match a whole text with ``*``, ``?`` and ``[a-z]``; a glob that is malformed or too long matches nothing.
+    """Match a whole text with ``*``, ``?`` and ``[a-z]``; a malformed glob matches nothing.
 
-    Raises `PatternTooSlow`.
+    Raises `PatternTooSlow`, for a glob that is too long as well: "matches nothing" would fulfil whoever asks for that.
     """
-    compiled = _compile_glob(glob) if len(glob) <= MAX_LENGTH else None  # judged here: a refused one is not kept either
+    if len(glob) > MAX_LENGTH:  # judged here, so that a refused one is not kept either
+        raise PatternTooSlow
+    compiled = _compile_glob(glob)
     if compiled is None:
         return False
     head, tail, tail_length = compiled
@@ -94,6 +97,11 @@ def matches_glob(glob: str, text: str, *, seconds: float = SEARCH_SECONDS) -> bo
         )
     except TimeoutError as error:
         raise PatternTooSlow from error
+
+
+def as_glob(text: str) -> str:
+    """Return a glob that matches just this text."""
+    return GLOB_MEANING.sub(r"\\\g<0>", text)
 
 
 @lru_cache(maxsize=512)

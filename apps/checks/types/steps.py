@@ -86,7 +86,7 @@ def parse_steps(given: list[dict[str, Any]]) -> tuple[Step, ...]:
             headers=step.get("headers", {}),
             body=step.get("body", ""),
             expected_status=step.get("expected_status", "200-299"),
-            conditions=tuple(step.get("conditions", ())),
+            conditions=tuple(VARIABLE.sub(r"{{\1}}", line) for line in step.get("conditions", ())),  # one word each
             extract=step.get("extract", {}),
         )
         for number, step in enumerate(given, 1)
