@@ -26,7 +26,7 @@ class BetterStack:
         return json.dumps({"data": [{"id": "1", "type": "monitor", "attributes": attributes}]}).encode()
 
     def read(self, *files: bytes) -> Found:
-        gathering = Gathering("betterstack")
+        gathering = Gathering("betterstack", has_unique_ids=True)
         for row in read_rows(files, lists=("data", "monitors")):
             _gather(row, gathering)
         gathering.lose("", "", _("Escalation policies, on-call and status pages stay behind."))

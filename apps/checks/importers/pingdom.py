@@ -28,19 +28,29 @@ class Pingdom:
         return json.dumps({"checks": [check]}).encode()
 
     def read(self, *files: bytes) -> Found:
-        gathering = Gathering("pingdom")
-        for row in read_rows(files, lists=("checks",), single="check"):
+        gathering = Gathering("pingdom", has_unique_ids=True)
+        # Lists last: of a check that is in one too, its own answer is taken.
+        for row in sorted(read_rows(files, lists=("checks",), single="check"), key=_is_of_list):
             _gather(row, gathering)
         gathering.lose("", "", _("Users, teams, integrations and probe filters stay behind."))
         return gathering.found()
 
 
+def _own_answer(row: Row) -> Mapping[str, Any]:
+    """Return what a check's own answer holds as its type: its settings by that name. A list has a text there."""
+    details = row.get("type", "checktype")
+    return details if isinstance(details, Mapping) else {}
+
+
+def _is_of_list(row: Row) -> bool:
+    return not _own_answer(row)
+
+
 def _gather(row: Row, gathering: Gathering) -> None:
-    details = row.get("type", "checktype") or "http"
-    type_name = normal(str(details))
+    type_name = normal(str(row.get("type", "checktype") or "http"))
     more: Mapping[str, Any] = {}
-    if isinstance(details, Mapping) and details:  # a single check's answer holds its settings under its type
-        type_name, inner = next(iter(details.items()))
+    if answer := _own_answer(row):
+        type_name, inner = next(iter(answer.items()))
         more = inner if isinstance(inner, Mapping) else {}
     host = row.text("hostname", "host", "url", "target", "domain")
     name = row.text("name", "checkname") or host
@@ -50,11 +60,9 @@ def _gather(row: Row, gathering: Gathering) -> None:
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
         return
-    if not more and type_name in VAGUE and row.get("encryption") is None:
-        gathering.lose(row.where, name, VAGUE[type_name])
     minutes = integer(row.get("resolution", "interval", "checkinterval", "checkresolution"))
     tags = row.get("tags")
-    gathering.add(
+    is_taken = gathering.add(
         Wish(
             where=row.where,
             name=name,
@@ -71,6 +79,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             is_paused=row.text("status", "state") == "paused" or is_true(row.get("paused")),
         )
     )
+    if is_taken and not more and type_name in VAGUE and row.get("encryption") is None:
+        gathering.lose(row.where, name, VAGUE[type_name])
 
 
 def _details(row: Row) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ class StatusCake:
         return b"Test ID,Test Name,Website URL,Test Type,Check Rate\n1,Shop,https://shop.example/,HTTP,300\n"
 
     def read(self, *files: bytes) -> Found:
-        gathering = Gathering("statuscake")
+        gathering = Gathering("statuscake", has_unique_ids=True)
         for row in read_rows(files, lists=("data",)):
             _gather(row, gathering)
         gathering.lose("", "", _("Contact groups, page speed and server tests stay behind."))

@@ -29,7 +29,7 @@ class UptimeRobot:
         return json.dumps({"stat": "ok", "monitors": [monitor]}).encode()
 
     def read(self, *files: bytes) -> Found:
-        gathering = Gathering("uptimerobot")
+        gathering = Gathering("uptimerobot", has_unique_ids=True)
         for row in read_rows(files, lists=("monitors", "data")):
             _gather(row, gathering)
         gathering.lose("", "", _("Alert contacts, status pages and maintenance windows stay behind."))

@@ -54,10 +54,15 @@ class Wish:
 
 
 class Gathering:
-    """Collects wishes and losses; ``prefix`` begins the keys of what has an id at its source."""
+    """Collects wishes and losses; ``prefix`` begins the keys of what has an id at its source.
 
-    def __init__(self, prefix: str) -> None:
+    ``has_unique_ids``: no two things there have the same id, so that what comes with one again is the same thing.
+    """
+
+    def __init__(self, prefix: str, *, has_unique_ids: bool = False) -> None:
         self._prefix = prefix
+        self._has_unique_ids = has_unique_ids
+        self._marks: set[tuple[str, str]] = set()
         self._checks: dict[str, Mapping[str, Any]] = {}
         self._losses: list[Loss] = []
         self._unlisted = 0
@@ -70,8 +75,8 @@ class Gathering:
         else:
             self._losses.append(Loss(where, name[:MAX_NAME], reason, is_whole))
 
-    def add(self, wish: Wish) -> None:
-        """Take a wish as far as it can be carried."""
+    def add(self, wish: Wish) -> bool:
+        """Take a wish as far as it can be carried, and return whether a check comes of it."""
         if wish.kind not in CHECK_TYPES:
             self.lose(
                 wish.where,
@@ -79,10 +84,14 @@ class Gathering:
                 _("There is no check of kind “%(kind)s” here.") % {"kind": wish.kind},
                 is_whole=True,
             )
-            return
+            return False
+        if not self._marks.isdisjoint(self._marks_of(wish, wish.settings)):
+            self.lose(wish.where, wish.name, _("It is in this export twice; it comes over once."), is_whole=True)
+            return False
         config = self._fitted(wish, CHECK_TYPES.get(wish.kind).Config)
         if config is None:
-            return
+            return False
+        self._marks.update(self._marks_of(wish, config))
         key = self._key(wish)
         entry: dict[str, Any] = {
             "key": key,
@@ -96,11 +105,19 @@ class Gathering:
         if wish.is_paused:
             entry["paused"] = True
         self._checks[key] = entry
+        return True
 
     def found(self) -> Found:
         text = _("The report ends here; %(count)s more of its lines are left out.") % {"count": self._unlisted}
         end = [Loss("", "", text)] if self._unlisted else []
         return Found(list(self._checks.values()), self._losses + end)
+
+    def _marks_of(self, wish: Wish, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield what no two checks share: an id, which is its kind's alone, and the address where a job reports."""
+        if self._has_unique_ids and wish.source_id:
+            yield wish.kind, wish.source_id
+        if address := settings.get("address"):
+            yield "address", str(address)
 
     def _key(self, wish: Wish) -> str:
         wanted = (
