@@ -44,9 +44,9 @@ class Blackbox:
 
     def read(self, *files: bytes) -> Found:
         sources = _Sources()
-        for _place, documents in read_each(files, _documents):
+        for file, documents in read_each(files, _documents):
             for document in documents:
-                sources.take(document)
+                sources.take(document, file)
                 refuse_beyond(len(sources.targets))
         if not sources.targets:
             raise SourceError(_("There are no targets: add prometheus.yml or a target file, divided by a line “---”."))
@@ -87,9 +87,10 @@ class _Sources:
         self.targets: list[_Target] = []
         self.unread: list[str] = []
 
-    def take(self, document: Any) -> None:
+    def take(self, document: Any, file: str) -> None:
+        """Add what a document brings; ``file`` is written before its places."""
         if isinstance(document, list):
-            self.targets.extend(_targets(document, "targets", "", "", None))
+            self.targets.extend(_targets(document, f"{file}targets", "", "", None))
         if not isinstance(document, Mapping):
             return
         modules = document.get("modules")
@@ -100,7 +101,7 @@ class _Sources:
         jobs = document.get("scrape_configs")
         for place, job in enumerate(jobs if isinstance(jobs, list) else ()):
             if isinstance(job, Mapping) and _is_probing(job):
-                self._take_job(job, f"scrape_configs[{place}]", interval)
+                self._take_job(job, f"{file}scrape_configs[{place}]", interval)
 
     def _take_job(self, job: Mapping[str, Any], where: str, interval: float | None) -> None:
         params = job.get("params")

@@ -113,11 +113,31 @@ def test_documents_of_blackbox_are_one_export_in_files_or_in_one() -> None:
     assert apart == together
 
 
+def test_places_of_blackbox_name_their_file() -> None:
+    pigeons = b"modules: {web: {prober: pigeon}}"
+    scraped = {"job_name": "a", "metrics_path": "/probe", "static_configs": [{"targets": ["b.example"]}]}
+    jobs = {"scrape_configs": [{**scraped, "dns_sd_configs": []}]}
+
+    found = read("blackbox", pigeons, [{"targets": ["a.example"]}], jobs)
+
+    assert [loss.where for loss in found.losses] == [
+        "file 3: scrape_configs[0]",
+        "file 2: targets[0].targets[0]",
+        "file 3: scrape_configs[0][0].targets[0]",
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "good", "bad", "reason"),
     [
         ("uptimerobot", CSV, b"a,b\n", "There is no row in this file."),
         ("gatus", b"endpoints: []", b"a: 1", "Expected a configuration with “endpoints”."),
+        (
+            "blackbox",
+            b"- targets: [a.example]",
+            b"modules: {}\n---\nmodules: {a: *b}",
+            "[1] modules.a: “*b” refers to nothing before it; write its anchor first.",
+        ),
         (
             "uptime_kuma",
             b'{"monitorList": []}',
