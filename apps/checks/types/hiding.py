@@ -20,6 +20,9 @@ OPEN_HEADERS = frozenset(
         *("from", "host", "if-modified-since", "if-none-match", "origin", "pragma", "range", "referer", "user-agent"),
     }
 )
+# What stands before a token in an Authorization header and its kin; other schemes' tokens are known by their looks.
+SCHEMES = frozenset({"apikey", "api-key", "basic", "bearer", "digest", "key", "negotiate", "ntlm", "token"})
+SHORTEST_TOKEN = 12
 SHORTEST = 4  # a shorter value is no secret, and hiding it would hide half of every text
 LONGEST_CUT = 200  # shown texts are shorter
 CUT_MARKS = ("…", "...(truncated)", ")", ", ", "'", "")
@@ -142,7 +145,15 @@ def secrets_of(config: Config) -> Iterator[str]:
 def _pairs(pairs: Mapping[str, str], open_names: frozenset[str]) -> Iterator[str]:
     for name, value in pairs.items():
         if name.lower() not in open_names:
-            yield from (value, value.rpartition(" ")[2])  # as a whole, and without a "Bearer" before it
+            yield value
+            scheme, _gap, rest = value.strip().partition(" ")
+            if scheme.lower() in SCHEMES or _is_token(rest):
+                yield rest.strip()
+
+
+def _is_token(text: str) -> bool:
+    """Tell whether this is a token rather than the rest of a sentence, whose words stand in many an answer."""
+    return len(text) >= SHORTEST_TOKEN and " " not in text and any(map(str.isdigit, text))
 
 
 def _rewrite(outcome: Outcome, change: Callable[[str], str]) -> None:

@@ -91,6 +91,34 @@ def test_part_of_a_setting_is_hidden_whatever_the_setting_is_called(
     assert outcome.error_values == {"answer": "no ••••"}
 
 
+@pytest.mark.parametrize("secret", ["Bearer abcdefg", "bearer  abcdefg", "TOKEN abcdefg", "GenieKey abcdefg-0123456"])
+def test_token_is_hidden_without_the_scheme_before_it(secret: str) -> None:
+    outcome = Outcome(Verdict.FAILURE, "x", {"answer": f"no {secret.split()[1]}"})
+
+    make_presentable(outcome, CHECK_TYPES.get("multistep").Config(steps=STEPS, secrets={"phrase": secret}))
+
+    assert outcome.error_values == {"answer": "no ••••"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "word"),
+    [
+        ("multistep", {"steps": STEPS, "secrets": {"phrase": "once upon a time"}}, "time"),
+        ("multistep", {"steps": STEPS, "secrets": {"q": "order status"}}, "status"),
+        ("multistep", {"steps": STEPS, "secrets": {"q": "released in 2026"}}, "2026"),
+        ("grpc", {"host": "x.example", "metadata": {"user-agent": "my probe"}}, "probe"),
+        ("http", {"url": "http://x.example/", "headers": {"X-Note": "order status"}}, "status"),
+    ],
+)
+def test_last_word_of_a_setting_is_shown(kind: str, settings: dict[str, Any], word: str) -> None:
+    shown = {word: f"{word} {word}out"}
+    outcome = Outcome(Verdict.FAILURE, "x", dict(shown), details=dict(shown))
+
+    make_presentable(outcome, CHECK_TYPES.get(kind).Config(**settings))
+
+    assert (outcome.error_values, outcome.details) == (shown, shown)
+
+
 async def test_token_is_hidden_too_and_the_beginning_of_one_that_was_cut_off() -> None:
     said = b"INFO {}\r\n-ERR '" + b"x" * 190 + SECRET.encode() + b"'\r\n"
     with serving(reciting(said), listens=False) as web:
