@@ -1,7 +1,8 @@
 """The shape of a JSON document: its keys and the types of its values, as JSON of its own, and how two shapes differ.
 
-An object's shape is an object of shapes; an array's is an array of at most one, that of all its elements merged; any other
-value's is the name of its type, or several joined by ``|``. What is too deep or too large stands as ``#`` and a digest.
+An object's shape is an object of shapes; an array's is an array of at most one, that of all its elements merged, with a
+mark behind it where some of them were not read; any other value's is the name of its type, or several joined by ``|``.
+What is too deep or too large stands as ``#`` and a digest.
 ``null`` fits every type and an empty array every array, since data comes and goes without the interface changing.
 """
 
@@ -20,6 +21,7 @@ ELEMENTS_READ = 50
 MAX_PARTS = 30_000  # of all objects and arrays together; what is made of them holds up every other probe
 KEY_LENGTH = 60
 NULL = "null"
+CUT = "…"  # the second entry of an array of which not every element was read: what it lacks may be in those
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +46,43 @@ def shape_of(value: Any) -> Shape:
 
 
 class _Reading:
-    """One walk through a document, which may be made to have a hundred thousand parts: those beyond `MAX_PARTS`, in the
-    order in which they stand, count as little as those that are too deep."""
+    """One walk through a document, which may be made to have a hundred thousand parts: objects and arrays for which no
+    room is left of `MAX_PARTS` count as little as those that are too deep."""
 
     def __init__(self) -> None:
         self._left = MAX_PARTS
+        self._refused = 0
 
     def shape(self, value: Any, depth: int) -> Shape:
         if isinstance(value, dict):
             is_read = depth and self._takes(len(value))
             return {_key(name): self.shape(part, depth - 1) for name, part in value.items()} if is_read else "object"
         if isinstance(value, list):
-            shapes = list(self._elements(value[:ELEMENTS_READ], depth - 1)) if depth else []
-            return [reduce(_merged, shapes)] if shapes else []
+            return self._array(value[:ELEMENTS_READ], depth - 1) if depth else []
         if value is None:
             return NULL
         return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
 
-    def _elements(self, elements: list[Any], depth: int) -> Iterator[Shape]:
+    def _array(self, elements: list[Any], depth: int) -> Shape:
+        """Merge the elements that are read to their end: those say best what such an element is."""
         if not self._takes(len(elements)):
-            return
-        for place, element in enumerate(elements):
+            return "array"
+        whole: list[Shape] = []
+        partly: list[Shape] = []
+        for element in elements:
+            refused = self._refused
             shape = self.shape(element, depth)
-            if place and self._left < 0:  # not read to its end: those before it say better what such an element is
-                return
-            yield shape
+            (whole if self._refused == refused else partly).append(shape)
+        shapes = whole or partly[:1]
+        return [reduce(_merged, shapes), *([CUT] if partly else [])] if shapes else []
 
     def _takes(self, parts: int) -> bool:
+        """Take room for the parts of an object or array; without it, none is taken, as smaller ones may follow."""
+        if parts > self._left:
+            self._refused += 1
+            return False
         self._left -= parts
-        return self._left >= 0
+        return True
 
 
 def fitted(shape: Shape, size: int) -> Shape:
@@ -97,9 +107,9 @@ def differences(approved: Shape, found: Shape, where: str = "$") -> Iterator[Cha
         yield from _of_objects(approved, found, where)
     elif isinstance(approved, list) and isinstance(found, list):
         if approved and found:
-            yield from differences(approved[0], found[0], f"{where}[]")
+            yield from _of_arrays(approved, found, f"{where}[]")
     elif isinstance(approved, str) and approved.startswith("#"):
-        if digest(found) != approved:
+        if digest(found) != approved and not _is_unread(found):
             yield Change(where, approved[:9], digest(found)[:9])
     elif not _names(found) <= _names(approved):
         yield Change(where, _name(approved), _name(found))
@@ -114,6 +124,24 @@ def _of_objects(approved: dict[str, Shape], found: dict[str, Shape], where: str)
             yield Change(inner, "", _name(found[name]))
         else:
             yield from differences(approved[name], found[name], inner)
+
+
+def _of_arrays(approved: list[Shape], found: list[Shape], where: str) -> Iterator[Change]:
+    for change in differences(approved[0], found[0], where):
+        is_new, is_gone = not change.before, not change.after
+        if not (is_new and CUT in approved) and not (is_gone and CUT in found):
+            yield change
+
+
+def _is_unread(shape: Shape) -> bool:
+    """Tell whether a digest of this says nothing, since what was read of it depends on all that stood before it."""
+    return shape in ("object", "array") or _has_cut(shape)
+
+
+def _has_cut(shape: Shape) -> bool:
+    if isinstance(shape, dict):
+        return any(map(_has_cut, shape.values()))
+    return isinstance(shape, list) and (CUT in shape or any(map(_has_cut, shape)))
 
 
 def _merged(one: Shape, other: Shape) -> Shape:

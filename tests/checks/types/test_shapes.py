@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.checks.types import shapes
-from apps.checks.types.shapes import MAX_PARTS, differences, digest, fitted, shape_of
+from apps.checks.types.shapes import CUT, MAX_PARTS, differences, digest, fitted, shape_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -112,8 +112,12 @@ def test_deep_document_is_not_followed_forever() -> None:
     ("document", "shape"),
     [
         ({"a": 1, "b": dict.fromkeys(map(str, range(MAX_PARTS)), 1)}, {"a": "number", "b": "object"}),
-        ([dict.fromkeys(map(str, range(MAX_PARTS)), 1)], ["object"]),
-        ([[[{"a": [1] * 50}] * 50] * 50] * 50, [[[{"a": ["number"]}]]]),
+        ([dict.fromkeys(map(str, range(MAX_PARTS)), 1)], ["object", CUT]),
+        (
+            [dict.fromkeys(map(str, range(MAX_PARTS - 9)), [1] * 50)],
+            [dict.fromkeys(map(str, range(MAX_PARTS - 9)), "array"), CUT],
+        ),
+        ([[[{"a": [1] * 50}] * 50] * 50] * 50, [[[{"a": ["number"]}], CUT], CUT]),
     ],
 )
 def test_document_with_very_many_parts_is_not_read_to_its_end(
@@ -125,6 +129,41 @@ def test_document_with_very_many_parts_is_not_read_to_its_end(
 
     assert shape_of(document) == shape
     assert len(merged) < MAX_PARTS
+
+
+def test_what_comes_after_a_part_that_is_too_large_is_watched() -> None:
+    large = dict.fromkeys(map(str, range(MAX_PARTS + 1_000)), 1)
+
+    shape = shape_of({"big": large, "status": {"a": 1}, "list": [large, {"b": 1}, large, {"c": [1]}]})
+
+    element = {"b": "number", "c": ["number"]}
+    assert shape == {"big": "object", "status": {"a": "number"}, "list": [element, CUT]}
+
+
+def test_keys_of_a_list_that_was_cut_short_are_not_gone() -> None:
+    large = dict.fromkeys(map(str, range(MAX_PARTS)), 1)
+    short, whole = shape_of({"l": [{"a": 1}, {"b": large}], "m": 1}), shape_of({"l": [{"a": 1, "b": 1}], "m": 1})
+
+    assert short == {"l": [{"a": "number"}, CUT], "m": "number"}
+    assert list(differences(whole, short)) == []
+    assert list(differences(short, whole)) == []
+    assert list(map(str, differences(whole, shape_of({"l": [{"a": "x"}, {"b": large}]})))) == [
+        "$.l[].a: number → string",
+        "− $.m: number",
+    ]
+
+
+@pytest.mark.parametrize(
+    "large", [dict.fromkeys(map(str, range(MAX_PARTS)), 1), [dict.fromkeys(map(str, range(MAX_PARTS - 1)), 1)]]
+)
+@pytest.mark.parametrize("of_approved", [digest, lambda shape: shape], ids=["digest", "shape"])
+def test_part_that_is_read_no_longer_does_not_differ(large: Any, of_approved: Any) -> None:
+    approved = {"a": of_approved(shape_of(large)), "b": "number"}
+
+    found = shape_of({"a": large, "b": 1})
+
+    assert found["b"] == "number"
+    assert list(differences(approved, found)) == []
 
 
 def test_document_with_as_many_parts_as_are_read_is_told_key_by_key() -> None:
