@@ -1,12 +1,13 @@
 """Mails as pings: whose they are, what is kept of them, and what they count as. Bad ones cost little and break nothing."""
 
+import encodings
 import time
 from email.message import EmailMessage
 
 import pytest
 
 from apps.checks.domain.heartbeat_rules import Report, signal_of
-from apps.checks.domain.ping_mails import MAX_DEPTH, mail_ping, read_mail, token_at
+from apps.checks.domain.ping_mails import MAX_DEPTH, Mail, mail_ping, read_mail, token_at
 from apps.checks.enums import State
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
@@ -96,6 +97,20 @@ def test_subject_is_one_bounded_line(field: bytes, subject: str) -> None:
 def _nested(depth: int) -> bytes:
     opened = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(depth))
     return opened + b"\r\ndeep"
+
+
+def test_names_of_no_encoding_are_not_kept() -> None:
+    looked_for = dict(encodings._cache)  # type: ignore[attr-defined]
+
+    for number in range(3):
+        name = f"no-such-mail-{number}".encode()
+        head = b"Subject: =?%b?q?hi?=\r\nContent-Type: " % name
+        assert read_mail(head + b"text/plain; charset=%b\r\n\r\nx" % name, "").text == "x"
+        assert read_mail(head + b"text/plain; charset*=%b''%b\r\n\r\nx" % (name, name), "").text == "x"
+        parted = head + b"multipart/mixed; boundary*=%b''cut\r\n\r\n--cut\r\n\r\nx\r\n--cut--\r\n" % name
+        assert read_mail(parted, "") == Mail("", "hi", "x")
+
+    assert encodings._cache == looked_for  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A mail read as a ping: its sender, its subject and its text. Pure, and bounded in everything that a stranger writes."""
 
 import binascii
-import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from uuid import UUID
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.pings import NewPing
 from apps.checks.models import MAX_BODY_BYTES
+from apps.checks.types.charsets import decode
 from apps.checks.types.heartbeat import ADDRESS, Signal
 
 MAX_HEAD_BYTES = 65_536
@@ -23,8 +23,6 @@ MAX_PARTS = 50
 METHOD = "EMAIL"
 AGENT_LENGTH = 200
 SENDER_LENGTH = 80
-# Codecs that take quadratic time, or are for programs' own texts.
-ODD_CODECS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +88,15 @@ def _texts(head: Message, body: bytes, *, depth: int) -> Iterator[tuple[str, str
     described["content-type"] = _field(head, "content-type") or "text/plain"
     kind = described.get_content_type()
     if kind.startswith("multipart/") and depth < MAX_DEPTH:
-        boundary = str(described.get_boundary("")).encode("ascii", "replace")
+        named = described.get_param("boundary", "")  # `get_boundary` would look for an encoding that a stranger names
+        boundary = str(named[2] if isinstance(named, tuple) else named).rstrip().encode("ascii", "replace")
         parts = (b"\r\n" + body).split(b"\r\n--" + boundary, MAX_PARTS + 1)[1 : MAX_PARTS + 1] if boundary else ()
         for part in parts:
             if not part.startswith(b"--"):  # the end
                 yield from _texts(*_split(part.partition(b"\r\n")[2]), depth=depth + 1)
     elif kind.startswith("text/") and not _field(head, "content-disposition").lower().startswith("attachment"):
         payload = _unwrapped(body, _field(head, "content-transfer-encoding").strip().lower())
-        yield kind, _decoded(payload, str(described.get_param("charset", "utf-8"))).replace("\r\n", "\n")
+        yield kind, decode(payload, str(described.get_param("charset", "utf-8"))).replace("\r\n", "\n")
 
 
 def _unwrapped(body: bytes, encoding: str) -> bytes:
@@ -112,22 +111,13 @@ def _unwrapped(body: bytes, encoding: str) -> bytes:
         return body
 
 
-def _decoded(payload: bytes, charset: str | None) -> str:
-    """Decode a text; what its charset does not know is marked."""
-    try:
-        codec = codecs.lookup((charset or "utf-8")[:40]).name
-        return payload.decode("utf-8" if codec in ODD_CODECS else codec, "replace")
-    except (LookupError, ValueError):
-        return payload.decode("utf-8", "replace")
-
-
 def _words(value: str) -> str:
     """Return a header field with its encoded words decoded."""
     try:
         parts = decode_header(value)
     except (MessageError, ValueError):
         return value
-    return "".join(part if isinstance(part, str) else _decoded(part, charset) for part, charset in parts)
+    return "".join(part if isinstance(part, str) else decode(part, charset or "utf-8") for part, charset in parts)
 
 
 def _printable(text: str) -> str:

@@ -1,16 +1,12 @@
 """An HTTP answer as assertions look at it: decoded and parsed once, when the first of them asks."""
 
-import encodings
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from encodings import normalize_encoding
-from encodings.aliases import aliases
 from functools import cached_property
-from pkgutil import iter_modules
 from typing import Any
 
 from apps.checks.types.base import ProbeFailure
+from apps.checks.types.charsets import decode
 from apps.checks.types.conditions import Seen
 from apps.checks.types.json_queries import BadJson, read_json
 from apps.core import clock
@@ -19,14 +15,6 @@ from apps.core.http.curl import Reply
 
 CONDITION_PLACEHOLDERS = frozenset(
     {"STATUS", "RESPONSE_TIME", "IP", "BODY", "HEADER", "CONNECTED", "CERTIFICATE_EXPIRATION"}
-)
-
-CHARSET = re.compile(r"[\w.:-]{1,40}", re.ASCII)
-# Python's own inventions, which no page is written in: the first two take minutes for a hostile MiB.
-NO_CHARSETS = frozenset({"punycode", "idna", "unicode_escape", "raw_unicode_escape"})
-# Python would look for each other name among its files, and keep for ever that there is none.
-CHARSETS = (
-    frozenset({*aliases, *aliases.values(), *(file.name for file in iter_modules(encodings.__path__))}) - NO_CHARSETS
 )
 
 
@@ -127,13 +115,7 @@ def content_of(reply: Reply) -> bytes:
 
 def decoded(reply: Reply) -> str:
     """Return the body as text; what cannot be decoded is replaced. Raises `ProbeFailure` as `content_of` does."""
-    content = content_of(reply)
-    named = charset_of(reply)
-    charset = normalize_encoding(named) if CHARSET.fullmatch(named) else ""
-    try:
-        return content.decode(charset if charset in CHARSETS else "utf-8", "replace")
-    except (LookupError, ValueError):  # one that is no text
-        return content.decode("utf-8", "replace")
+    return decode(content_of(reply), charset_of(reply))
 
 
 def charset_of(reply: Reply) -> str:

@@ -175,6 +175,9 @@ def test_names_of_no_encoding_are_not_kept() -> None:
         ("", b"\xc3\xa4"),
         ("base64", b"\xc3\xa4"),
         ("unicode-escape", b"\xc3\xa4"),
+        ("utf-7", b"\xc3\xa4"),
+        ("unicode-1-1-utf-7", b"\xc3\xa4"),
+        ("undefined", b"\xc3\xa4"),
     ],
 )
 def test_encoding_is_known_by_any_of_its_names(charset: str, body: bytes) -> None:
