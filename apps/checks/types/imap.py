@@ -32,7 +32,7 @@ MAX_LINE = 16_384
 MAX_LINES = 500
 LITERAL = re.compile(rb"\{(\d{1,7})\}$")
 LONGEST_LITERAL = 9  # bytes of its announcement
-MAX_LITERALS = 100  # in one line: each is a look at all that came before it
+MAX_PIECES = 100  # of one line, with a literal between each two: a line of literals alone would never grow too long
 MAX_LITERAL = 65_536
 COUNT = re.compile(r"(\d{1,10}) EXISTS", re.IGNORECASE)
 
@@ -109,7 +109,7 @@ class ImapCheck(ServiceCheck):
 async def _line(stream: Stream) -> str:
     """Read one line; literals inside are read and left out."""
     text = b""
-    for _literal in range(MAX_LITERALS):
+    for _piece in range(MAX_PIECES):
         text += (await stream.read_until(b"\n", limit=MAX_LINE)).rstrip(b"\r\n")
         found = LITERAL.search(text, max(0, len(text) - LONGEST_LITERAL))
         if found is None:
