@@ -132,7 +132,8 @@ async def test_browsers_proxy_meets_the_lists_ports() -> None:
         net = LoopNetwork(resolver, timeout_seconds=60, allow_private=True)
         proxy = GuardedProxy(net, max_bytes=1_000)
         reader, writer = await asyncio.open_connection("127.0.0.1", await proxy.start())
-        writer.write(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % listener.getsockname()[1])
+        port = listener.getsockname()[1]
+        writer.write(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % port)
         said = await reader.readline()
         writer.close()
         await writer.wait_closed()
@@ -142,7 +143,7 @@ async def test_browsers_proxy_meets_the_lists_ports() -> None:
             listener.accept()
 
     assert said == b"HTTP/1.1 502 Bad Gateway\r\n"
-    assert proxy.failures["127.0.0.1"].values == {"address": "127.0.0.1", "reason": "allow-list"}
+    assert proxy.failures["127.0.0.1", port].values == {"address": "127.0.0.1", "reason": "allow-list"}
 
 
 @pytest.mark.usefixtures("only_some_ports")
