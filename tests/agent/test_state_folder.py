@@ -67,12 +67,20 @@ def test_who_tidies_in_its_folder_is_waited_for(tmp_path: Path) -> None:
     folder = tmp_path / "own"
     folder.mkdir()
     held = lock_folder(folder)
-    tidied = threading.Timer(0.3, os.close, [held])
-    tidied.start()
+    order: list[str] = []
+
+    def tidy() -> None:
+        order.append("tidied")
+        os.close(held)
+
+    tidying = threading.Timer(0.3, tidy)
+    tidying.start()
 
     Buffer(folder, max_bytes=10_000).close()
+    order.append("opened")
 
-    tidied.join()
+    tidying.join()
+    assert order == ["tidied", "opened"]
 
 
 def test_nobody_else_may_look_into_the_folder(tmp_path: Path) -> None:

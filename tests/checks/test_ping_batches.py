@@ -79,3 +79,4 @@ async def test_sign_of_life_is_given_again_after_one_that_failed(
 
     async with asyncio.timeout(PATIENCE_SECONDS):
         await again.wait()
+    assert len(given) >= 2
