@@ -30,7 +30,7 @@ from apps.tenants.models import Tenant
 from tests.checks.engine.probing import probe_all
 from tests.factories import make_member
 from tests.factories.api import make_api
-from tests.factories.checks import make_check, make_result
+from tests.factories.checks import drift_form, make_check, make_result
 from tests.peers.web import answer, serving
 
 pytestmark = pytest.mark.django_db
@@ -116,17 +116,7 @@ def test_edit_form_neither_shows_nor_loses_the_baseline(in_acme: Tenant) -> None
     check = make_drift()
     observe(check, {"of": CONFIG.aspects})
     check = approve_baseline(check)
-    sent = {
-        "name": "Drift",
-        "interval_seconds": "60",
-        "timeout_seconds": "5",
-        "retries": "0",
-        "retry_interval_seconds": "5",
-        "config-url": CONFIG.url,
-        "config-watched_headers": "Server",
-        "config-certificate": "none",
-        "config-verify_tls": "on",
-    }
+    sent = {**drift_form(CONFIG.url), "config-watched_headers": "Server", "config-verify_tls": "on"}
 
     form = CheckForm(sent, kind=DriftCheck(), stored=config_of(check), check=check)
 

@@ -24,7 +24,7 @@ from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from tests.factories.api import make_api
-from tests.factories.checks import make_check, make_result
+from tests.factories.checks import drift_form, make_check, make_result
 from tests.rivals import meanwhile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,14 +101,8 @@ def test_the_form_changes_what_it_shows_alone(client: Client, owner: User, acme:
         check, observed = unapproved_drift()
     client.force_login(owner)
     sent = {
-        "name": "Drift",
-        "interval_seconds": "60",
-        "timeout_seconds": "5",
-        "retries": "0",
-        "retry_interval_seconds": "5",
-        "config-url": "https://shop.example/",
+        **drift_form("https://shop.example/"),
         "config-watched_headers": "Server\nVia",
-        "config-certificate": "none",
         "config-headers": "",
     }
 

@@ -54,3 +54,16 @@ def make_result(check: Check, verdict: Verdict = Verdict.SUCCESS, **fields: Any)
     if verdict == Verdict.FAILURE:
         given.setdefault("error_code", "connect_refused")
     return NewResult(check_id=check.id, tenant_id=check.tenant_id, due_at=due_at, verdict=verdict, **given)
+
+
+def drift_form(url: str) -> dict[str, Any]:
+    """What the form of a drift check sends at least: what it watches is for the test to add."""
+    return {
+        "name": "Drift",
+        "interval_seconds": "60",
+        "timeout_seconds": "5",
+        "retries": "0",
+        "retry_interval_seconds": "5",
+        "config-url": url,
+        "config-certificate": "none",
+    }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -35,7 +36,7 @@ class ChannelSerializer(StrictModelSerializer):
         channel: Channel | None = self.instance
         kind = channel.kind if channel else attrs["kind"]
         if attrs.get("kind", kind) != kind:
-            raise serializers.ValidationError({"kind": ["A channel keeps its kind; create another one."]})
+            raise serializers.ValidationError({"kind": [_("A channel keeps its kind; create another one.")]})
         if channel is None:
             attrs["config"] = parse_config(CHANNEL_TYPES.get(kind).Config, attrs.get("config", {}))
         elif "config" in attrs:
