@@ -301,7 +301,7 @@ class Gatus:
         text = _one(query, "error") or ""
         signal = Signal.SUCCESS if success == "true" else Signal.FAIL
         report = Report(signal=signal, at=at, is_post=True, text=text)
-        address = self._address(unquote(match[1]), asked.bearer)
+        address = self._address(unquote(match[1]).lower(), asked.bearer)  # as Gatus looks it up
         return Heeded(_ping(asked, address, report, text.encode(), _go_duration(_one(query, "duration") or "")))
 
     def _address(self, key: str, bearer: str) -> str | BySlug:

@@ -2,32 +2,42 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, Reading, SourceError, read_each, refuse_beyond
-from apps.checks.importers.hosted import host_of, port_of
-from apps.checks.importers.wish import Gathering, Wish, is_true, oauth_login, seconds, text_pairs
-from apps.checks.types.http_fields import check_conditions_field
+from apps.checks.importers.gatus_endpoints import Endpoint, Made, client_of, conditions_of, made_of, put_condition
+from apps.checks.importers.wish import Gathering, Wish, is_true, seconds, text_pairs
+from apps.checks.types.heartbeat import YEAR_SECONDS
 from apps.core.kinds import Text
 
-CERTIFICATE = re.compile(r"\[CERTIFICATE_EXPIRATION\]\s*>=?\s*(\w+)")
-CONNECTED = re.compile(r"\[CONNECTED\]\s*==\s*true")
-RCODE = re.compile(r"\[DNS_RCODE\]\s*==\s*(\w+)")
-BODY_IS = re.compile(r"\[BODY\]\s*==\s*([\w.:-]+)")
-LISTS = ("endpoints", "external-endpoints")
+LISTS = ("endpoints", "external-endpoints", "suites")
 BEHIND: Mapping[str, Text] = {
     "alerts": _("Its alerts stay behind; make alert rules here."),
     "maintenance-windows": _("Its maintenance windows stay behind; plan them here."),
 }
+SECTIONS: Mapping[str, Text] = {"alerting": BEHIND["alerts"], "maintenance": BEHIND["maintenance-windows"]}
+NAMES = ("name", "group", "extra-labels")  # which judge nothing
+TAKEN = frozenset({*NAMES, *BEHIND, "enabled", "url", "method", "body", "graphql", "headers", "interval", "conditions"})
+TAKEN_BY_ENDPOINTS = TAKEN | {"dns", "ssh", "client"}
+TAKEN_BY_EXTERNAL = frozenset({"name", "group", *BEHIND, "enabled", "token", "heartbeat"})
+LEAST_GRACE = 60  # Gatus notices a silence an interval later at most; less than this no heartbeat has here
+NEGATED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
+SLOW = re.compile(r"\[RESPONSE_TIME\]\s*<=?\s*(\w+)", re.IGNORECASE)
+
+# Gatus puts its environment into the text of the file, as Go's os.ExpandEnv reads it, before it is YAML: "${A}" may stand
+# where YAML takes no brace. Signs of nobody's stand for variables, and for the "$" of "$$", while the file is read.
+VARIABLE = re.compile(rb"\$(?:(\$)|\{([^}\n]{1,200})\}|([*#@!?0-9-]|\w+))")
+OPEN, CLOSE, DOLLAR = "\U0010fff0", "\U0010fff1", "\U0010fff2"
+MARKED = re.compile(f"{OPEN}([^{CLOSE}]*){CLOSE}")
 
 
 class Gatus:
-    """Endpoints and external endpoints; alerting, storage and interface settings stay behind."""
+    """Endpoints and external endpoints; suites, alerting, storage and interface settings stay behind."""
 
     kind: ClassVar[str] = "gatus"
     label: ClassVar[Text] = _("Gatus")
@@ -39,212 +49,204 @@ class Gatus:
 
     def read(self, *files: bytes) -> Found:
         gathering = Gathering("gatus")
+        documents: list[tuple[str, Mapping[str, Any]]] = []
         count = 0
         for place, document in read_each(files, _document):
             count += sum(len(document[name]) for name in LISTS if isinstance(document.get(name), list))
             refuse_beyond(count)
+            documents.append((place, document))
+        tokens = _tokens(document for _place, document in documents)
+        for place, document in documents:
             for where, endpoint in _listed(document, "endpoints"):
                 _gather(place + where, endpoint, gathering)
             for where, endpoint in _listed(document, "external-endpoints"):
-                _gather_external(place + where, endpoint, gathering)
+                _gather_external(place + where, endpoint, tokens, gathering)
+            for where, suite in _listed(document, "suites"):
+                text = _("Suites do not come over: make a check “HTTP steps” of it.")
+                gathering.lose(place + where, _spelled(str(suite.get("name") or where)), text, is_whole=True)
             for name in sorted(set(document).difference(LISTS)):
-                gathering.lose(place + name, "", _("This section stays behind."))
+                gathering.lose(place + _spelled(name), "", SECTIONS.get(name, _("This section stays behind.")))
         return gathering.found()
 
 
 def _document(raw: bytes, reading: Reading) -> Mapping[str, Any]:
-    document = reading.document(raw)
+    document = reading.document(VARIABLE.sub(_mark, raw))
     if not isinstance(document, Mapping) or not set(LISTS) & set(document):
         raise SourceError(_("Expected a configuration with “endpoints”."))
     return document
 
 
-def _listed(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _mark(found: re.Match[bytes]) -> bytes:
+    return DOLLAR.encode() if found[1] else OPEN.encode() + (found[2] or found[3]) + CLOSE.encode()
+
+
+def _listed(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Endpoint]]:
     found = document.get(name)
     for place, value in enumerate(found if isinstance(found, list) else ()):
         if isinstance(value, Mapping):
             yield f"{name}[{place}]", value
 
 
-def _gather(where: str, endpoint: Mapping[str, Any], gathering: Gathering) -> None:
-    name, group = str(endpoint.get("name") or where), str(endpoint.get("group") or "")
-    conditions = _texts(endpoint.get("conditions"))
-    kind, settings = _kind(endpoint)
-    if kind is None:
-        gathering.lose(
-            where, name, _("Nothing here does “%(url)s”.") % {"url": str(endpoint.get("url"))[:80]}, is_whole=True
-        )
-        return
-    for condition in conditions:
-        if not CONDITIONS.get(kind, _is_met_anyway)(condition, settings):
-            gathering.lose(where, name, _("The condition “%(text)s” stays behind.") % {"text": condition[:120]})
+def _spelled(value: Any) -> Any:
+    """Return a value with its variables as the file spells them, and without its doubled dollars."""
+    if isinstance(value, str):
+        return MARKED.sub(r"${\1}", value).replace(DOLLAR, "$")
+    if isinstance(value, Mapping):
+        return {_spelled(name): _spelled(part) for name, part in value.items()}
+    return [_spelled(part) for part in value] if isinstance(value, list) else value
+
+
+def _variables(value: Any) -> set[str]:
+    """Return the names of the environment's variables in a value, wherever they stand in it."""
+    if isinstance(value, Mapping):
+        return _variables([*value, *value.values()])
+    if isinstance(value, list):
+        return {name for part in value for name in _variables(part)}
+    return set(MARKED.findall(value)) if isinstance(value, str) else set()
+
+
+def _lose_all(where: str, given: Endpoint, taken: frozenset[str], gathering: Gathering) -> None:
+    """Report what of an endpoint stays behind: alerts and windows, what no check has, and values that are not in the file."""
+    name = _name(where, given)
     for field, text in BEHIND.items():
-        if endpoint.get(field):
+        if given.get(field):
             gathering.lose(where, name, text)
+    for field in given:
+        if field not in taken:
+            gathering.lose(where, name, _("“%(option)s” stays behind.") % {"option": _spelled(field)[:60]})
+    for variable in sorted(_variables([value for field, value in given.items() if field in taken - set(BEHIND)])):
+        text = _("“%(variable)s” is a variable of Gatus' environment, whose value is not in the file: put it in.")
+        gathering.lose(where, name, text % {"variable": variable[:60]})
+
+
+def _name(where: str, endpoint: Endpoint) -> str:
+    return str(_spelled(str(endpoint.get("name") or where)))
+
+
+def _gather(where: str, given: Endpoint, gathering: Gathering) -> None:
+    _lose_all(where, given, TAKEN_BY_ENDPOINTS, gathering)
+    endpoint, name = _spelled(given), _name(where, given)
+    group = str(endpoint.get("group") or "")
+    made = made_of(endpoint)
+    if made is None:
+        text: Text = _("Nothing here does “%(url)s”.") % {"url": str(endpoint.get("url"))[:80]}
+        gathering.lose(where, name, text, is_whole=True)
+        return
+    if made.kind != "http" and any(map(NEGATED.fullmatch, conditions_of(endpoint))):
+        text = _("It is upside down: up means failed. No check here turns its verdict round.")
+        gathering.lose(where, name, text, is_whole=True)
+        return
+    degraded_ms = _put_conditions(where, name, conditions_of(endpoint), made, gathering)
+    is_blind = made.kind == "http" and bool(conditions_of(endpoint)) and not made.settings.get("conditions")
+    judging = [value for field, value in given.items() if field in TAKEN_BY_ENDPOINTS.difference(NAMES, BEHIND)]
     gathering.add(
         Wish(
             where=where,
             name=name,
             source_id=f"{group}-{name}",
-            kind=kind,
-            settings=settings,
-            interval_seconds=seconds(endpoint.get("interval", "60s")),
-            timeout_seconds=seconds(_client(endpoint).get("timeout", "10s")),
+            kind=made.kind,
+            settings=made.settings,
+            interval_seconds=seconds(endpoint.get("interval")) or 60,
+            timeout_seconds=seconds(client_of(endpoint).get("timeout")) or 10,
             retries=0,
-            tags=(group,) if group else (),
-            is_paused="enabled" in endpoint and not is_true(endpoint["enabled"]),
+            degraded_ms=degraded_ms,
+            tags=(group, *_labels(endpoint)),
+            is_paused=_is_disabled(endpoint),
+            is_maimed=is_blind or bool(_variables(judging)),
+            needs=frozenset(made.settings) - made.idle,
         )
     )
 
 
-def _gather_external(where: str, endpoint: Mapping[str, Any], gathering: Gathering) -> None:
+def _put_conditions(where: str, name: str, conditions: Iterable[str], made: Made, gathering: Gathering) -> int | None:
+    """Put the conditions into the settings; return from which response time on the check is degraded."""
+    limits: list[float] = []
+    for condition in conditions:
+        limit = _limit(condition) if made.kind != "http" else None
+        if limit:
+            limits.append(limit)
+            text = _("The condition “%(text)s” becomes a warning: the check is degraded beyond it, not down.")
+        elif put_condition(condition, made):
+            continue
+        else:
+            text = _("The condition “%(text)s” stays behind.")
+        gathering.lose(where, name, text % {"text": condition[:120]})
+    return round(min(limits)) or 1 if limits else None
+
+
+def _limit(condition: str) -> float | None:
+    """Return the response time that a condition allows, in milliseconds."""
+    found = SLOW.fullmatch(condition)
+    given = seconds(found[1]) if found else None
+    if found is None or given is None:
+        return None
+    return given if found[1].isdigit() else given * 1_000
+
+
+def _labels(endpoint: Endpoint) -> Iterator[str]:
+    for label, text in text_pairs(endpoint.get("extra-labels")).items():
+        yield f"{label}:{text}"
+
+
+def _is_disabled(endpoint: Endpoint) -> bool:
+    return "enabled" in endpoint and not is_true(endpoint["enabled"])
+
+
+# --- External endpoints --------------------------------------------------------------------------------------------------
+
+
+def _gather_external(where: str, given: Endpoint, tokens: Counter[str], gathering: Gathering) -> None:
+    _lose_all(where, given, TAKEN_BY_EXTERNAL, gathering)
+    endpoint, name = _spelled(given), _name(where, given)
     group, beat = str(endpoint.get("group") or ""), endpoint.get("heartbeat")
     period = seconds(beat.get("interval")) if isinstance(beat, Mapping) else None
-    name = str(endpoint.get("name") or where)
-    if period is None:
-        gathering.lose(where, name, _("It names no heartbeat interval: an hour is taken."))
+    if not period:
+        text = _("It names no heartbeat interval: its silence counts after a year. Set how often it reports.")
+        gathering.lose(where, name, text)
+    is_told = not _variables([given.get(field) for field in ("name", "group", "token")])
+    address = _address(endpoint, tokens) if is_told else ""
+    if not address:
+        gathering.lose(where, name, _("Its token does not come over: give its job the new address."))
+    settings: dict[str, Any] = {"period_seconds": int(period or YEAR_SECONDS), "grace_seconds": LEAST_GRACE}
+    if _is_disabled(endpoint):
+        settings["manual_resume"] = True  # where the next report would end the pause
     gathering.add(
         Wish(
             where=where,
             name=name,
             source_id=f"{group}-{name}",
             kind="heartbeat",
-            settings={"period_seconds": int(period or 3_600), "address": _address(group, name, endpoint.get("token"))},
-            tags=(group,) if group else (),
+            settings={**settings, "address": address},
+            tags=(group,),
+            is_paused=_is_disabled(endpoint),
+            is_maimed=bool(_variables(given.get("heartbeat"))),
         )
     )
 
 
-def _address(group: str, name: str, secret: Any) -> str:
-    """Return what our door makes of an endpoint's key and its secret, which several endpoints may share."""
-    if not secret:
+def _tokens(documents: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Count how many external endpoints share each token."""
+    listed = (endpoint for document in documents for _where, endpoint in _listed(document, "external-endpoints"))
+    return Counter(str(_spelled(endpoint.get("token") or "")) for endpoint in listed)
+
+
+def _address(endpoint: Endpoint, tokens: Counter[str]) -> str:
+    """Return what our door makes of an endpoint's key and its token, which several endpoints may share.
+
+    To the door a token like our own is one: an id names its heartbeat alone, and 22 signs are a tenant's ping key.
+    """
+    secret = str(endpoint.get("token") or "")
+    if _is_id(secret):
+        return secret if tokens[secret] == 1 else ""
+    parts = (str(endpoint.get(field) or "").strip().lower() for field in ("group", "name"))
+    key = "_".join(re.sub(r"[/_,.#+& ]", "-", part) for part in parts)
+    if not secret or (len(secret) == 22 and re.fullmatch(r"[a-z0-9_-]{1,100}", key)):
         return ""
-    key = "_".join(re.sub(r"[/_,.#+& ]", "-", part.strip().lower()) for part in (group, name))
     return hashlib.sha256(f"{key}:{secret}".encode()).hexdigest()
 
 
-def _client(endpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    client = endpoint.get("client")
-    return client if isinstance(client, Mapping) else {}
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(part) for part in value] if isinstance(value, list) else []
-
-
-def _kind(endpoint: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return our kind and its settings."""
-    url, dns = str(endpoint.get("url") or ""), endpoint.get("dns")
-    if isinstance(dns, Mapping):
-        name, record = str(dns.get("query-name") or "").rstrip("."), dns.get("query-type")
-        server = {"server": host_of(url), "port": port_of(url)}
-        return "dns", {"name": name, "record_type": record or "A", **server}
+def _is_id(secret: str) -> bool:
     try:
-        parts = urlsplit(url)
-        place = {"host": parts.hostname, "port": parts.port}
+        return len(secret) in (32, 36) and bool(UUID(secret))
     except ValueError:
-        return None, {}
-    make = SCHEMES.get(parts.scheme)
-    if make is None:
-        return None, {}
-    return make(endpoint, url, place)
-
-
-def _http(endpoint: Mapping[str, Any], url: str, _place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    client = _client(endpoint)
-    oauth = client.get("oauth2")
-    tls = client.get("tls")
-    settings = {
-        "url": url,
-        "method": str(endpoint.get("method") or "GET").upper(),
-        "headers": text_pairs(endpoint.get("headers")),
-        "body": endpoint.get("body"),
-        "verify_tls": not is_true(client.get("insecure")),
-        "follow_redirects": not is_true(client.get("ignore-redirect")),
-        "expected_status": "100-599",  # its conditions alone judge
-        "proxy": client.get("proxy-url"),
-        "graphql": endpoint.get("graphql"),
-    }
-    if isinstance(oauth, Mapping):
-        settings |= oauth_login(*(oauth.get(name) for name in ("token-url", "client-id", "client-secret", "scopes")))
-    if isinstance(tls, Mapping):
-        settings |= {
-            "client_certificate_file": tls.get("certificate-file"),
-            "client_key_file": tls.get("private-key-file"),
-        }
-    return "http", settings
-
-
-def _of(kind: str, **fixed: Any) -> Callable[[Mapping[str, Any], str, Mapping[str, Any]], tuple[str, dict[str, Any]]]:
-    def make(endpoint: Mapping[str, Any], _url: str, place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        return kind, {**place, **fixed, "body": endpoint.get("body")}  # no such kind sends one: it is reported
-
-    return make
-
-
-def _udp(endpoint: Mapping[str, Any], _url: str, place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "udp", {**place, "payload": endpoint.get("body")}
-
-
-def _icmp(_endpoint: Mapping[str, Any], _url: str, place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "icmp", {"host": place["host"]}
-
-
-def _websocket(endpoint: Mapping[str, Any], url: str, _place: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "websocket", {"url": url, "send": endpoint.get("body"), "headers": text_pairs(endpoint.get("headers"))}
-
-
-SCHEMES: Mapping[str, Callable[[Mapping[str, Any], str, Mapping[str, Any]], tuple[str, dict[str, Any]]]] = {
-    "http": _http,
-    "https": _http,
-    "tcp": _of("tcp"),
-    "udp": _udp,
-    "tls": _of("tls"),
-    "starttls": _of("smtp", security="starttls"),
-    "ssh": _of("ssh"),
-    "icmp": _icmp,
-    "ws": _websocket,
-    "wss": _websocket,
-    "grpc": _of("grpc"),
-    "grpcs": _of("grpc", uses_tls=True),
-}
-
-
-# --- Conditions: each function puts one into the settings of its kind and tells whether that was possible -----------------
-
-
-def _is_met_anyway(condition: str, _settings: dict[str, Any]) -> bool:
-    return bool(CONNECTED.fullmatch(condition))
-
-
-def _http_condition(condition: str, settings: dict[str, Any]) -> bool:
-    try:
-        check_conditions_field([condition])
-    except ValidationError:
         return False
-    settings.setdefault("conditions", []).append(condition)
-    return True
-
-
-def _tls_condition(condition: str, settings: dict[str, Any]) -> bool:
-    if found := CERTIFICATE.fullmatch(condition):
-        settings["fail_days"] = max(1, round((seconds(found[1]) or 0) / 86_400))
-        return True
-    return _is_met_anyway(condition, settings)
-
-
-def _dns_condition(condition: str, settings: dict[str, Any]) -> bool:
-    if found := RCODE.fullmatch(condition):
-        settings["rcode"] = found[1]
-        return True
-    if found := BODY_IS.fullmatch(condition):
-        settings["matching"], settings["expected"] = "includes", found[1]
-        return True
-    return _is_met_anyway(condition, settings)
-
-
-CONDITIONS: Mapping[str, Callable[[str, dict[str, Any]], bool]] = {
-    "http": _http_condition,
-    "tls": _tls_condition,
-    "dns": _dns_condition,
-}

@@ -36,7 +36,8 @@ MAX_TAGS = 20
 class Wish:
     """What a monitor wants. ``settings`` are named as ours; a value of None, empty or False is no wish.
 
-    ``kind`` may not exist yet. Times are seconds; what is None takes our default.
+    ``kind`` may not exist yet. Times are seconds; what is None takes our default. Where one of the settings that it
+    ``needs`` does not come over, or ``is_maimed`` says so, the check comes paused: it would judge something else.
     """
 
     where: str
@@ -51,6 +52,8 @@ class Wish:
     degraded_ms: int | None = None
     tags: tuple[str, ...] = ()
     is_paused: bool = False
+    is_maimed: bool = False
+    needs: frozenset[str] = frozenset()
 
 
 class Gathering:
@@ -102,7 +105,7 @@ class Gathering:
         }
         if tags := self._tags(wish):
             entry["tags"] = tags
-        if wish.is_paused:
+        if wish.is_paused or self._is_maimed(wish, config):
             entry["paused"] = True
         self._checks[key] = entry
         return True
@@ -156,6 +159,15 @@ class Gathering:
                     self.lose(wish.where, wish.name, f"{name}: {texts[0]}")
             else:
                 return given
+
+    def _is_maimed(self, wish: Wish, config: Mapping[str, Any]) -> bool:
+        """Tell, and say, whether something is missing without which the check would judge something else."""
+        given = {name for name, value in wish.settings.items() if value not in (None, "", {}, [], False)}
+        is_maimed = wish.is_maimed or bool(given & wish.needs - set(config))
+        if is_maimed:
+            text = _("It comes paused: without what stays behind it would judge something else.")
+            self.lose(wish.where, wish.name, text)
+        return is_maimed
 
     def _bring_into_range(self, wish: Wish, config: type[Config], given: dict[str, Any]) -> None:
         """Give numbers beyond what a setting takes its nearest value: closer to what was meant than its default."""

@@ -68,7 +68,7 @@ def test_gatus() -> None:
         "gatus-core-front-end",
         90,
         5,
-        ["core"],
+        ["core", "env:prod"],
     )
     assert front["config"] == {
         "url": "https://example.org/health",
@@ -90,7 +90,11 @@ def test_gatus() -> None:
     assert made["certificate"]["config"] == {"host": "example.org", "port": 443, "fail_days": 2}
     assert made["database"]["config"] == {"host": "db.example.org", "port": 5432}
     assert made["off"]["paused"] is True
-    assert made["nightly"]["config"] == {"period_seconds": 1_800, "address": gatus_token("jobs_nightly", "potato")}
+    assert made["nightly"]["config"] == {
+        "period_seconds": 1_800,
+        "grace_seconds": 60,
+        "address": gatus_token("jobs_nightly", "potato"),
+    }
     assert sorted(made) == ["certificate", "database", "front-end", "nightly", "off", "resolver"]
 
 
@@ -100,7 +104,16 @@ def test_gatus_losses() -> None:
     assert ("endpoints[0]", "front-end", "Its alerts stay behind; make alert rules here.") in lost
     assert ("endpoints[0]", "front-end", "The condition “[NONSENSE] == 1” stays behind.") in lost
     assert ("endpoints[3]", "pub-sub", "Nothing here does “sctp://example.org:38412”.") in lost
-    assert [where for where, name, _reason in lost if not name] == ["alerting", "storage", "x-defaults"]
+    assert ("suites[0]", "sign-in", "Suites do not come over: make a check “HTTP steps” of it.") in lost
+    assert [(where, reason) for where, name, reason in lost if not name] == [
+        ("alerting", "Its alerts stay behind; make alert rules here."),
+        ("connectivity", "This section stays behind."),
+        ("maintenance", "Its maintenance windows stay behind; plan them here."),
+        ("security", "This section stays behind."),
+        ("storage", "This section stays behind."),
+        ("ui", "This section stays behind."),
+        ("x-defaults", "This section stays behind."),
+    ]
 
 
 def test_healthchecks() -> None:
