@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
+from apps.checks.types.chain_figures import chain_figures
 from apps.checks.types.figures import Figure, HasFigures
 from apps.checks.types.registry import CHECK_TYPES
 
@@ -32,9 +33,7 @@ def _figures(kind: str, outcome: Outcome) -> Iterator[Figure]:
         yield "probe_ip_protocol", "The version of the address that was asked.", "", version
     if outcome.error_code:
         yield "obsera_probe_error", "Why the probe failed.", f'{{code="{outcome.error_code}"}}', 1
-    if outcome.cert_expires_at:
-        seconds = outcome.cert_expires_at.timestamp()
-        yield "probe_ssl_earliest_cert_expiry", "When the certificate ends, in unix time.", "", seconds
+    yield from chain_figures(outcome)
     check_type = CHECK_TYPES.get(kind)
     if isinstance(check_type, HasFigures):
         yield from check_type.figures(outcome)

@@ -15,6 +15,7 @@ from apps.checks.domain.asking import job_of_check
 from apps.checks.domain.checks import create_check
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.checks.types.http import HttpConfig
+from apps.checks.types.tcp import TcpConfig
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
@@ -49,6 +50,7 @@ def test_probe_answers_with_blackbox_names(acme: Tenant) -> None:
         "probe_success": 1,
         "probe_ip_protocol": 4,
         "probe_http_status_code": 200,
+        "probe_failed_due_to_regex": 0,
         "probe_http_redirects": 0,
         "probe_http_ssl": 0,
         "probe_http_uncompressed_body_length": 11,
@@ -75,6 +77,20 @@ def test_failure_is_a_metric_not_an_error(acme: Tenant) -> None:
     assert shown.status_code == 200
     assert (read["probe_success"], read["probe_http_status_code"]) == (0, 503)
     assert read['obsera_probe_error{code="status_mismatch"}'] == 1
+
+
+@pytest.mark.django_db
+def test_pattern_that_does_not_fit_is_told(acme: Tenant) -> None:
+    with serving(saying(answer(200, b"all is well"))) as web, serving(saying(b"220 mail")) as line:
+        with tenant_scope(acme.id):
+            page = HttpConfig(url=web.url(), patterns=["^sold"])
+            create_check(name="Page", kind="http", config=page, key="page")
+            talk = TcpConfig(host="127.0.0.1", port=line.port, script='send "hello\\r\\n\\r\\n"\nexpect /^250/')
+            create_check(name="Line", kind="tcp", config=talk, key="line")
+        key = key_of(acme, Role.VIEWER)
+        told = [metrics(ask(key, target=name, module="check").content.decode()) for name in ("page", "line")]
+
+    assert [(read["probe_success"], read["probe_failed_due_to_regex"]) for read in told] == [(0, 1), (0, 1)]
 
 
 @pytest.mark.django_db

@@ -188,7 +188,7 @@ class LoopStream(Connection):
         self._channel = channel
         self.tls_ms = ms_since(began)
         self._phases.tls_ms = plus(self._phases.tls_ms, self.tls_ms)
-        self._phases.certificate = next(iter(channel.certificates()), None)
+        self._phases.certificates = channel.certificates()
         self._ready_at = perf_counter()
 
     def certificates(self) -> tuple[bytes, ...]:

@@ -68,7 +68,7 @@ class Answer:
 
     @property
     def certificate_ms(self) -> int | None:
-        """How long the certificate has left; None where there is none."""
+        """How long the first certificate of the chain has left; None where there is none."""
         return _ms_until(self.reply.cert_expires_at)
 
     @cached_property

@@ -74,8 +74,8 @@ ASSERTION_MESSAGES: Mapping[str, Message] = {
     ),
     "certificate_missing": (_("The connection has no certificate to judge."), _("Use an https address.")),
     "certificate_ends_soon": (
-        _("The certificate ends in %(days)s days; at least %(limit)s were expected."),
-        _("Renew the certificate and load it into the server."),
+        _("The certificate, or one of its issuers', ends in %(days)s days; at least %(limit)s were expected."),
+        _("Renew it and load it into the server; where an issuer's ends first, send the new chain."),
     ),
     "certificate_issuer_mismatch": (
         _("The certificate comes from %(issuer)s, not from %(expected)s."),
@@ -238,7 +238,7 @@ def comes_within(limit_ms: int) -> Assertion:
 
 
 def certificate_lasts(days: int) -> Assertion:
-    """The certificate has so many days left."""
+    """The certificate and those of its issuers that the server sends have so many days left."""
 
     def judge(answer: Answer) -> Finding:
         left_ms = answer.certificate_ms

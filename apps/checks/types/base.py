@@ -68,7 +68,8 @@ class Outcome:
     body_bytes: int | None = None
     is_truncated: bool = False
     http_version: str = ""
-    cert_expires_at: datetime | None = None
+    cert_expires_at: datetime | None = None  # the first end in the chain that the server sent; a root's does not count
+    certificates: tuple[bytes, ...] = ()  # that chain, DER or PEM, where somebody wants to read it
     redirects: int = 0
     details: Mapping[str, Any] = field(default_factory=lambda: NO_DETAILS)
 
@@ -97,8 +98,8 @@ class TlsSettings:
 class Phases:
     """What a probe's connections have measured so far, summed over all of them; None for what was not reached.
 
-    ``first_byte_ms`` is how long the first answer took from the moment its connection was ready; ``certificate`` is the
-    DER of the last server that showed one.
+    ``first_byte_ms`` is how long the first answer took from the moment its connection was ready; ``certificates`` are the
+    DER of the chain of the last server that showed one.
     """
 
     dns_ms: float | None = None
@@ -107,7 +108,7 @@ class Phases:
     first_byte_ms: float | None = None
     remote_ip: str | None = None
     received_bytes: int = 0
-    certificate: bytes | None = None
+    certificates: tuple[bytes, ...] = ()
 
 
 class Stream(Protocol):

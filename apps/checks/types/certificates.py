@@ -38,13 +38,18 @@ def _reading() -> Iterator[None]:
         raise UnreadableCertificate(printable(str(error), MAX_NAME)) from error
 
 
-def read_chain(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
-    """Return the certificates as they were sent, the server's own first.
+def read_chain(sent: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
+    """Return the certificates as they were sent (DER, or PEM as libcurl gives them), the server's own first.
 
     This and the others here raise `UnreadableCertificate`.
     """
     with _reading():
-        return tuple(x509.load_der_x509_certificate(der) for der in ders[:MAX_CHAIN])
+        return tuple(map(_loaded, sent[:MAX_CHAIN]))
+
+
+def _loaded(certificate: bytes) -> x509.Certificate:
+    is_pem = certificate.startswith(b"-----BEGIN")
+    return x509.load_pem_x509_certificate(certificate) if is_pem else x509.load_der_x509_certificate(certificate)
 
 
 def first_end(chain: Sequence[x509.Certificate]) -> datetime:

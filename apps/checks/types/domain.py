@@ -152,7 +152,7 @@ def _outcome(judgement: Judgement, details: Mapping[str, Any], seen: Visit | Non
         return Outcome(verdict, code, values, total_ms=0.0, details=details)
     # The certificate is the registry's, not the domain's.
     outcome = outcome_of(seen.steps, code=code, values=values, details=details)
-    return replace(outcome, verdict=verdict, cert_expires_at=None)
+    return replace(outcome, verdict=verdict, cert_expires_at=None, certificates=())
 
 
 def _facts(registration: Registration) -> dict[str, Any]:

@@ -17,6 +17,12 @@ class HasFigures(Protocol):
         ...
 
 
+def failed_by_pattern(outcome: Outcome, codes: frozenset[str]) -> Figure:
+    """Return whether a pattern was why the probe failed; ``codes`` are those of the kind's errors that say so."""
+    text = "Whether the probe failed since a pattern fitted, or did not."
+    return "probe_failed_due_to_regex", text, "", float(outcome.error_code in codes)
+
+
 def phases(name: str, measured: Iterable[tuple[str, float | None]]) -> Iterator[Figure]:
     """Yield how long each phase took, from milliseconds; one that was not reached took no time."""
     for phase, ms in measured:

@@ -21,7 +21,7 @@ from apps.checks.types.assertions import (
 )
 from apps.checks.types.base import NO_DETAILS, NO_VALUES, Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.effort import Effort
-from apps.checks.types.figures import Figure, phases
+from apps.checks.types.figures import Figure, failed_by_pattern, phases
 from apps.checks.types.hiding import hide_secrets
 from apps.checks.types.http_config import HttpConfig
 from apps.checks.types.http_visit import Visit, outcome_of, visit
@@ -35,6 +35,7 @@ from apps.core.kinds import Text
 __all__ = ["HttpCheck", "HttpConfig"]
 
 UNAUTHORIZED = 401
+PATTERN_ERRORS = frozenset({"pattern_missing", "pattern_present", "pattern_too_slow", "header_mismatch"})
 
 HTTP_MESSAGES: Mapping[str, Message] = {
     "redirect_elsewhere": (
@@ -82,6 +83,7 @@ class HttpCheck:
 
     def figures(self, outcome: Outcome) -> Iterator[Figure]:
         yield "probe_http_status_code", "The answer's status.", "", outcome.status_code or 0
+        yield failed_by_pattern(outcome, PATTERN_ERRORS)
         yield "probe_http_redirects", "How many redirects were followed.", "", outcome.redirects
         yield "probe_http_ssl", "Whether the last connection was secured.", "", float(outcome.tls_ms is not None)
         size = outcome.body_bytes or 0

@@ -236,7 +236,7 @@ class HttpSettings(BaseConfig):
         0,
         section=ANSWER,
         label=_("Certificate's days left"),
-        help=_("Fail when it ends sooner; 0 for no limit."),
+        help=_("Fail when it, or an issuer's that the server sends, ends sooner; 0 for no limit."),
         low=0,
         high=3_650,
     )

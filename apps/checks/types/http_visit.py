@@ -186,6 +186,7 @@ def outcome_of(
         is_truncated=last.is_truncated,
         http_version=last.http_version,
         cert_expires_at=last.cert_expires_at,
+        certificates=last.certificates,
         redirects=len(steps) - 1,
         details=details,
     )

@@ -8,11 +8,9 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
-from cryptography import x509
-
 from apps.checks.enums import Verdict
 from apps.checks.types.base import NO_VALUES, Outcome, Phases, ProbeContext, ProbeFailure
-from apps.checks.types.certificates import PARSE_ERRORS
+from apps.checks.types.certificates import UnreadableCertificate, first_end, read_chain
 
 # The connections keep the deadline themselves and know what they were at; this is for what hangs beside them.
 GRACE_SECONDS = 0.25
@@ -71,8 +69,9 @@ def _outcome(
 ) -> Outcome:
     phases = context.net.phases
     ends = findings.cert_expires_at
-    if ends is None and context.reads_certificate and phases.certificate is not None:
-        ends = certificate_end(phases.certificate)
+    chain = phases.certificates if context.reads_certificate else ()
+    if ends is None and chain:
+        ends = chain_end(chain)
     return Outcome(
         verdict=verdict,
         error_code=problem[0],
@@ -87,6 +86,7 @@ def _outcome(
         remote_ip=phases.remote_ip,
         body_bytes=phases.received_bytes or None,
         cert_expires_at=ends,
+        certificates=chain,
         details=findings.details,
     )
 
@@ -99,10 +99,10 @@ def _rest(phases: Phases, total_ms: float) -> float | None:
     return round(max(0.0, total_ms - known), 2)
 
 
-@lru_cache(maxsize=4_096)
-def certificate_end(der: bytes) -> datetime | None:
-    """Return when a certificate ends, or None where it cannot be read."""
+@lru_cache(maxsize=1_024)
+def chain_end(chain: tuple[bytes, ...]) -> datetime | None:
+    """Return when the first certificate of a chain in DER ends, or None where it cannot be read."""
     try:
-        return x509.load_der_x509_certificate(der).not_valid_after_utc
-    except PARSE_ERRORS:
+        return first_end(read_chain(chain))
+    except UnreadableCertificate:
         return None

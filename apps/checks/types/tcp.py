@@ -1,6 +1,6 @@
 """The TCP check: a port that takes connections, and says what a script wants to hear."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure, Stream, TlsSettings
+from apps.checks.types.figures import Figure, failed_by_pattern
 from apps.checks.types.hosts import NetworkConfig, bare_host, host_setting, place, port_setting
 from apps.checks.types.messages import Message
 from apps.checks.types.patterns import PatternTooSlow, bounded_search
@@ -22,6 +23,7 @@ from apps.core.kinds import Text, Widget, setting
 SEARCH_SECONDS = 0.25  # for all searches of one conversation, since each new piece is searched anew
 MAX_HEARD = 65_536  # bytes that may come before what is expected
 SHOWN = 200
+PATTERN_ERRORS = frozenset({"script_unmet", "script_pattern_slow"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,9 @@ class TcpCheck:
                     findings.details["tls_version"] = stream.tls_version()
 
         return await run_probe(context, talk)
+
+    def figures(self, outcome: Outcome) -> Iterator[Figure]:
+        yield failed_by_pattern(outcome, PATTERN_ERRORS)
 
 
 class _Conversation:

@@ -216,8 +216,9 @@ def _look(stream: Stream, findings: Findings) -> tuple[x509.Certificate, ...]:
     chain = certificates.read_chain(stream.certificates())
     if not chain:
         raise ProbeFailure("tls_invalid", {"detail": "no certificate"})
-    left = certificates.first_end(chain) - clock.now()
-    findings.cert_expires_at = chain[0].not_valid_after_utc
+    end = certificates.first_end(chain)
+    left = end - clock.now()
+    findings.cert_expires_at = end
     findings.details.update(certificates.facts_of(chain), days_left=left // DAY, tls_version=stream.tls_version())
     return chain
 

@@ -8,17 +8,17 @@ tenants, and the times of its phases are real. A body is read up to its limit an
 
 import _socket
 import os
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import certifi
 import pycurl
 
+from apps.core.http import chains
 from apps.core.http.codings import UnreadableCoding, attempt, coding_of
 from apps.core.http.failures import Failure, failure_by_proxy, failure_of, socket_failure
 from apps.core.http.guard import forbidden_reason
@@ -30,7 +30,6 @@ USER_AGENT = "Obsera/0.1"
 # Without the hybrid group that OpenSSL would make a second key for, at a tenth of the handshake's cost. It is not offered
 # for a second round either, since servers that prefer it would then take one and show as slow.
 KEY_GROUPS = "X25519:P-256:P-384:P-521"
-CHAIN_FACTS = frozenset({b"Subject", b"Issuer", b"Expire date"})
 SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -131,7 +130,7 @@ class Reply:
     is_truncated: bool
     content_type: str
     redirect_url: str
-    cert_expires_at: datetime | None
+    cert_expires_at: datetime | None  # the first end in the chain: see `chains.first_end`
     resolved_us: int
     connected_us: int
     secured_us: int
@@ -140,6 +139,7 @@ class Reply:
     total_us: int
     header_lines: tuple[bytes, ...] = ()
     chain: tuple[dict[str, str], ...] = ()  # of each certificate its Subject, Issuer …
+    certificates: tuple[bytes, ...] = ()  # PEM, the server's own first
     coding: str = ""  # how ``body`` is packed, as the server names it
     _unpacked: bytes | tuple[str, bool] = field(init=False, repr=False, compare=False)
 
@@ -160,7 +160,7 @@ class Reply:
     def forget(self) -> None:
         """Let go of what is large."""
         self.body = self._unpacked = b""
-        self.header_lines = ()
+        self.header_lines = self.certificates = ()
 
 
 def speaks(version: HttpVersion) -> bool:
@@ -185,6 +185,7 @@ class Transfer:
         self._room = 0
         self._allow_private = False
         self._reads_certificate = False
+        self._verifies = True
         self._tried: list[str] = []  # the addresses that sockets were opened for
         self._extras: Extras | None = None
         self._refused: Failure | None = None
@@ -215,6 +216,7 @@ class Transfer:
         self._forget()  # again: whoever sent the last one may have been broken off before its end
         self._allow_private = limits.allow_private
         self._reads_certificate = limits.reads_certificate and request.url.startswith("https")
+        self._verifies = request.verify_tls
         self._room = request.max_bytes
         option = self.curl.setopt
         option(pycurl.URL, request.url)
@@ -312,7 +314,7 @@ class Transfer:
 
     def _reply(self, number: int, message: str) -> Reply:
         info, raw = self.curl.getinfo, self.curl.getinfo_raw
-        certificates = raw(pycurl.INFO_CERTINFO) if self._reads_certificate else ()
+        chain = tuple(map(dict, raw(pycurl.INFO_CERTINFO))) if self._reads_certificate else ()
         extras = self._extras
         headers = without_trailers(self.header_lines)
         return Reply(
@@ -324,7 +326,7 @@ class Transfer:
             is_truncated=self._is_truncated,
             content_type=_text(raw(pycurl.CONTENT_TYPE)),
             redirect_url=_text(raw(pycurl.REDIRECT_URL)),
-            cert_expires_at=_expiry(certificates),
+            cert_expires_at=chains.first_end(chain, is_verified=self._verifies) if chain else None,
             resolved_us=info(pycurl.NAMELOOKUP_TIME_T),
             connected_us=info(pycurl.CONNECT_TIME_T),
             secured_us=info(pycurl.APPCONNECT_TIME_T),
@@ -332,7 +334,8 @@ class Transfer:
             first_byte_us=info(pycurl.STARTTRANSFER_TIME_T),
             total_us=info(pycurl.TOTAL_TIME_T),
             header_lines=tuple(headers) if extras and extras.keeps_headers else (),
-            chain=tuple(map(_facts, certificates)) if extras and extras.reads_certificate else (),
+            chain=tuple(map(chains.shown, chain)) if extras and extras.reads_certificate else (),
+            certificates=tuple(facts.get(b"Cert", b"") for facts in chain),
             coding=coding_of(headers) if self._body else "",
         )
 
@@ -373,23 +376,3 @@ def pin(host: str, port: int, addresses: Sequence[str]) -> str:
 def _text(sent: bytes | None) -> str:
     """Return what a server sent as text; its bytes may be anything."""
     return sent.decode("utf-8", "replace") if sent else ""
-
-
-def _expiry(chain: Sequence[Any]) -> datetime | None:
-    """Return when the leaf certificate ends, from libcurl's list of (name, value) pairs per certificate."""
-    for name, value in chain[0] if chain else ():
-        if name == b"Expire date":
-            return _instant(value)
-    return None
-
-
-def _facts(certificate: Sequence[Any]) -> dict[str, str]:
-    return {name.decode("ascii", "replace"): _text(value)[:300] for name, value in certificate if name in CHAIN_FACTS}
-
-
-@lru_cache(maxsize=4_096)
-def _instant(text: bytes) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(ssl.cert_time_to_seconds(text.decode("ascii")), UTC)
-    except (ValueError, OverflowError, OSError):  # a date beyond what clocks know
-        return None

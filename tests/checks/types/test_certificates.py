@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apps.checks.types import certificates
-from apps.checks.types.probing import certificate_end
+from apps.checks.types.probing import chain_end
 
 
 def test_certificate_torn_at_any_byte_is_unreadable_and_nothing_else(authority: trustme.CA) -> None:
@@ -21,7 +21,7 @@ def test_certificate_torn_at_any_byte_is_unreadable_and_nothing_else(authority: 
         for at in range(len(der)):
             for value in (0x00, 0x7F, 0xFF):
                 torn = der[:at] + bytes([value]) + der[at + 1 :]
-                certificate_end(torn)
+                chain_end((torn,))
                 try:
                     chain = certificates.read_chain((torn,))
                     certificates.facts_of(chain)
@@ -36,4 +36,4 @@ def test_certificate_torn_at_any_byte_is_unreadable_and_nothing_else(authority: 
 def test_nothing_sent_is_unreadable() -> None:
     with pytest.raises(certificates.UnreadableCertificate):
         certificates.read_chain((b"",))
-    assert certificate_end(b"nonsense") is None
+    assert chain_end((b"nonsense",)) is None
