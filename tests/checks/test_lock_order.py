@@ -286,6 +286,23 @@ def test_one_check_comes_into_maintenance_and_another_goes_while_a_prober_stores
         }
 
 
+def test_a_failure_is_reported_while_its_heartbeat_comes_out_of_maintenance(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        check = create_check(name="Backup", kind="heartbeat", config=HeartbeatConfig())
+        token = Heartbeat.objects.get().token
+        PingStore().store([NewPing(address=token, report=Report(signal=Signal.SUCCESS, at=clock.now()))])
+        window = plan(check, begin=-HOUR / 2)
+        assert CheckState.objects.get().state == State.MAINTENANCE
+        MaintenanceWindow.objects.filter(id=window.id).delete()
+
+    failure = NewPing(address=token, report=Report(signal=Signal.FAIL, at=clock.now()))
+    with meanwhile(tenant_scope(acme.id), lambda: PingStore().store([failure])):
+        assert apply_edges() == 1
+
+    with tenant_scope(acme.id):
+        assert CheckState.objects.get().state == State.DOWN
+
+
 def test_a_check_is_put_under_maintenance_while_it_is_deleted(acme: Tenant) -> None:
     with tenant_scope(acme.id):
         check = make_check(state=State.UP)

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.checks.domain.dependencies import find_cycle
-from apps.checks.domain.flips import Change, flip, lock_states, record_flips
+from apps.checks.domain.flips import Change, change_state, flip, lock_states, record_flips
 from apps.checks.domain.settings import config_of, keep_config
 from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, CheckState, Flip
@@ -59,6 +59,13 @@ class GroupSource:
     def resume(self, checks: Sequence[Check]) -> None:
         for group in sorted(checks, key=lambda group: group.id):  # the order in which all lock states
             regroup(group, at=clock.now())
+
+    def leave(self, checks: Sequence[Check], *, at: datetime) -> list[Flip]:
+        """Nothing is known at first: the flip that says so has the members looked at, who may be leaving as well."""
+        change = Change(after=State.UNKNOWN, at=at)
+        ids = sorted(group.id for group in checks)
+        flips = (change_state(group_id, change, only_from=[State.MAINTENANCE]) for group_id in ids)
+        return [made for made in flips if made]
 
 
 def members_of(group: Check) -> QuerySet[Check]:

@@ -138,6 +138,11 @@ def why_missed(beat: Beat, config: HeartbeatConfig, limit: datetime) -> str:
     return "heartbeat_overrun" if is_overrun(beat, config, limit) else "heartbeat_missed"
 
 
+def why_failed(exit_status: int | None) -> tuple[str, dict[str, int]]:
+    """Return the code, with its values, of what the job itself said made it down."""
+    return ("heartbeat_exit_status", {"status": exit_status}) if exit_status else ("heartbeat_failed", {})
+
+
 def phase(beat: Beat, config: HeartbeatConfig, now: datetime) -> str:
     """Return Healthchecks' word for the state: besides the stored ones ``started`` and ``grace``."""
     limit = deadline(beat, config)

@@ -11,8 +11,8 @@ from typing import cast
 from django.db import connection, transaction
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
+from apps.checks.domain.heartbeat_rows import beat_of
 from apps.checks.domain.heartbeat_rules import why_missed
-from apps.checks.domain.heartbeats import beat_of
 from apps.checks.domain.settings import UNREADABLE, config_of
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
@@ -98,7 +98,7 @@ def _missed(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> Flip:
     """Return the flip of a heartbeat whose deadline passed, and set its next one."""
     limit = cast("datetime", heartbeat.deadline_at)
     try:
-        after, error_code, heartbeat.deadline_at = _judged(heartbeat, standing, now)
+        after, error_code, heartbeat.deadline_at = judge_late(heartbeat, standing.state, now)
     except UNREADABLE:
         # Nothing says when the next report would be due, so this silence is told at once; nor may it hide the others'.
         logger.exception("the settings of heartbeat %s cannot be read", heartbeat.pk)
@@ -106,16 +106,16 @@ def _missed(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> Flip:
     return flip(standing, Change(after=after, at=limit, error_code=error_code))
 
 
-def _judged(heartbeat: Heartbeat, standing: CheckState, now: datetime) -> tuple[State, str, datetime | None]:
+def judge_late(heartbeat: Heartbeat, state: str, now: datetime) -> tuple[State, str, datetime | None]:
     """Return a late heartbeat's state, the reason and the next deadline; raises one of `UNREADABLE`.
 
     If its report may have been lost on its way to us, nothing is known of the job until the report after that.
     """
     config = cast("HeartbeatConfig", config_of(heartbeat.watched))
-    if heartbeat.is_doubtful and standing.state != State.UNKNOWN:
+    if heartbeat.is_doubtful and state != State.UNKNOWN:
         return State.UNKNOWN, "heartbeat_unheard", _next_deadline(config, now)
     limit = cast("datetime", heartbeat.deadline_at)
-    return State.DOWN, why_missed(beat_of(heartbeat, standing.state), config, limit), None
+    return State.DOWN, why_missed(beat_of(heartbeat, state), config, limit), None
 
 
 def _next_deadline(config: HeartbeatConfig, now: datetime) -> datetime | None:

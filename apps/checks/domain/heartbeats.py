@@ -11,10 +11,11 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.flips import lock_states
-from apps.checks.domain.heartbeat_rules import Beat, deadline, expected_at, phase
+from apps.checks.domain.heartbeat_leaving import leave_maintenance
+from apps.checks.domain.heartbeat_rows import beat_of
+from apps.checks.domain.heartbeat_rules import deadline, expected_at, phase
 from apps.checks.domain.settings import config_of
-from apps.checks.enums import State
-from apps.checks.models import Check, Heartbeat, Ping, PingKey
+from apps.checks.models import Check, Flip, Heartbeat, Ping, PingKey
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core import clock
 from apps.core.ids import new_token
@@ -24,17 +25,6 @@ from apps.core.tenancy import current_tenant_id
 SLUG_LENGTH = 100
 BATCH = 1_000
 NOTHING_KNOWN = {"last_start_at": None, "last_start_run": None, "deadline_at": None, "is_doubtful": False}
-
-
-def beat_of(heartbeat: Heartbeat, state: str) -> Beat:
-    """Return a stored heartbeat as the rules take it."""
-    return Beat(
-        state=State(state),
-        last_ping_at=heartbeat.last_ping_at,
-        last_start_at=heartbeat.last_start_at,
-        last_start_run=heartbeat.last_start_run,
-        last_duration=heartbeat.last_duration,
-    )
 
 
 class AddressTaken(Refusal):
@@ -67,6 +57,9 @@ class HeartbeatSource:
     def resume(self, checks: Sequence[Check]) -> None:
         """Wait for the next report, however long it takes."""
         Heartbeat.objects.filter(watched__in=checks).update(last_ping_at=None, **NOTHING_KNOWN)
+
+    def leave(self, checks: Sequence[Check], *, at: datetime) -> list[Flip]:
+        return leave_maintenance([check.id for check in checks], at=at)
 
 
 def _new_heartbeat(check: Check) -> Heartbeat:

@@ -18,7 +18,17 @@ from psycopg import Cursor
 from psycopg.rows import tuple_row
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
-from apps.checks.domain.heartbeat_rules import HELD, VERDICTS, Beat, Heard, Report, deadline, hear, why_missed
+from apps.checks.domain.heartbeat_rules import (
+    HELD,
+    VERDICTS,
+    Beat,
+    Heard,
+    Report,
+    deadline,
+    hear,
+    why_failed,
+    why_missed,
+)
 from apps.checks.domain.heartbeat_sweep import are_doors_open
 from apps.checks.domain.settings import UNREADABLE, opened_config
 from apps.checks.domain.turns import CheckSettings, settings_of
@@ -287,10 +297,8 @@ def _expect(found: _Found, signal: Signal) -> None:
 def _change(after: State, report: Report) -> Change:
     if after != State.DOWN:
         return Change(after=after, at=report.at)
-    if report.exit_status:
-        values = {"status": report.exit_status}
-        return Change(after=after, at=report.at, error_code="heartbeat_exit_status", error_values=values)
-    return Change(after=after, at=report.at, error_code="heartbeat_failed")
+    error_code, values = why_failed(report.exit_status)
+    return Change(after=after, at=report.at, error_code=error_code, error_values=values)
 
 
 def _row(found: _Found, ping: NewPing, heard: Heard) -> tuple[Any, ...]:

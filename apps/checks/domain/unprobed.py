@@ -4,11 +4,12 @@ Each kind with ``is_probed = False`` has a source here, which does for it what t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from apps.checks.domain.grouping import GroupSource
 from apps.checks.domain.heartbeats import HeartbeatSource
-from apps.checks.models import Check
+from apps.checks.models import Check, Flip
 from apps.checks.types.registry import CHECK_TYPES
 
 
@@ -30,6 +31,10 @@ class StateSource(Protocol):
 
     def resume(self, checks: Sequence[Check]) -> None:
         """Go on; the state is `State.UNKNOWN` now, and nothing is known."""
+        ...
+
+    def leave(self, checks: Sequence[Check], *, at: datetime) -> list[Flip]:
+        """Let those of them go that are in maintenance, and return their flips; what is known of them decides at once."""
         ...
 
 

@@ -16,9 +16,9 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Greatest
 
-from apps.checks.domain.flips import Change, change_state, flip, lock_free_states, lock_states, record_flips
+from apps.checks.domain.flips import Change, flip, lock_free_states, lock_states, record_flips
 from apps.checks.domain.judging import rejudge
-from apps.checks.domain.unprobed import source_of
+from apps.checks.domain.unprobed import parted
 from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, Flip
 from apps.core import clock
@@ -222,14 +222,9 @@ def _enter(since: Mapping[UUID, datetime]) -> list[Flip]:
 
 
 def _leave(check_ids: list[UUID], *, at: datetime) -> list[Flip]:
-    """Let checks go: what is seen of them decides at once.
-
-    Of those that nothing is sent out for nothing is known until the next report, or its absence; groups follow the flip.
-    """
-    checks = Check.objects.in_bulk(check_ids)
-    unprobed = [check_id for check_id, check in checks.items() if source_of(check)]
-    flips = rejudge(checks.keys() - set(unprobed), at=at, leaving=State.MAINTENANCE)
-    for check_id in unprobed:
-        if made := change_state(check_id, Change(after=State.UNKNOWN, at=at), only_from=[State.MAINTENANCE]):
-            flips.append(made)
+    """Let checks go: what is seen of them decides at once, and where nothing is sent out, what was heard."""
+    probed, unprobed = parted(Check.objects.filter(id__in=check_ids))
+    flips = rejudge([check.id for check in probed], at=at, leaving=State.MAINTENANCE)
+    for source, theirs in unprobed:
+        flips += source.leave(theirs, at=at)
     return flips
