@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.importers.base import Found, read_each, refuse_beyond
 from apps.checks.importers.hosted import host_of, port_of
 from apps.checks.importers.kuma_file import KumaFile, Patience, Row, object_of, read_kuma
+from apps.checks.importers.kuma_json import rule_of
 from apps.checks.importers.kuma_services import SERVICES, Made, expected_record
 from apps.checks.importers.wish import (
     Gathering,
@@ -193,9 +194,8 @@ def _statuses(row: Row) -> list[str]:
 
 
 def _json_query(row: Row) -> Made:
-    path, operator = str(row.get("json_path") or "$"), row.get("json_path_operator") or "=="
-    rule = f"{path if path.startswith('$') else '$.' + path} {operator} {row.get('expected_value')}"
-    return _and(_http(row), {"json_rules": [rule]})
+    rule, refusal = rule_of(row)
+    return replace(_and(_http(row), {"json_rules": [rule]}), refusal=refusal)
 
 
 def _port(row: Row) -> Made:

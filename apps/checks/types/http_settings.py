@@ -194,7 +194,8 @@ class HttpSettings(BaseConfig):
         section=ANSWER,
         label=_("Rules for JSON"),
         help=_(
-            "JSONPath, operator and value, one a line: $.items count >= 3. Besides those for headers: < <= > >= count."
+            "JSONPath, operator and value, one a line: $.items count >= 3. "
+            "Besides those for headers: < <= > >= count, text ==, number >=."
         ),
         max_length=8_000,
         check=each(parse_json_rule),

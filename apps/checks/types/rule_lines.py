@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.json_queries import check_path, names_one_place, refuse_constant
 from apps.checks.types.patterns import PatternTooSlow, bounded_search, check_pattern
+from apps.checks.types.plain_values import NUMBER, plain_number, plain_text
 from apps.core.http.headers import TOKEN
 
 MAX_RULES = 30
@@ -19,8 +20,13 @@ JUDGING_SECONDS = 0.2  # of processor time
 WITHOUT_VALUE = ("exists", "absent")
 TEXT_OPERATORS = ("==", "!=", "~", "!~", "contains", *WITHOUT_VALUE)
 ORDERS = ("<=", ">=", "<", ">")
-JSON_OPERATORS = ("==", "!=", *ORDERS, "~", "!~", "contains", "count", *WITHOUT_VALUE)
-COUNT = re.compile(r"(==|!=|<=|>=|<|>)\s*(\d{1,7})")
+JSON_OPERATORS = ("==", "!=", *ORDERS, "~", "!~", "contains", "count", "text", "number", *WITHOUT_VALUE)
+# What follows an operator that is no comparison itself, and how a line with it looks.
+COMPARED = {
+    "count": (re.compile(r"(==|!=|<=|>=|<|>)\s*(\d{1,7})", re.ASCII), "count >= 3"),
+    "text": (re.compile(r"(==|!=|contains)\s+(\S.*)", re.DOTALL), "text == 2.0"),
+    "number": (re.compile(rf"(==|!=|<=|>=|<|>)\s*({NUMBER.pattern})", re.ASCII), "number >= 0.5"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +58,21 @@ def parse_json_rule(line: str) -> RuleLine:
     path, rest = _divided(line)
     check_path(path)
     rule = _rule(path, rest, JSON_OPERATORS, line)
-    if rule.operator == "count" and not COUNT.fullmatch(rule.value):
+    if rule.operator in COMPARED and _comparison(rule) is None:
         raise ValidationError(
-            _("“%(line)s”: after count comes a comparison with a number, such as “count >= 3”."),
-            code="count",
-            params={"line": line[:80]},
+            _("“%(line)s”: after “%(operator)s” comes a comparison, such as “%(example)s”."),
+            code=rule.operator,
+            params={"line": line[:80], "operator": rule.operator, "example": COMPARED[rule.operator][1]},
         )
     return rule
+
+
+def _comparison(rule: RuleLine) -> tuple[str, str] | None:
+    """Return what follows one of these operators: a comparison, and with what; None where it is none."""
+    found = COMPARED[rule.operator][0].fullmatch(rule.value)
+    if found is None or (rule.operator == "number" and plain_number(found[2]) is None):
+        return None
+    return found[1], found[2]
 
 
 def _divided(line: str) -> tuple[str, str]:
@@ -124,8 +138,8 @@ def keeps_values(rule: RuleLine, values: list[Any]) -> bool:
     if rule.operator in WITHOUT_VALUE:
         return bool(values) == (rule.operator == "exists")
     if rule.operator == "count":
-        comparison = COUNT.fullmatch(rule.value)
-        return comparison is not None and _ordered(count_of(rule, values), comparison[1], int(comparison[2]))
+        comparison = _comparison(rule)
+        return comparison is not None and _ordered(count_of(rule, values), comparison[0], int(comparison[1]))
     until = thread_time() + JUDGING_SECONDS
     for value in values:
         if not _keeps_value(rule, value):
@@ -143,6 +157,8 @@ def count_of(rule: RuleLine, values: list[Any]) -> int:
 
 
 def _keeps_value(rule: RuleLine, value: Any) -> bool:
+    if rule.operator in ("text", "number"):
+        return _keeps_plain(rule, plain_text(value))
     if rule.operator in ("~", "!~"):
         return _compares_text(rule, as_text(value))
     if rule.operator == "contains":
@@ -151,6 +167,25 @@ def _keeps_value(rule: RuleLine, value: Any) -> bool:
         wanted = _literal(rule.value)
         return isinstance(value, list | dict) and any(_is_same(part, wanted) for part in value)
     return _ordered(value, rule.operator, _literal(rule.value))
+
+
+def _keeps_plain(rule: RuleLine, text: str | None) -> bool:
+    """Compare a value as the text or the number that it is; what is neither keeps nothing, != included."""
+    comparison = _comparison(rule)
+    if text is None or comparison is None:
+        return False
+    operator, wanted = comparison
+    if rule.operator == "number":
+        number = plain_number(text)
+        return number is not None and _ordered(number, operator, plain_number(wanted))
+    wanted = _unquoted(wanted)
+    return wanted in text if operator == "contains" else (text == wanted) == (operator == "==")
+
+
+def _unquoted(text: str) -> str:
+    """Return the text that a JSON text in quotes stands for, so that one may be empty or end with spaces."""
+    literal = _literal(text)
+    return literal if isinstance(literal, str) else text
 
 
 def _ordered(left: Any, operator: str, right: Any) -> bool:

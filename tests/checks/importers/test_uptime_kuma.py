@@ -144,7 +144,7 @@ def test_uptime_kuma_losses_name_place_and_reason() -> None:
                 "max_redirects": 10,
                 "verify_tls": True,
                 "certificate_days": 14,
-                "json_rules": ["$.status == ok"],
+                "json_rules": ["$.status text == ok"],
             },
         ),
     ],
