@@ -1,13 +1,28 @@
 """Better Stack: monitors and heartbeats as CSV, or as its API answers them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import ForeignType, as_url, headers_of, host_of, host_type, login, port_of, port_type
+from apps.checks.importers.hosted import (
+    DOMAIN_END,
+    NEW_ADDRESS,
+    ONE_FAMILY,
+    Fields,
+    ForeignType,
+    as_url,
+    escaped,
+    headers_of,
+    host_of,
+    host_type,
+    login,
+    mail_type,
+    port_of,
+    port_type,
+)
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_true, seconds
 from apps.core.kinds import Text
@@ -27,8 +42,10 @@ class BetterStack:
 
     def read(self, *files: bytes) -> Found:
         gathering = Gathering("betterstack", has_unique_ids=True)
-        for row in read_rows(files, lists=("data", "monitors")):
+        rows = read_rows(files, lists=("data", "monitors"))
+        for row in rows:
             _gather(row, gathering)
+        FIELDS.lose_of_all(rows, gathering)
         gathering.lose("", "", _("Escalation policies, on-call and status pages stay behind."))
         return gathering.found()
 
@@ -43,10 +60,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
         return
-    if row.get("regions"):
-        gathering.lose(row.where, name, _("Its regions stay behind; choose regions here."))
-    timeout = seconds(row.get("requesttimeout", "timeout"))
-    gathering.add(
+    timeout, patience = seconds(row.get("requesttimeout", "timeout")), seconds(row.get("confirmationperiod"))
+    is_taken = gathering.add(
         Wish(
             where=row.where,
             name=name,
@@ -55,9 +70,29 @@ def _gather(row: Row, gathering: Gathering) -> None:
             settings=foreign.settings(row, address),
             interval_seconds=seconds(row.get("checkfrequency", "frequency", "interval")),
             timeout_seconds=timeout / 1_000 if timeout and type_name in IN_MILLISECONDS else timeout,
+            retries=1 if patience else None,  # a second look at the end of the wait that it is given there
+            retry_interval_seconds=patience or None,
             is_paused=is_true(row.get("paused")) or row.text("status") == "paused",
         )
     )
+    if is_taken:
+        FIELDS.lose(row, name, gathering)
+        for text in _left_of(row, foreign):
+            gathering.lose(row.where, name, text)
+
+
+def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
+    """Yield what only a look at the values tells."""
+    if foreign is BEAT:
+        yield NEW_ADDRESS
+    begin, end = row.text("maintenancefrom"), row.text("maintenanceto")
+    if begin != end:
+        yield _("Its daily maintenance stays behind; make a window under Maintenance from %(begin)s to %(end)s.") % {
+            "begin": begin[:20] or "–",
+            "end": end[:20] or "–",
+        }
+    if "," in row.text("port"):
+        yield _("Of its ports only the first is asked.")
 
 
 def _heartbeat(row: Row, _address: str) -> Mapping[str, Any]:
@@ -82,9 +117,19 @@ def _http(row: Row, address: str) -> Mapping[str, Any]:
         "body": row.text("requestbody"),
         "expected_status": _statuses(row.get("expectedstatuscodes")),
         "keyword": row.text("requiredkeyword"),
+        "keeps_cookies": is_true(row.get("remembercookies")) or None,
         "follow_redirects": row.get("followredirects") is None or is_true(row.get("followredirects")),
         "verify_tls": row.get("verifyssl") is None or is_true(row.get("verifyssl")),
         "certificate_days": integer(row.get("sslexpiration")),
+    }
+
+
+def _udp(row: Row, address: str) -> Mapping[str, Any]:
+    return {
+        "host": host_of(address),
+        "port": integer(row.get("port")) or port_of(address),
+        "payload": escaped(str(row.get("requestbody") or "")),
+        "expected": escaped(str(row.get("requiredkeyword") or "")),
     }
 
 
@@ -99,17 +144,41 @@ def _statuses(value: Any) -> str:
 
 
 WEB = ForeignType(kind="http", settings=_http)
+BEAT = ForeignType(kind="heartbeat", settings=_heartbeat)
 TYPES: Mapping[str, ForeignType] = {
     **dict.fromkeys(("status", "expectedstatuscode", "keyword"), WEB),
     "keywordabsence": ForeignType(kind="http", settings=_http_without),
     "ping": host_type("icmp"),
     "tcp": port_type("tcp"),
-    "udp": port_type("udp"),
-    "smtp": port_type("smtp", port=25),
-    "pop": port_type("pop3", port=110),
-    "imap": port_type("imap", port=143),
+    "udp": ForeignType(kind="udp", settings=_udp),
+    "smtp": mail_type("smtp", port=25),
+    "pop": mail_type("pop3", port=110),
+    "imap": mail_type("imap", port=143),
     "dns": ForeignType(kind="dns", settings=_dns),
-    "heartbeat": ForeignType(kind="heartbeat", settings=_heartbeat),
+    "heartbeat": BEAT,
 }
 # The API's unit of timeouts depends on the type.
 IN_MILLISECONDS = ("ping", "tcp", "udp", "smtp", "pop", "imap", "dns")
+TAKEN = """
+    id url host website pronounceablename name monitortype type status paused port period grace checkfrequency frequency
+    interval requesttimeout timeout confirmationperiod requestbody requestheaders httpmethod authusername authpassword
+    expectedstatuscodes requiredkeyword followredirects remembercookies verifyssl sslexpiration maintenancefrom
+    maintenanceto maintenancetimezone maintenancedays playwrightscript scenarioname
+    attributes relationships links createdat updatedat lastcheckedat pausedat teamname sortindex call sms email push
+    criticalalert teamwait policyid expirationpolicyid proxyport
+"""
+GROUPS = _("Groups stay behind; use tags here.")
+FIELDS = Fields(
+    known=frozenset(TAKEN.split()),
+    behind={
+        "regions": _("Its regions stay behind; choose regions here."),
+        "ipversion": ONE_FAMILY,
+        "proxyhost": _("Its proxy stays behind."),
+    },
+    behind_all={
+        "recoveryperiod": _("How long a monitor must be up before its incident ends stays behind."),
+        "domainexpiration": DOMAIN_END,
+        "monitorgroupid": GROUPS,
+        "heartbeatgroupid": GROUPS,
+    },
+)

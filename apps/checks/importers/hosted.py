@@ -1,12 +1,17 @@
 """What the exports of hosted monitors share: how a type of theirs becomes a kind, and a row's place and words settings."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext_lazy as _
+
 from apps.checks.importers.tables import Row
-from apps.checks.importers.wish import basic_login, integer, text_pairs
+from apps.checks.importers.wish import Gathering, basic_login, integer, is_said, text_pairs, unknown_settings
+from apps.core.kinds import Text
+
+TLS_PORTS = frozenset({465, 993, 995})
 
 
 def host_of(text: str) -> str:
@@ -54,6 +59,53 @@ def port_type(kind: str, *, port: int | None = None) -> ForeignType:
             "port": integer(row.get("port")) or port_of(address) or port,
         },
     )
+
+
+def mail_type(kind: str, *, port: int) -> ForeignType:
+    """Return a type of mail server, which is spoken to in clear but on the ports that are for TLS alone."""
+
+    def settings(row: Row, address: str) -> Mapping[str, Any]:
+        number = integer(row.text("port").partition(",")[0]) or port_of(address) or port
+        security = "tls" if number in TLS_PORTS else "none"
+        return {"host": host_of(address), "port": number, "security": security}
+
+    return ForeignType(kind=kind, settings=settings)
+
+
+# --- What stays behind --------------------------------------------------------------------------------------------
+
+NEW_ADDRESS = _("Its address is new here: change it where its job reports.")
+ONE_FAMILY = _("It keeps to one family of addresses; checks here take whichever the name has.")
+DOMAIN_END = _("Ends of domains are watched by checks of their own here: make one of the kind “domain” for each.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """The fields of a source's rows: those that are looked at or say nothing of a check, and what is said of others.
+
+    ``behind`` is said of each row that has one; ``behind_all`` once, since nearly every row has it. What is in none of
+    them is named once, so that nothing goes without a word.
+    """
+
+    known: frozenset[str]
+    behind: Mapping[str, Text] = field(default_factory=dict)
+    behind_all: Mapping[str, Text] = field(default_factory=dict)
+
+    def lose(self, row: Row, name: str, gathering: Gathering) -> None:
+        for said, text in self.behind.items():
+            if is_said(row.values.get(said)):
+                gathering.lose(row.where, name, text)
+
+    def lose_of_all(self, rows: Iterable[Row], gathering: Gathering) -> None:
+        said = {name: row.written.get(name, name) for row in rows for name in row.values if is_said(row.values[name])}
+        for text in dict.fromkeys(text for name, text in self.behind_all.items() if name in said):
+            gathering.lose("", "", text)
+        known = self.known | self.behind.keys() | self.behind_all.keys()
+        if unknown := [written for name, written in said.items() if name not in known]:
+            gathering.lose("", "", unknown_settings(unknown))
+
+
+# --- Words of rows ------------------------------------------------------------------------------------------------
 
 
 def headers_of(value: Any) -> dict[str, str]:

@@ -7,9 +7,19 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import ForeignType, as_url, escaped, headers_of, host_of, host_type, port_of
+from apps.checks.importers.hosted import (
+    ONE_FAMILY,
+    Fields,
+    ForeignType,
+    as_url,
+    escaped,
+    headers_of,
+    host_of,
+    host_type,
+    port_of,
+)
 from apps.checks.importers.tables import Row, normal, read_rows
-from apps.checks.importers.wish import Gathering, Wish, basic_login, integer, is_true
+from apps.checks.importers.wish import Gathering, Wish, basic_login, integer, is_said, is_true, unknown_settings
 from apps.core.kinds import Text
 
 
@@ -30,8 +40,10 @@ class Pingdom:
     def read(self, *files: bytes) -> Found:
         gathering = Gathering("pingdom", has_unique_ids=True)
         # Lists last: of a check that is in one too, its own answer is taken.
-        for row in sorted(read_rows(files, lists=("checks",), single="check"), key=_is_of_list):
+        rows = sorted(read_rows(files, lists=("checks",), single="check"), key=_is_of_list)
+        for row in rows:
             _gather(row, gathering)
+        FIELDS.lose_of_all(rows, gathering)
         gathering.lose("", "", _("Users, teams, integrations and probe filters stay behind."))
         return gathering.found()
 
@@ -79,6 +91,10 @@ def _gather(row: Row, gathering: Gathering) -> None:
             is_paused=row.text("status", "state") == "paused" or is_true(row.get("paused")),
         )
     )
+    if is_taken:
+        FIELDS.lose(row, name, gathering)
+        if unknown := {str(part) for part, value in more.items() if part not in DETAILS_KNOWN and is_said(value)}:
+            gathering.lose(row.where, name, unknown_settings(unknown))
     if is_taken and not more and type_name in VAGUE and row.get("encryption") is None:
         gathering.lose(row.where, name, VAGUE[type_name])
 
@@ -108,7 +124,7 @@ def _udp(row: Row, host: str) -> Mapping[str, Any]:
 def _mail(kind: str, port: int) -> ForeignType:
     def settings(row: Row, host: str) -> Mapping[str, Any]:
         more = _details(row)
-        security = {"security": "tls" if is_true(more["encryption"]) else "none"} if "encryption" in more else {}
+        security = {"security": "tls" if is_true(more.get("encryption")) else "none"}
         login = {"username": more.get("username"), "password": more.get("password")}
         # No such kind expects a text: it is reported.
         return {
@@ -185,3 +201,25 @@ VAGUE: Mapping[str, Text] = {
     **dict.fromkeys(("http", "httpcustom"), SPARSE_WEB),
     **dict.fromkeys(("tcp", "udp", "dns", "smtp", "pop3", "imap"), SPARSE),
 }
+DETAILS_KNOWN = frozenset(
+    {"url", "encryption", "port", "username", "password", "shouldcontain", "shouldnotcontain", "postdata"}
+    | {"requestheaders", "verify_certificate", "ssl_down_days_before", "stringtosend", "stringtoexpect"}
+    | {"expectedip", "nameserver"}
+)
+TAKEN = """
+    id checkid name checkname hostname host url target domain type checktype resolution interval checkinterval
+    checkresolution tags responsetimethreshold status state paused port encryption ssl path urlpath shouldcontain
+    verifycertificate ssldowndaysbefore
+    created lasterrortime lasttesttime lastresponsetime lastdownstart lastdownend severitylevel probefilters
+    notifywhenbackup integrationids userids teams teamids contactids usenewnotifications uselegacynotifications
+"""
+NOTIFYING = _("When and how often somebody is notified stays behind; make alert rules here.")
+FIELDS = Fields(
+    known=frozenset(TAKEN.split()),
+    behind={"ipv6": ONE_FAMILY, "custommessage": _("The message that goes with its alerts stays behind.")},
+    behind_all={
+        "sendnotificationwhendown": NOTIFYING,
+        "notifyagainevery": NOTIFYING,
+        "maintenanceids": _("Maintenance stays behind; make windows under Maintenance."),
+    },
+)

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -16,10 +16,12 @@ from apps.checks.importers.base import MAX_ENTRIES, Reading, SourceError, read_e
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line or object; names are lower-case letters and digits only, so that "URL/IP" is ``urlip``."""
+    """One line or object; names are lower-case letters and digits only, so that "URL/IP" is ``urlip``; ``written`` has
+    them as they were."""
 
     where: str
     values: Mapping[str, Any]
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, *names: str) -> Any:
         """Return the first of these values that is there; None otherwise."""
@@ -42,7 +44,7 @@ def read_rows(files: Sequence[bytes], *, lists: tuple[str, ...], single: str = "
     """
     rows: list[Row] = []
     for place, found in read_each(files, partial(_rows, lists=lists, single=single)):
-        rows += [Row(place + row.where, row.values) for row in found]
+        rows += [Row(place + row.where, row.values, row.written) for row in found]
         refuse_beyond(len(rows))
     return rows
 
@@ -64,12 +66,14 @@ def _csv_rows(text: str) -> Iterator[Row]:
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     try:
-        names = [normal(name) for name in next(reader, [])]
+        header = next(reader, [])
+        names = [normal(name) for name in header]
+        written = dict(zip(names, header, strict=True))
         if len(names) < 2:
             raise SourceError(_("The first line must name the columns, separated by commas."))
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield Row(f"line {reader.line_num}", dict(zip(names, cells, strict=False)))
+                yield Row(f"line {reader.line_num}", dict(zip(names, cells, strict=False)), written)
     except csv.Error as error:
         raise SourceError(
             _("Line %(line)s is not CSV: %(reason)s.") % {"line": reader.line_num, "reason": error}
@@ -91,4 +95,5 @@ def _json_rows(document: Any, lists: tuple[str, ...], single: str) -> Iterator[R
         if isinstance(value, Mapping):
             inner = value.get("attributes")
             flat = {**value, **inner} if isinstance(inner, Mapping) else value
-            yield Row(f"{path}[{place}]", {normal(name): part for name, part in flat.items()})
+            names = {normal(str(name)): str(name) for name in flat}
+            yield Row(f"{path}[{place}]", {normal(str(name)): part for name, part in flat.items()}, names)

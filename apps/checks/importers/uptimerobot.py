@@ -1,19 +1,37 @@
 """UptimeRobot: its CSV export, or the answer of its API's getMonitors."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
-from apps.checks.importers.hosted import ForeignType, as_url, headers_of, host_type, login, port_type
+from apps.checks.importers.hosted import (
+    DOMAIN_END,
+    NEW_ADDRESS,
+    ONE_FAMILY,
+    Fields,
+    ForeignType,
+    as_url,
+    headers_of,
+    host_type,
+    login,
+    mail_type,
+    port_type,
+)
 from apps.checks.importers.tables import Row, normal, read_rows
-from apps.checks.importers.wish import Gathering, Wish, integer, seconds
+from apps.checks.importers.wish import Gathering, Wish, integer, is_said, is_true, seconds, text_pairs
 from apps.core.kinds import Text
 
 METHODS = {"1": "HEAD", "2": "GET", "3": "POST", "4": "PUT", "5": "PATCH", "6": "DELETE", "7": "OPTIONS"}
 FOUND_MEANS_DOWN = ("1", "exists", "alertexists")
+KEYWORD = ("keywordvalue", "keyword")
+CASE_IS_ALIKE = ("1", "caseinsensitive")
+WITHOUT_SIGN_IN = ("0", "none")
+BASIC = ("1", "basic", "httpbasic")
 
 
 class UptimeRobot:
@@ -30,8 +48,10 @@ class UptimeRobot:
 
     def read(self, *files: bytes) -> Found:
         gathering = Gathering("uptimerobot", has_unique_ids=True)
-        for row in read_rows(files, lists=("monitors", "data")):
+        rows = read_rows(files, lists=("monitors", "data"))
+        for row in rows:
             _gather(row, gathering)
+        FIELDS.lose_of_all(rows, gathering)
         gathering.lose("", "", _("Alert contacts, status pages and maintenance windows stay behind."))
         return gathering.found()
 
@@ -46,10 +66,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
         )
         return
-    if row.text("httpauthtype") == "2":
-        gathering.lose(row.where, name, _("Digest authentication stays behind."))
     foreign = BY_SUBTYPE.get((foreign, row.text("subtype")), foreign)
-    gathering.add(
+    is_taken = gathering.add(
         Wish(
             where=row.where,
             name=name,
@@ -58,10 +76,38 @@ def _gather(row: Row, gathering: Gathering) -> None:
             settings=foreign.settings(row, address),
             interval_seconds=None if foreign is BEAT else _interval(row),
             timeout_seconds=seconds(row.get("timeout")) or None,
+            degraded_ms=integer(row.get("responsetimethreshold")),
             tags=tuple(_tags(row)),
             is_paused=normal(row.text("status", "state")) in ("0", "paused"),
         )
     )
+    if is_taken:
+        FIELDS.lose(row, name, gathering)
+        for text in _left_of(row, foreign):
+            gathering.lose(row.where, name, text)
+
+
+def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
+    """Yield what only a look at the values tells."""
+    if foreign is BEAT:
+        yield NEW_ADDRESS
+    if foreign is WEB and _sign_in(row) == "digest":
+        yield _("Digest authentication stays behind.")
+    elif foreign is WEB and _sign_in(row) not in ("", *WITHOUT_SIGN_IN, *BASIC):
+        yield _("Its way to sign in, “%(way)s”, stays behind.") % {"way": _sign_in(row)[:60]}
+    if foreign is WEB and row.text(*KEYWORD) and row.get("keywordcasetype") is None:
+        yield _("The export does not tell whether upper and lower case matter in its keyword; here they do.")
+    more = row.get("config")
+    told = {normal(str(key)): value for key, value in more.items()} if isinstance(more, Mapping) else {}
+    if is_said(told.get("dnsrecords")):
+        yield _("The records that it expects stay behind.")
+    if is_said(told.get("ipversion")):
+        yield ONE_FAMILY
+
+
+def _sign_in(row: Row) -> str:
+    way = normal(row.text("httpauthtype", "authtype"))
+    return "digest" if way == "2" else way
 
 
 def _interval(row: Row) -> float | None:
@@ -80,20 +126,42 @@ def _dns(_row: Row, address: str) -> Mapping[str, Any]:
 
 
 def _http(row: Row, address: str) -> Mapping[str, Any]:
+    method = row.text("httpmethod", "httpmethodtype")
+    signs_in = _sign_in(row) in ("", *BASIC)
+    body, headers = _sent(row)
     return {
         "url": as_url(address, scheme="http"),
-        "method": METHODS.get(row.text("httpmethod"), row.text("httpmethod").upper() or "GET"),
-        "headers": headers_of(row.get("customhttpheaders", "headers")),
-        **(login(row, ("httpusername",), ("httppassword",)) if row.text("httpauthtype") != "2" else {}),
-        "body": _body(row.get("postvalue", "body")),
+        "method": METHODS.get(method, method.upper() or "GET"),
+        "headers": {**headers, **headers_of(row.get("customhttpheaders", "headers"))},
+        **(login(row, ("httpusername",), ("httppassword",)) if signs_in else {}),
+        "body": body,
         "expected_status": _statuses(row.get("customhttpstatuses", "successhttpresponsecodes")),
-        "keyword": row.text("keywordvalue", "keyword"),
-        "keyword_absent": normal(row.text("keywordtype")) in FOUND_MEANS_DOWN,
+        **_keyword(row),
+        "follow_redirects": _flag(row.get("followredirections")),
+        "verify_tls": _flag(row.get("checksslerrors")),
     }
 
 
-def _body(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, Mapping | list) else str(value or "")
+def _flag(value: Any) -> bool | None:
+    """Return a flag, or None where it is not said: then ours keeps its usual value."""
+    return None if value in (None, "") else is_true(value)
+
+
+def _sent(row: Row) -> tuple[str, dict[str, str]]:
+    """Return the body and the header that tells what it is: pairs of names and values are sent as a form."""
+    value = row.get("postvalue", "postvaluedata", "body")
+    if isinstance(value, Mapping) and normal(row.text("posttype", "postvaluetype")) in ("1", "keyvalue"):
+        return urlencode(text_pairs(value)), {"Content-Type": "application/x-www-form-urlencoded"}
+    return (json.dumps(value) if isinstance(value, Mapping | list) else str(value or "")), {}
+
+
+def _keyword(row: Row) -> dict[str, Any]:
+    """Return the keyword, as a pattern where upper and lower case are alike in it."""
+    keyword, is_absent = row.text(*KEYWORD), normal(row.text("keywordtype")) in FOUND_MEANS_DOWN
+    if keyword and normal(row.text("keywordcasetype")) in CASE_IS_ALIKE:
+        pattern = "(?i)" + "".join(f"\\x{ord(sign):02x}" if sign < " " else re.escape(sign) for sign in keyword)
+        return {"patterns_absent" if is_absent else "patterns": [pattern]}
+    return {"keyword": keyword, "keyword_absent": is_absent}
 
 
 def _statuses(value: Any) -> str:
@@ -126,7 +194,30 @@ BY_SUBTYPE: Mapping[tuple[ForeignType, str], ForeignType] = {
     (PORT, "1"): port_type("tcp", port=80),
     (PORT, "2"): port_type("tcp", port=443),
     (PORT, "3"): port_type("tcp", port=21),
-    (PORT, "4"): port_type("smtp", port=25),
-    (PORT, "5"): port_type("pop3", port=110),
-    (PORT, "6"): port_type("imap", port=143),
+    (PORT, "4"): mail_type("smtp", port=25),
+    (PORT, "5"): mail_type("pop3", port=110),
+    (PORT, "6"): mail_type("imap", port=143),
 }
+TAKEN = """
+    id monitorid url urlip urlorip ip host friendlyname name monitorname type monitortype subtype port interval
+    monitoringinterval intervalseconds timeout status state tags graceperiod grace responsetimethreshold config
+    httpmethod httpmethodtype httpauthtype authtype httpusername httppassword customhttpheaders headers posttype
+    postvalue postvaluetype postvaluedata postcontenttype body customhttpstatuses successhttpresponsecodes keyword
+    keywordvalue keywordtype keywordcasetype followredirections checksslerrors alertcontacts assignedalertcontacts
+    mwindows maintenancewindows psps
+    createdatetime userid apikey sslbrand sslexpirydatetime domainexpiredate currentstateduration lastincident
+    lastincidentid lastdayuptimes logs responsetimes averageresponsetime alltimeuptimeratio alltimeuptimedurations
+    customuptimeratio customuptimeratios customuptimeranges customdowndurations disabledomainexpirenotifications
+    isgroupmain ssl
+"""
+FIELDS = Fields(
+    known=frozenset(TAKEN.split()),
+    behind={"customfields": _("Its custom fields stay behind.")},
+    behind_all={
+        "regionaldata": _("Regions stay behind; choose regions here."),
+        "groupid": _("Groups stay behind; use tags here."),
+        "monitorgroup": _("Groups stay behind; use tags here."),
+        "sslexpirationreminder": _("Reminders of a certificate's end stay behind; set “Certificate's days left” here."),
+        "domainexpirationreminder": DOMAIN_END,
+    },
+)

@@ -5,8 +5,9 @@ the report says that it does not come over.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from heapq import nsmallest
 from typing import Any
 
 from django.utils.text import slugify
@@ -27,9 +28,11 @@ LIMITS = {
 }
 MOST = 1_000_000_000  # beyond any setting: larger numbers are taken for this one, for they fit no arithmetic
 LONGEST_DURATION = 40  # as a text; to look for units in a longer one could take hours
+UNSAID = frozenset({"", "0", "0.0", "false", "no", "off", "none", "null", "[]", "{}"})
 MAX_NAME = 150
 MAX_TAG = 40
 MAX_TAGS = 20
+MAX_UNKNOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +239,20 @@ def _bounded(number: float) -> float:
 def plain_id(value: Any) -> int | str | None:
     """Return what may stand for something elsewhere in an export: a whole number or a text; None for anything else."""
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+
+def is_said(value: Any) -> bool:
+    """Tell whether a setting says anything in an export: nothing, no, zero and empty lists do not."""
+    if isinstance(value, str):
+        return value.strip().lower() not in UNSAID
+    return bool(value)
+
+
+def unknown_settings(names: Iterable[str]) -> Text:
+    """Return the line of a report that names what an importer does not know."""
+    listed = nsmallest(MAX_UNKNOWN + 1, set(names))  # of a crafted export's millions, no more than are shown
+    shown = ", ".join(name[:60] for name in listed[:MAX_UNKNOWN]) + (", …" if len(listed) > MAX_UNKNOWN else "")
+    return _("These of its settings are not known here and stay behind: %(names)s.") % {"names": shown}
 
 
 def is_true(value: Any) -> bool:

@@ -174,7 +174,10 @@ def test_uptimerobot_json() -> None:
     }
     assert (made["Words"]["config"]["keyword"], made["Words"]["config"]["keyword_absent"]) == ("Error", True)
     assert made["Words"]["paused"] is True
-    assert (made["SMTP"]["kind"], made["SMTP"]["config"]) == ("smtp", {"host": "mail.example", "port": 25})
+    assert (made["SMTP"]["kind"], made["SMTP"]["config"]) == (
+        "smtp",
+        {"host": "mail.example", "port": 25, "security": "none"},
+    )
     assert made["Custom port"]["config"] == {"host": "db.example", "port": 5432}
 
 
@@ -185,11 +188,14 @@ def test_uptimerobot_csv() -> None:
     assert made["Words"]["config"]["keyword_absent"] is False
     assert (made["Words"]["paused"], made["Words"]["key"]) == (True, "words")
     assert made["Database"]["config"] == {"host": "db.example", "port": 5432}
-    assert losses("uptimerobot", "uptimerobot.csv")[0] == (
-        "line 5",
-        "Mind",
-        "Nothing here is like its type “telepathy”.",
-    )
+    assert losses("uptimerobot", "uptimerobot.csv")[:2] == [
+        (
+            "line 3",
+            "Words",
+            "The export does not tell whether upper and lower case matter in its keyword; here they do.",
+        ),
+        ("line 5", "Mind", "Nothing here is like its type “telepathy”."),
+    ]
 
 
 def test_better_stack() -> None:
