@@ -19,8 +19,10 @@ WITHOUT_LOG = b"\x01\x01"
 MAX_LINKS = 100_000  # of tags to monitors
 MAX_STEPS = 400  # of a million virtual machine instructions each
 TABLES = frozenset({"monitor", "tag", "monitor_tag"})
-JUDGEMENT = "quick_check"
-MAY = {sqlite3.SQLITE_READ: TABLES, sqlite3.SQLITE_PRAGMA: {JUDGEMENT}}
+WINDOWS = "maintenance"  # a table that older ones lack
+JUDGEMENT, COLUMNS = "quick_check", "table_info"
+MAY = {sqlite3.SQLITE_READ: TABLES | {WINDOWS}, sqlite3.SQLITE_PRAGMA: {JUDGEMENT, COLUMNS}}
+SHOWN_WINDOWS = 20
 BROKEN = "*** "  # begins what it says of the file itself, and not of a row's values
 
 
@@ -99,11 +101,17 @@ def _from_database(raw: bytes, patience: Patience) -> KumaFile:
         _judge(connection)
         rows = _all(connection, "SELECT * FROM monitor ORDER BY id LIMIT ?", MAX_ENTRIES)
         tags = _database_tags(connection)
+        windows = _windows(connection)
     except (sqlite3.Error, OverflowError) as error:
         raise SourceError(_("This database cannot be read (%(reason)s).") % {"reason": error}) from error
     finally:
         connection.close()
     notes: list[Text] = [LATE] if raw[VERSIONS] != WITHOUT_LOG else []
+    if windows:
+        shown = ", ".join(windows[:SHOWN_WINDOWS]) + (", …" if len(windows) > SHOWN_WINDOWS else "")
+        notes.append(
+            _("Its maintenance stays behind; make windows under Maintenance for: %(names)s.") % {"names": shown}
+        )
     return KumaFile([{**row, "tags": tags.get(row.get("id"), [])} for row in rows], notes)
 
 
@@ -141,6 +149,15 @@ def _database_tags(connection: sqlite3.Connection) -> dict[Any, list[Row]]:
     for row in _all(connection, "SELECT monitor_id, tag_id, value FROM monitor_tag LIMIT ?", MAX_LINKS):
         found.setdefault(row["monitor_id"], []).append({"name": names.get(row["tag_id"], ""), "value": row["value"]})
     return found
+
+
+def _windows(connection: sqlite3.Connection) -> list[str]:
+    """Return the titles of the maintenance that is switched on."""
+    columns = {row["name"] for row in connection.execute(f"PRAGMA {COLUMNS}({WINDOWS})")}
+    if not {"title", "active"} <= columns:
+        return []
+    rows = _all(connection, f"SELECT title FROM {WINDOWS} WHERE active ORDER BY id LIMIT ?", MAX_ENTRIES)  # noqa: S608
+    return [str(row["title"])[:60] for row in rows]
 
 
 def _all(connection: sqlite3.Connection, query: str, most: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Uptime Kuma's databases and brokers: where its connection strings lead, how secured, and what of them stays behind."""
+"""Uptime Kuma's databases: where its connection strings lead, how secured, and what of them stays behind."""
 
 import json
 import re
@@ -13,7 +13,6 @@ from apps.checks.importers.kuma_file import Row, object_of
 from apps.checks.importers.wish import integer, is_true
 from apps.core.kinds import Text
 
-SCHEME = re.compile(r"^(\w+)://")
 HOSTS = re.compile(r"([^/?#]*)(.*)", re.DOTALL)
 PLAIN: Mapping[str, Any] = {"security": "none"}
 # Comparisons of its conditions that ours are like.
@@ -74,7 +73,7 @@ def _address(text: str) -> _Address:
     return _Address(parts.scheme, place, unquote(parts.path.strip("/")), options)
 
 
-def _tls(*, is_verified: bool) -> dict[str, Any]:
+def tls(*, is_verified: bool) -> dict[str, Any]:
     return {"security": "tls", "verify_tls": is_verified}
 
 
@@ -92,11 +91,11 @@ def _postgres_security(options: dict[str, str]) -> Mapping[str, Any]:
     mode, ssl, is_as_libpq = (options.pop(name, "") for name in ("sslmode", "ssl", "uselibpqcompat"))
     if not mode:
         has_files = any(options.get(name) for name in ("sslrootcert", "sslcert", "sslkey"))
-        return _tls(is_verified=True) if has_files or ssl in ("true", "1") else PLAIN
+        return tls(is_verified=True) if has_files or ssl in ("true", "1") else PLAIN
     if mode == "disable":
         return PLAIN
     lax = ("no-verify", "prefer", "require") if is_as_libpq == "true" else ("no-verify",)
-    return _tls(is_verified=mode not in lax)
+    return tls(is_verified=mode not in lax)
 
 
 def _mysql(row: Row) -> Made:
@@ -107,7 +106,7 @@ def _mysql(row: Row) -> Made:
     if isinstance(ssl, Mapping) and not set(ssl) - {"rejectUnauthorized"}:
         address.options.pop("ssl")
     is_secured = bool(given) and ssl is not False
-    security = _tls(is_verified=not isinstance(ssl, Mapping) or ssl.get("rejectUnauthorized") is not False)
+    security = tls(is_verified=not isinstance(ssl, Mapping) or ssl.get("rejectUnauthorized") is not False)
     return _queried(row, "mysql", address, {**place, **(security if is_secured else PLAIN)})
 
 
@@ -136,7 +135,7 @@ def _mongodb(row: Row) -> Made:
     is_lax = "true" in (options.pop("tlsinsecure", ""), options.pop("tlsallowinvalidcertificates", ""))
     settings = {
         **address.place,
-        **(_tls(is_verified=not is_lax) if is_secured else PLAIN),
+        **(tls(is_verified=not is_lax) if is_secured else PLAIN),
         "auth_database": options.pop("authsource", "") or address.path,
         "replica_set": options.pop("replicaset", ""),
     }
@@ -166,37 +165,10 @@ def _first_host(text: str) -> tuple[str, str]:
 
 def _redis(row: Row) -> Made:
     address = _address(str(row.get("database_connection_string") or ""))
-    security = _tls(is_verified=not is_true(row.get("ignore_tls"))) if address.scheme == "rediss" else PLAIN
+    security = tls(is_verified=not is_true(row.get("ignore_tls"))) if address.scheme == "rediss" else PLAIN
     database = integer(address.path)
     settings = {**address.place, **security, "database": address.path if database is None else database}
     return Made("redis", settings, address.left())
-
-
-# --- Brokers -----------------------------------------------------------------------------------------------------
-
-
-def _mqtt(row: Row) -> Made:
-    """Kuma only listens on its topic, and a check here sends to it: on a topic of production that would do harm."""
-    host = str(row.get("hostname") or "")
-    scheme = found[1].lower() if (found := SCHEME.match(host)) else "mqtt"
-    behind: list[Text] = []
-    if row.get("mqtt_topic"):
-        behind.append(
-            _(
-                "Its topic stays behind: Uptime Kuma listens there, and a check here would send to it. It connects and logs in."
-            )
-        )
-    if row.get("mqtt_success_message") or row.get("mqtt_check_type") == "json-query" or conditions_of(row):
-        behind.append(_("What it expects of a message stays behind."))
-    settings = {
-        "host": SCHEME.sub("", host),
-        "port": integer(row.get("port")),
-        **(_tls(is_verified=True) if scheme == "mqtts" else PLAIN),
-        "username": row.get("mqtt_username"),
-        "password": row.get("mqtt_password"),
-    }
-    refusal = "" if scheme in ("mqtt", "mqtts") else _("It goes over “%(scheme)s”; no check of MQTT here does.")
-    return Made("mqtt", settings, behind, refusal and refusal % {"scheme": scheme})
 
 
 # --- Conditions of Kuma 2 ------------------------------------------------------------------------------------------
@@ -234,5 +206,4 @@ SERVICES: Mapping[str, Callable[[Row], Made]] = {
     "mysql": _mysql,
     "mongodb": _mongodb,
     "redis": _redis,
-    "mqtt": _mqtt,
 }

@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, read_each, refuse_beyond
 from apps.checks.importers.hosted import host_of, port_of
+from apps.checks.importers.kuma_brokers import BROKERS
+from apps.checks.importers.kuma_columns import left_of, left_of_all
 from apps.checks.importers.kuma_file import KumaFile, Patience, Row, object_of, read_kuma
 from apps.checks.importers.kuma_json import rule_of
 from apps.checks.importers.kuma_services import SERVICES, Made, expected_record
@@ -61,7 +63,7 @@ def _gather_file(file: KumaFile, place: str, gathering: Gathering) -> None:
             gathering.lose(where, str(row.get("name")), _("Groups become tags of their members."))
             continue
         _gather(row, where, groups, gathering)
-    for note in file.notes:
+    for note in (*left_of_all(file.rows), *file.notes):
         gathering.lose(place.removesuffix(": "), "", note)
 
 
@@ -84,7 +86,7 @@ def _gather(row: Row, where: str, groups: Groups, gathering: Gathering) -> None:
     if made.refusal:
         gathering.lose(where, name, made.refusal, is_whole=True)
         return
-    for text in (*made.behind, *(text for field, text in BEHIND.items() if row.get(field))):
+    for text in (*made.behind, *left_of(row)):
         gathering.lose(where, name, text)
     gathering.add(
         Wish(
@@ -101,15 +103,6 @@ def _gather(row: Row, where: str, groups: Groups, gathering: Gathering) -> None:
             is_paused="active" in row and not is_true(row["active"]),
         )
     )
-
-
-BEHIND: Mapping[str, Text] = {
-    "grpc_method": _("Its call stays behind: the server is asked for its health instead."),
-    "proxy_id": _("Its proxy stays behind."),
-    "ws_ignore_sec_websocket_accept_header": _("The server's answer to the handshake must be right here."),
-    "docker_container": _("Its Docker container stays behind."),
-    "resend_interval": _("Repeated messages are a matter of alert rules here."),
-}
 
 
 def _tags(row: Row, groups: Groups) -> Iterator[str]:
@@ -170,9 +163,8 @@ def _basic(row: Row) -> dict[str, Any]:
 
 
 def _oauth(row: Row) -> dict[str, Any]:
-    return oauth_login(
-        row.get("oauth_token_url"), row.get("oauth_client_id"), row.get("oauth_client_secret"), row.get("oauth_scopes")
-    )
+    given = (row.get(f"oauth_{name}") for name in ("token_url", "client_id", "client_secret", "scopes"))
+    return {**oauth_login(*given), "oauth_in_body": row.get("oauth_auth_method") == "client_secret_post" or None}
 
 
 LOGINS: Mapping[str, Callable[[Row], dict[str, Any]]] = {
@@ -207,16 +199,23 @@ def _host(row: Row) -> dict[str, Any]:
 
 
 def _ping(row: Row) -> Made:
-    return Made("icmp", {"host": row.get("hostname")})
+    settings: dict[str, Any] = {"host": row.get("hostname"), "size": integer(row.get("packet_size"))}
+    count, wait = integer(row.get("ping_count")) or 1, seconds(row.get("ping_per_request_timeout"))
+    if count > 1:  # one is what nobody chose; of several, one that comes back is enough there
+        settings |= {"count": count, "max_loss_percent": 100, "wait_ms": int(wait * 1_000) if wait else None}
+    return Made("icmp", settings)
 
 
 def _dns(row: Row) -> Made:
     record_type = str(row.get("dns_resolve_type") or "A")
     expected, behind = expected_record(row, record_type)
+    server, _comma, others = str(row.get("dns_resolve_server") or "").partition(",")
+    if others.strip(", "):
+        behind.append(_("Of its DNS servers only the first is asked."))
     settings = {
         "name": row.get("hostname"),
         "record_type": record_type,
-        "server": str(row.get("dns_resolve_server") or "").partition(",")[0].strip(),
+        "server": server.strip(),
         "port": integer(row.get("port")),
         **expected,
     }
@@ -262,4 +261,5 @@ TYPES: Mapping[str, Callable[[Row], Made]] = {
     "websocket-upgrade": _websocket,
     "smtp": _smtp,
     **SERVICES,
+    **BROKERS,
 }
