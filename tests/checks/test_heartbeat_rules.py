@@ -1,6 +1,7 @@
 """The heartbeat's state machine, told like the jobs that it watches."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -126,12 +127,23 @@ def test_maintenance_hears_and_judges_nothing() -> None:
     assert (failed.state, failed.last_ping_at) == (State.MAINTENANCE, minute(0))
 
 
-def test_only_post_is_success_where_it_is_asked_for() -> None:
-    config = HeartbeatConfig(only_post=True)
+@pytest.mark.parametrize(
+    ("said", "signal"),
+    [
+        ({"signal": Signal.SUCCESS}, Signal.SUCCESS),
+        ({"signal": Signal.START}, Signal.START),
+        ({"signal": Signal.FAIL}, Signal.FAIL),
+        ({"signal": Signal.LOG}, Signal.LOG),
+        ({"signal": Signal.SUCCESS, "exit_status": 3}, Signal.FAIL),
+    ],
+    ids=["success", "start", "failure", "log", "exit status"],
+)
+def test_only_post_counts_where_that_is_asked_for(said: dict[str, Any], signal: Signal) -> None:
+    config, before = HeartbeatConfig(only_post=True), Beat(state=State.UP, last_ping_at=minute(0))
+    by_link, by_post = ping(at=1, **said), ping(at=1, is_post=True, **said)
 
-    assert after(ping(Signal.SUCCESS, 0), config=config).signal == Signal.IGNORED
-    assert after(ping(Signal.SUCCESS, 0, is_post=True), config=config).signal == Signal.SUCCESS
-    assert after(ping(Signal.FAIL, 0), config=config).signal == Signal.FAIL
+    assert after(by_link, beat=before, config=config) == Heard(before, Signal.IGNORED)
+    assert after(by_post, beat=before, config=config).signal == signal
 
 
 @pytest.mark.parametrize(

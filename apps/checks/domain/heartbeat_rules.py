@@ -57,12 +57,12 @@ def signal_of(report: Report, config: HeartbeatConfig, state: State) -> Signal:
     """Return what a ping counts as."""
     if state == State.PAUSED and config.manual_resume:
         return Signal.IGNORED
+    if config.only_post and not report.is_post:  # whatever it says: who follows links may follow /fail
+        return Signal.IGNORED
     if report.exit_status:
         return Signal.FAIL
     if report.signal != Signal.SUCCESS:
         return report.signal
-    if config.only_post and not report.is_post:
-        return Signal.IGNORED
     judged = _judged_texts(report, config)
     if judged and report.exit_status is None:
         return signal_in("\n".join(judged), config)

@@ -156,7 +156,10 @@ class HeartbeatConfig(BaseConfig):
         False,
         section=REPORTS,
         label=_("Only POST reports"),
-        help=_("Success by GET or HEAD is kept and changes nothing, so that a link preview is no success."),
+        help=_(
+            "Whatever comes by another method, starts and failures included, is kept and changes nothing, so that a link"
+            " preview says nothing of the job. E-mails count."
+        ),
     )
 
     address: str = setting(
