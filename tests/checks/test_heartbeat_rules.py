@@ -87,6 +87,19 @@ def test_success_of_another_run_leaves_the_run_going() -> None:
     assert heard.beat.state == State.UP
 
 
+def test_end_of_an_earlier_run_takes_its_own_time_and_leaves_the_newest_going() -> None:
+    both = after(
+        ping(Signal.SUCCESS, 0), ping(Signal.START, 1, run_id=RUN), ping(Signal.START, 5, run_id=OTHER_RUN)
+    ).beat
+
+    heard = hear(both, ping(Signal.SUCCESS, 8, run_id=RUN), HOURLY, minute(1))
+
+    assert (heard.duration, heard.beat.last_duration) == (timedelta(minutes=7),) * 2
+    assert (heard.beat.last_start_at, heard.beat.last_start_run) == (minute(5), OTHER_RUN)
+    assert (deadline(heard.beat, HOURLY), phase(heard.beat, HOURLY, minute(9))) == (minute(15), "started")
+    assert is_overrun(heard.beat, HOURLY, minute(15))
+
+
 @pytest.mark.parametrize(("signal", "run"), [(Signal.FAIL, OTHER_RUN), (Signal.FAIL, None), (Signal.SUCCESS, None)])
 def test_any_failure_and_success_without_a_run_end_the_run(signal: Signal, run: UUID | None) -> None:
     heard = after(ping(Signal.START, 0, run_id=RUN), ping(signal, 3, run_id=run))

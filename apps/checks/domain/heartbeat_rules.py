@@ -2,6 +2,18 @@
 
 The rules are those of Healthchecks, so that existing jobs mean the same here. A job may say that it starts; then it is
 *running* until it reports success or failure, and down once it has run for longer than its grace.
+
+Runs that overlap bear ids. As in Healthchecks (``Check.ping``, ``Ping.duration``):
+
+- What is running is the newest start, whichever run's: its grace counts from there. So a run that hangs is not seen while
+  newer ones begin.
+- It runs until its own end is reported, or a failure of any run, or a success that names no run. The success of another
+  run leaves it running.
+- A report took the time since its own run's start. That is the newest of the run's earlier reports, if it is a start and
+  72 hours old at most: what ended once is not ended again.
+
+Unlike there, the heartbeat's last duration is that of its last report, even if an earlier start's run ended; and a report
+without an id took the time since the newest start only, which must have none either.
 """
 
 from dataclasses import dataclass, replace
@@ -83,14 +95,14 @@ def signal_in(text: str, config: HeartbeatConfig) -> Signal:
     )
 
 
-def hear(beat: Beat, report: Report, config: HeartbeatConfig) -> Heard:
-    """Return the heartbeat after a ping."""
+def hear(beat: Beat, report: Report, config: HeartbeatConfig, begun_at: datetime | None = None) -> Heard:
+    """Return the heartbeat after a ping. ``begun_at``: when the run that it names began, if that is not the newest start."""
     signal = signal_of(report, config, beat.state)
     if signal == Signal.START:
         return Heard(replace(beat, last_start_at=report.at, last_start_run=report.run_id), signal)
     if signal not in VERDICTS:
         return Heard(beat, signal)
-    duration = _duration(beat, report)
+    duration = _duration(beat, report, begun_at)
     ends_run = beat.last_start_run == report.run_id or signal == Signal.FAIL or report.run_id is None
     return Heard(
         Beat(
@@ -105,11 +117,13 @@ def hear(beat: Beat, report: Report, config: HeartbeatConfig) -> Heard:
     )
 
 
-def _duration(beat: Beat, report: Report) -> timedelta | None:
-    """Return how long the run took, if it is this run whose start was heard."""
-    if beat.last_start_at is None or beat.last_start_run != report.run_id:
+def _duration(beat: Beat, report: Report, begun_at: datetime | None) -> timedelta | None:
+    """Return how long the run took, if its start was heard."""
+    if beat.last_start_at is not None and beat.last_start_run == report.run_id:
+        begun_at = beat.last_start_at
+    if begun_at is None:
         return None
-    duration = report.at - beat.last_start_at
+    duration = report.at - begun_at
     return duration if timedelta(0) <= duration <= MAX_DURATION else None
 
 

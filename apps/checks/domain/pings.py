@@ -30,6 +30,7 @@ from apps.checks.domain.heartbeat_rules import (
     why_missed,
 )
 from apps.checks.domain.heartbeat_sweep import are_doors_open
+from apps.checks.domain.ping_runs import Begun, Run, starts_of
 from apps.checks.domain.settings import UNREADABLE, opened_config
 from apps.checks.domain.turns import CheckSettings, settings_of
 from apps.checks.enums import State
@@ -156,13 +157,14 @@ class PingStore:
                 locked = asked.fetchall()
                 found, known = self._found(locked), {row[0] for row in locked}
                 changes += _missed_before(found, tokens, pings)
+                begun = _begun(found, tokens, pings)
                 for place, (ping, token) in enumerate(zip(pings, tokens, strict=True)):
                     if token is None:
                         continue
                     if token not in found:
                         fates[place] = None if token in known else Fate.NOT_FOUND
                         continue
-                    heard, change = _judged(found[token], ping)
+                    heard, change = _judged(found[token], ping, begun)
                     rows.append(_row(found[token], ping, heard))
                     if change:
                         changes.append((found[token].check_id, change))
@@ -268,10 +270,38 @@ def _missed(found: _Found) -> Change:
     return Change(after=State.DOWN, at=limit, error_code=error_code)
 
 
-def _judged(found: _Found, ping: NewPing) -> tuple[Heard, Change | None]:
+def _begun(found: dict[str, _Found], tokens: Sequence[str | None], pings: Sequence[NewPing]) -> Begun:
+    """Return when the runs began that these reports end. Only of those that no heartbeat remembers the pings are asked."""
+    begun: Begun = {}
+    sought: set[Run] = set()
+    for ping, token in zip(pings, tokens, strict=True):
+        run_id = ping.report.run_id
+        if run_id is None or token is None or token not in found:
+            continue
+        check_id, beat = found[token].check_id, found[token].beat
+        if beat.last_start_at is not None and beat.last_start_run == run_id:
+            begun[check_id, run_id] = beat.last_start_at  # this batch may bring a newer start
+        elif ping.report.signal in VERDICTS:
+            sought.add((check_id, run_id))
+    return begun | starts_of(sought) if sought else begun
+
+
+def _heard(found: _Found, report: Report, begun: Begun) -> Heard:
+    if report.run_id is None:  # most: what has to do with runs costs them nothing
+        return hear(found.beat, report, found.config)
+    run = (found.check_id, report.run_id)
+    heard = hear(found.beat, report, found.config, begun.get(run))
+    if heard.signal == Signal.START:
+        begun[run] = report.at
+    elif heard.signal in VERDICTS:
+        begun.pop(run, None)
+    return heard
+
+
+def _judged(found: _Found, ping: NewPing, begun: Begun) -> tuple[Heard, Change | None]:
     """Let the rules judge a ping, and move the heartbeat on."""
     before = found.beat.state
-    heard = hear(found.beat, ping.report, found.config)
+    heard = _heard(found, ping.report, begun)
     if ping.duration is not None and heard.signal in VERDICTS:
         heard = Heard(replace(heard.beat, last_duration=ping.duration), heard.signal, ping.duration)
     found.beat, found.pings = heard.beat, found.pings + 1

@@ -98,7 +98,11 @@ class Ping(models.Model):
         base_manager_name = "objects"
         indexes = [
             # forgetting old texts
-            models.Index(fields=["watched", "-number"], name="checks_ping_with_text", condition=Q(body__isnull=False))
+            models.Index(fields=["watched", "-number"], name="checks_ping_with_text", condition=Q(body__isnull=False)),
+            # the start of a run; a ping that names none writes no entry
+            models.Index(
+                fields=["watched", "run_id", "-number"], name="checks_ping_by_run", condition=Q(run_id__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
