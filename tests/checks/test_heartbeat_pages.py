@@ -1,7 +1,10 @@
 """What people and programs see of a heartbeat."""
 
+import html
+import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -85,6 +88,32 @@ def test_page_lists_the_last_reports(check: Check, scope: Tenant, owner: User) -
     assert "disk full" not in shown
 
 
+def test_page_lists_every_kept_report_in_pages_with_its_run(check: Check, scope: Tenant, owner: User) -> None:
+    run = UUID("0199aa10-3c4f-7d7e-8000-5d9b6f1f7c11")
+    PingStore().store(
+        [ping(token_of(check), minutes=number, run_id=run if number == 7 else None) for number in range(120)]
+    )
+    client = Client()
+    client.force_login(owner)
+
+    def shown(**query: str) -> tuple[list[int], str]:
+        text = client.get(reverse("checks:detail", args=[scope.slug, check.id]), query).content.decode()
+        return [int(number) for number in re.findall(r'data-label="#" class="num">(\d+)<', text)], text
+
+    first, newest = shown()
+    last, oldest = shown(page="3", period="7d")
+
+    assert (first, last) == (list(range(120, 70, -1)), list(range(20, 0, -1)))
+    assert ("1–50 of 120" in newest, "101–120 of 120" in oldest) == (True, True)
+    assert (f"run {run}" in newest, f"run {run}" in oldest) == (False, True)
+    assert 'href="?page=2"' in newest
+    assert 'href="?period=7d&amp;page=2"' in oldest
+    # What comes in meanwhile does not leaf back to the first page.
+    refresh = re.search(r'id="check-heartbeat"[^>]* hx-get="([^"]*)"', oldest)
+    assert refresh is not None
+    assert html.unescape(refresh[1]).endswith("?page=3&period=7d")
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -152,7 +181,7 @@ def test_page_asks_no_more_for_more_pings(check: Check, scope: Tenant, owner: Us
         return len(captured)
 
     count(1)
-    assert count(1) == count(3)
+    assert count(1) == count(3) == count(60)
 
 
 # --- API ----------------------------------------------------------------------------------------------------------------

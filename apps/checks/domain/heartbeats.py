@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -156,9 +157,9 @@ def _upcoming(config: HeartbeatConfig, after: datetime) -> list[datetime]:
     return found
 
 
-def latest_pings(check: Check, limit: int = 20) -> list[Ping]:
-    """Return the newest pings without their texts."""
-    return list(Ping.objects.filter(watched=check).defer("body").order_by("-number")[:limit])
+def find_pings(check: Check) -> QuerySet[Ping]:
+    """Return the pings that are kept without their texts, newest first."""
+    return Ping.objects.filter(watched=check).defer("body").order_by("-number")
 
 
 def find_ping(check: Check, number: int) -> Ping | None:
