@@ -24,7 +24,7 @@ from apps.checks.importers.hosted import (
     port_type,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
-from apps.checks.importers.wish import Gathering, Wish, integer, is_true, seconds
+from apps.checks.importers.wish import Gathering, Wish, integer, is_said, is_true, seconds
 from apps.core.kinds import Text
 
 
@@ -73,6 +73,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             retries=1 if patience else None,  # a second look at the end of the wait that it is given there
             retry_interval_seconds=patience or None,
             is_paused=is_true(row.get("paused")) or row.text("status") == "paused",
+            is_maimed=is_said(row.values.get("proxyhost")),
+            needs=frozenset({"keyword"}),
         )
     )
     if is_taken:

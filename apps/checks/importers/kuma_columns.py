@@ -22,9 +22,10 @@ BEHIND: Mapping[str, Text] = {
     "ws_ignore_sec_websocket_accept_header": _("The server's answer to the handshake must be right here."),
 }
 # What stays behind where it is in use; monitors of other kinds keep what was once written there.
+WEB = frozenset({"http", "keyword", "json-query"})
 OF_TYPES: Mapping[str, tuple[frozenset[str], Text]] = {
     "cache_bust": (
-        frozenset({"http", "keyword", "json-query"}),
+        WEB,
         _("What it adds to its address against caches stays behind."),
     ),
     "smtp_security": (
@@ -39,6 +40,9 @@ OF_LOGINS: Mapping[str, tuple[str, Text]] = {
         _("Its own certificate authority stays behind; the server's certificate must be publicly known."),
     ),
 }
+# Without these a check would say that a healthy service is down.
+MAIMING = frozenset({"proxy_id", "expected_tls_alert"})
+WITHOUT_LOGIN = "ntlm"
 DOMAINS = "domain_expiry_notification"  # on for every monitor of Kuma 2.1
 # What becomes something here, or is only looked at with it, and what says nothing of a check.
 TAKEN = """
@@ -71,8 +75,15 @@ def left_of(row: Row) -> Iterator[Text]:
         if row.get("type") in types and is_said(row.get(column)):
             yield text
     for column, (login, text) in OF_LOGINS.items():
-        if row.get("auth_method") == login and is_said(row.get(column)):
+        if row.get("type") in WEB and row.get("auth_method") == login and is_said(row.get(column)):
             yield text
+
+
+def is_maimed(row: Row) -> bool:
+    """Tell whether something stays behind without which a healthy service would be down."""
+    login = row.get("auth_method") if row.get("type") in WEB else None
+    lost_of_login = any(is_said(row.get(column)) for column, (way, _text) in OF_LOGINS.items() if way == login)
+    return lost_of_login or login == WITHOUT_LOGIN or any(is_said(row.get(column)) for column in MAIMING)
 
 
 def left_of_all(rows: Iterable[Row]) -> Iterator[Text]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.importers.base import Found, read_each, refuse_beyond
 from apps.checks.importers.hosted import host_of, port_of
 from apps.checks.importers.kuma_brokers import BROKERS
-from apps.checks.importers.kuma_columns import left_of, left_of_all
+from apps.checks.importers.kuma_columns import is_maimed, left_of, left_of_all
 from apps.checks.importers.kuma_file import KumaFile, Patience, Row, object_of, read_kuma
 from apps.checks.importers.kuma_json import rule_of
 from apps.checks.importers.kuma_services import SERVICES, Made, expected_record
@@ -101,6 +101,8 @@ def _gather(row: Row, where: str, groups: Groups, gathering: Gathering) -> None:
             retry_interval_seconds=seconds(row.get("retry_interval")) or None,
             tags=tuple(_tags(row, groups)),
             is_paused="active" in row and not is_true(row["active"]),
+            is_maimed=is_maimed(row),
+            needs=frozenset({"json_rules", "keyword"}),
         )
     )
 

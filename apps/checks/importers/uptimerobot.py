@@ -79,6 +79,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             degraded_ms=integer(row.get("responsetimethreshold")),
             tags=tuple(_tags(row)),
             is_paused=normal(row.text("status", "state")) in ("0", "paused"),
+            is_maimed=foreign is WEB and not _is_let_in(row),
+            needs=frozenset({"keyword", "patterns", "patterns_absent"}),
         )
     )
     if is_taken:
@@ -93,7 +95,7 @@ def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
         yield NEW_ADDRESS
     if foreign is WEB and _sign_in(row) == "digest":
         yield _("Digest authentication stays behind.")
-    elif foreign is WEB and _sign_in(row) not in ("", *WITHOUT_SIGN_IN, *BASIC):
+    elif foreign is WEB and not _is_let_in(row):
         yield _("Its way to sign in, “%(way)s”, stays behind.") % {"way": _sign_in(row)[:60]}
     if foreign is WEB and row.text(*KEYWORD) and row.get("keywordcasetype") is None:
         yield _("The export does not tell whether upper and lower case matter in its keyword; here they do.")
@@ -103,6 +105,11 @@ def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
         yield _("The records that it expects stay behind.")
     if is_said(told.get("ipversion")):
         yield ONE_FAMILY
+
+
+def _is_let_in(row: Row) -> bool:
+    """Tell whether a check signs in as the monitor does, or neither does."""
+    return _sign_in(row) in ("", *WITHOUT_SIGN_IN, *BASIC)
 
 
 def _sign_in(row: Row) -> str:

@@ -10,6 +10,7 @@ from apps.checks.importers.registry import IMPORTERS
 from apps.checks.types.patterns import bounded_search
 
 CASE = "The export does not tell whether upper and lower case matter in its keyword; here they do."
+PAUSED = "It comes paused: without what stays behind it would judge something else."
 ADDRESS = "Its address is new here: change it where its job reports."
 FAMILY = "It keeps to one family of addresses; checks here take whichever the name has."
 DOMAINS = "Ends of domains are watched by checks of their own here: make one of the kind “domain” for each."
@@ -48,8 +49,8 @@ def left_of_all(source: str, **fields: Any) -> list[str]:
     ("source", "fields", "lost"),
     [
         ("uptimerobot", {"customFields": {"owner": "web"}}, ["Its custom fields stay behind."]),
-        ("uptimerobot", {"authType": "DIGEST", "httpUsername": "u"}, ["Digest authentication stays behind."]),
-        ("uptimerobot", {"authType": "BEARER"}, ["Its way to sign in, “bearer”, stays behind."]),
+        ("uptimerobot", {"authType": "DIGEST", "httpUsername": "u"}, [PAUSED, "Digest authentication stays behind."]),
+        ("uptimerobot", {"authType": "BEARER"}, [PAUSED, "Its way to sign in, “bearer”, stays behind."]),
         ("uptimerobot", {"type": "KEYWORD", "keywordValue": "up"}, [CASE]),
         ("uptimerobot", {"type": "KEYWORD", "keywordValue": "up", "keywordCaseType": 0}, []),
         ("uptimerobot", {"type": "HEARTBEAT", "interval": 300}, [ADDRESS]),
@@ -67,7 +68,7 @@ def left_of_all(source: str, **fields: Any) -> list[str]:
         ),
         ("better_stack", {"maintenance_from": "00:00", "maintenance_to": "00:00", "maintenance_days": ["sun"]}, []),
         ("better_stack", {"ip_version": "ipv4"}, [FAMILY]),
-        ("better_stack", {"proxy_host": "proxy.example", "proxy_port": 3_128}, ["Its proxy stays behind."]),
+        ("better_stack", {"proxy_host": "proxy.example", "proxy_port": 3_128}, [PAUSED, "Its proxy stays behind."]),
         ("better_stack", {"regions": ["eu"]}, ["Its regions stay behind; choose regions here."]),
         (
             "better_stack",

@@ -12,6 +12,7 @@ from tests.checks.importers.test_uptime_kuma import kuma_database
 WEB = {"type": "http", "url": "https://a.example/"}
 BROKER = {"type": "kafka-producer", "kafkaProducerTopic": "orders", "kafkaProducerBrokers": ["mq.example:9093"]}
 SENT = "Its message stays behind: a check here looks at the topic and its partitions, and sends nothing."
+PAUSED = "It comes paused: without what stays behind it would judge something else."
 GENERAL = "Notifications, status pages and history stay behind; set up channels and pages here."
 MAINTENANCE = """
     CREATE TABLE maintenance (id INTEGER PRIMARY KEY, title VARCHAR(150), description TEXT, active BOOLEAN,
@@ -41,10 +42,6 @@ def of_the_whole(*monitors: dict[str, Any]) -> list[str]:
         ({**WEB, "ipFamily": "ipv6"}, "It keeps to one family of addresses; checks here take whichever the name has."),
         ({**WEB, "cacheBust": True}, "What it adds to its address against caches stays behind."),
         (
-            {**WEB, "authMethod": "mtls", "tlsCa": "-----BEGIN CERTIFICATE-----"},
-            "Its own certificate authority stays behind; the server's certificate must be publicly known.",
-        ),
-        (
             {"type": "port", "hostname": "a.example", "port": 25, "smtpSecurity": "starttls"},
             "The TLS that it expects on its port stays behind; a check of the kind “TLS” looks at that.",
         ),
@@ -56,6 +53,48 @@ def of_the_whole(*monitors: dict[str, Any]) -> list[str]:
 )
 def test_setting_that_no_check_has_is_named(monitor: dict[str, Any], lost: str) -> None:
     assert brought(**monitor)[2] == [lost]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "lost"),
+    [
+        ({"proxyId": 3}, "Its proxy stays behind."),
+        (
+            {"authMethod": "mtls", "tlsCa": "-----BEGIN CERTIFICATE-----"},
+            "Its own certificate authority stays behind; the server's certificate must be publicly known.",
+        ),
+        (
+            {
+                "authMethod": "oauth2-cc",
+                "oauth_token_url": "https://id.example/token",
+                "oauth_client_id": "kuma",
+                "oauth_client_secret": "s3cret",
+                "oauth_audience": "shop",
+            },
+            "The audience that it asks a token for stays behind.",
+        ),
+        ({"authMethod": "ntlm"}, "Nothing here does “ntlm”."),
+        (
+            {"type": "keyword", "keyword": "up", "method": "HEAD"},
+            "keyword: The answer to HEAD has no text; choose another method or empty this.",
+        ),
+    ],
+)
+def test_monitor_that_would_be_down_for_want_of_a_setting_comes_paused(monitor: dict[str, Any], lost: str) -> None:
+    backup = {"monitorList": [{"id": 1, "name": "One", **WEB, **monitor}]}
+
+    read = IMPORTERS.get("uptime_kuma").read(json.dumps(backup).encode())
+
+    assert [check.get("paused") for check in read.checks] == [True]
+    assert [str(loss.reason) for loss in read.losses if loss.name] == [lost, PAUSED]
+
+
+def test_monitor_that_only_promises_less_is_not_paused() -> None:
+    backup = {"monitorList": [{"id": 1, "name": "One", **WEB, "ipFamily": "ipv6", "description": "Front page"}]}
+
+    (check,) = IMPORTERS.get("uptime_kuma").read(json.dumps(backup).encode()).checks
+
+    assert "paused" not in check
 
 
 @pytest.mark.parametrize(
