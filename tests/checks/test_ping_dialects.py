@@ -221,6 +221,26 @@ def test_external_endpoint_by_ping_key_and_slug(door: Door, check: Check) -> Non
 
 
 @pytest.mark.parametrize(
+    "secret", ["31365bce8da947298ff3aaa71d56b712", "x" * 22], ids=["as our token", "as a ping key"]
+)
+def test_external_endpoints_share_a_secret_that_looks_like_ours(door: Door, scope: Tenant, secret: str) -> None:
+    keys = ("core_backup", "core_sync")
+    checks = [heartbeat(name=key, config=HeartbeatConfig(address=gatus_token(key, secret))) for key in keys]
+    paths = [f"/api/v1/endpoints/{key}/external?success=true" for key in (*keys, *keys, "core_other")]
+
+    statuses = [door.ask(path, "POST", Authorization=f"Bearer {secret}").status for path in paths]
+
+    assert statuses == [200, 200, 200, 200, 404]
+    assert [Ping.objects.filter(watched=check).count() for check in checks] == [2, 2]
+
+
+def test_external_endpoint_by_a_heartbeats_own_token(door: Door, check: Check) -> None:
+    path = "/api/v1/endpoints/whatever/external?success=true"
+
+    assert door.ask(path, "POST", Authorization=f"Bearer {token_of(check)}").status == 200
+
+
+@pytest.mark.parametrize(
     ("method", "query", "secret", "status"),
     [
         ("POST", "?success=true", "", 401),

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote
 from uuid import UUID
 
 from apps.checks.domain.heartbeat_rules import Report
-from apps.checks.domain.pings import BySlug, Fate, NewPing
+from apps.checks.domain.pings import Address, BySlug, Fate, NewPing
 from apps.checks.models import MAX_BODY_BYTES
 from apps.checks.types.heartbeat import Signal
 
@@ -69,10 +69,11 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Heeded:
-    """A ping, and whether its heartbeat may be made if there is none yet."""
+    """A ping, where it goes ``otherwise`` if nobody has its address, and whether its heartbeat may be made if there is none."""
 
     ping: NewPing
     may_create: bool = False
+    otherwise: Address | None = None
 
 
 class Dialect(Protocol):
@@ -301,16 +302,16 @@ class Gatus:
         text = _one(query, "error") or ""
         signal = Signal.SUCCESS if success == "true" else Signal.FAIL
         report = Report(signal=signal, at=at, is_post=True, text=text)
-        address = self._address(unquote(match[1]).lower(), asked.bearer)  # as Gatus looks it up
-        return Heeded(_ping(asked, address, report, text.encode(), _go_duration(_one(query, "duration") or "")))
+        key = unquote(match[1]).lower()  # as Gatus looks it up
+        own, moved = self._own(key, asked.bearer), gatus_token(key, asked.bearer)
+        ping = _ping(asked, own or moved, report, text.encode(), _go_duration(_one(query, "duration") or ""))
+        return Heeded(ping, otherwise=moved if own else None)
 
-    def _address(self, key: str, bearer: str) -> str | BySlug:
-        token = _token(bearer)
-        if token is not None:
-            return token
+    def _own(self, key: str, bearer: str) -> Address | None:
+        """Return what a bearer token of our making means; a secret that moved in may look like one."""
         if len(bearer) == 22 and SLUG.fullmatch(key):
             return BySlug(bearer, key)
-        return gatus_token(key, bearer)
+        return _token(bearer)
 
     def word(self, fate: Fate, *, is_created: bool = False) -> Wording:
         return self.WORDS[fate]

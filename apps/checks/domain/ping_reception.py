@@ -46,11 +46,10 @@ class Reception:
         """The same for who has no task to wait in: ``tell`` is called on the event loop, perhaps at once."""
         try:
             heeded = self._heeded(dialect, asked)
-            self.batches.put(heeded.ping, lambda fate: self._settle(dialect, heeded, fate, tell))
         except Refused as refusal:
             tell(refusal.wording)
-        except Unavailable:
-            tell(_later(dialect, 503, "try again"))
+        else:
+            self._put(dialect, heeded, tell)
 
     def admit(self, ping: NewPing) -> NewPing | None:
         """Return what of a ping is stored; None for one too many. Who guesses addresses is slowed down, but not the
@@ -78,12 +77,23 @@ class Reception:
         if asked.method not in METHODS:
             raise Refused(WRONG_METHOD)
         heeded = dialect.read(asked, clock.now())
+        if heeded.otherwise is not None and heeded.otherwise in self._known:
+            heeded = _sent_to(heeded, heeded.otherwise)  # jobs with one secret do not share what one address may send
         admitted = self.admit(heeded.ping)
         if admitted is None:
             raise Refused(_later(dialect, 429, "rate limited"))
         return heeded if admitted is heeded.ping else replace(heeded, ping=admitted)
 
+    def _put(self, dialect: Dialect, heeded: Heeded, tell: Tell) -> None:
+        try:
+            self.batches.put(heeded.ping, lambda fate: self._settle(dialect, heeded, fate, tell))
+        except Unavailable:
+            tell(_later(dialect, 503, "try again"))
+
     def _settle(self, dialect: Dialect, heeded: Heeded, fate: Fate | None, tell: Tell) -> None:
+        if fate == Fate.NOT_FOUND and heeded.otherwise is not None:
+            self._put(dialect, replace(_sent_to(heeded, heeded.otherwise), otherwise=None), tell)
+            return
         if fate == Fate.NOT_FOUND and heeded.may_create:
             task = asyncio.create_task(self._create(dialect, heeded, tell))
             self._providing.add(task)
@@ -110,6 +120,11 @@ class Reception:
             return
         self.note(address, heeded.ping.source_ip, fate)
         tell(dialect.word(fate, is_created=is_created))
+
+
+def _sent_to(heeded: Heeded, address: Address) -> Heeded:
+    """Return the same ping for the other one of its two addresses."""
+    return replace(heeded, ping=replace(heeded.ping, address=address), otherwise=heeded.ping.address)
 
 
 def _provide(address: BySlug) -> bool:

@@ -2,10 +2,8 @@
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
@@ -49,18 +47,14 @@ class Gatus:
 
     def read(self, *files: bytes) -> Found:
         gathering = Gathering("gatus")
-        documents: list[tuple[str, Mapping[str, Any]]] = []
         count = 0
         for place, document in read_each(files, _document):
             count += sum(len(document[name]) for name in LISTS if isinstance(document.get(name), list))
             refuse_beyond(count)
-            documents.append((place, document))
-        tokens = _tokens(document for _place, document in documents)
-        for place, document in documents:
             for where, endpoint in _listed(document, "endpoints"):
                 _gather(place + where, endpoint, gathering)
             for where, endpoint in _listed(document, "external-endpoints"):
-                _gather_external(place + where, endpoint, tokens, gathering)
+                _gather_external(place + where, endpoint, gathering)
             for where, suite in _listed(document, "suites"):
                 text = _("Suites do not come over: make a check “HTTP steps” of it.")
                 gathering.lose(place + where, _spelled(str(suite.get("name") or where)), text, is_whole=True)
@@ -195,7 +189,7 @@ def _is_disabled(endpoint: Endpoint) -> bool:
 # --- External endpoints --------------------------------------------------------------------------------------------------
 
 
-def _gather_external(where: str, given: Endpoint, tokens: Counter[str], gathering: Gathering) -> None:
+def _gather_external(where: str, given: Endpoint, gathering: Gathering) -> None:
     _lose_all(where, given, TAKEN_BY_EXTERNAL, gathering)
     endpoint, name = _spelled(given), _name(where, given)
     group, beat = str(endpoint.get("group") or ""), endpoint.get("heartbeat")
@@ -204,7 +198,7 @@ def _gather_external(where: str, given: Endpoint, tokens: Counter[str], gatherin
         text = _("It names no heartbeat interval: its silence counts after a year. Set how often it reports.")
         gathering.lose(where, name, text)
     is_told = not _variables([given.get(field) for field in ("name", "group", "token")])
-    address = _address(endpoint, tokens) if is_told else ""
+    address = _address(endpoint) if is_told else ""
     if not address:
         gathering.lose(where, name, _("Its token does not come over: give its job the new address."))
     settings: dict[str, Any] = {"period_seconds": int(period or YEAR_SECONDS), "grace_seconds": LEAST_GRACE}
@@ -224,29 +218,9 @@ def _gather_external(where: str, given: Endpoint, tokens: Counter[str], gatherin
     )
 
 
-def _tokens(documents: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """Count how many external endpoints share each token."""
-    listed = (endpoint for document in documents for _where, endpoint in _listed(document, "external-endpoints"))
-    return Counter(str(_spelled(endpoint.get("token") or "")) for endpoint in listed)
-
-
-def _address(endpoint: Endpoint, tokens: Counter[str]) -> str:
-    """Return what our door makes of an endpoint's key and its token, which several endpoints may share.
-
-    To the door a token like our own is one: an id names its heartbeat alone, and 22 signs are a tenant's ping key.
-    """
+def _address(endpoint: Endpoint) -> str:
+    """Return what our door makes of an endpoint's key and its token, which several endpoints may share."""
     secret = str(endpoint.get("token") or "")
-    if _is_id(secret):
-        return secret if tokens[secret] == 1 else ""
     parts = (str(endpoint.get(field) or "").strip().lower() for field in ("group", "name"))
     key = "_".join(re.sub(r"[/_,.#+& ]", "-", part) for part in parts)
-    if not secret or (len(secret) == 22 and re.fullmatch(r"[a-z0-9_-]{1,100}", key)):
-        return ""
-    return hashlib.sha256(f"{key}:{secret}".encode()).hexdigest()
-
-
-def _is_id(secret: str) -> bool:
-    try:
-        return len(secret) in (32, 36) and bool(UUID(secret))
-    except ValueError:
-        return False
+    return hashlib.sha256(f"{key}:{secret}".encode()).hexdigest() if secret else ""
