@@ -42,13 +42,13 @@ OF_LOGINS: Mapping[str, tuple[str, Text]] = {
 }
 # Without these a check would say that a healthy service is down.
 MAIMING = frozenset({"proxy_id", "expected_tls_alert"})
-WITHOUT_LOGIN = "ntlm"
+WAYS_IN = frozenset({"basic", "bearer", "oauth2-cc", "mtls"})
 DOMAINS = "domain_expiry_notification"  # on for every monitor of Kuma 2.1
 # What becomes something here, or is only looked at with it, and what says nothing of a check.
 TAKEN = """
     id name type url method hostname port active interval timeout maxretries retry_interval keyword invert_keyword
     ignore_tls upside_down maxredirects accepted_statuscodes accepted_statuscodes_json headers body http_body_encoding
-    auth_method basic_auth_user basic_auth_pass auth_domain auth_workstation tls_cert tls_key expiry_notification
+    auth_method bearer_token basic_auth_user basic_auth_pass auth_domain auth_workstation tls_cert tls_key expiry_notification
     oauth_client_id oauth_client_secret oauth_token_url oauth_scopes oauth_auth_method
     json_path json_path_operator expected_value conditions parent tags push_token packet_size ping_count ping_numeric
     ping_per_request_timeout dns_resolve_type dns_resolve_server database_connection_string database_query
@@ -74,16 +74,25 @@ def left_of(row: Row) -> Iterator[Text]:
     for column, (types, text) in OF_TYPES.items():
         if row.get("type") in types and is_said(row.get(column)):
             yield text
-    for column, (login, text) in OF_LOGINS.items():
-        if row.get("type") in WEB and row.get("auth_method") == login and is_said(row.get(column)):
+    login = _login_of(row)
+    for column, (way, text) in OF_LOGINS.items():
+        if login == way and is_said(row.get(column)):
             yield text
+    if login and login not in WAYS_IN:
+        yield _("Its way to sign in, “%(way)s”, stays behind.") % {"way": login[:60]}
+
+
+def _login_of(row: Row) -> str:
+    """Return how a monitor of the web signs in; nothing where it does not."""
+    return str(row["auth_method"]) if row.get("type") in WEB and is_said(row.get("auth_method")) else ""
 
 
 def is_maimed(row: Row) -> bool:
     """Tell whether something stays behind without which a healthy service would be down."""
-    login = row.get("auth_method") if row.get("type") in WEB else None
+    login = _login_of(row)
     lost_of_login = any(is_said(row.get(column)) for column, (way, _text) in OF_LOGINS.items() if way == login)
-    return lost_of_login or login == WITHOUT_LOGIN or any(is_said(row.get(column)) for column in MAIMING)
+    is_refused = bool(login) and login not in WAYS_IN
+    return lost_of_login or is_refused or any(is_said(row.get(column)) for column in MAIMING)
 
 
 def left_of_all(rows: Iterable[Row]) -> Iterator[Text]:

@@ -19,6 +19,7 @@ from apps.checks.importers.wish import (
     Gathering,
     Wish,
     basic_login,
+    bearer_login,
     integer,
     is_true,
     oauth_login,
@@ -157,7 +158,8 @@ BODIES = {"form": "application/x-www-form-urlencoded", "xml": "text/xml; charset
 
 
 def _login(row: Row) -> dict[str, Any]:
-    return LOGINS.get(str(row.get("auth_method")), _basic)(row)
+    way = str(row.get("auth_method") or "basic")
+    return LOGINS[way](row) if way in LOGINS else {}
 
 
 def _basic(row: Row) -> dict[str, Any]:
@@ -170,9 +172,10 @@ def _oauth(row: Row) -> dict[str, Any]:
 
 
 LOGINS: Mapping[str, Callable[[Row], dict[str, Any]]] = {
+    "basic": _basic,
     "oauth2-cc": _oauth,
     "mtls": lambda row: {"client_certificate": row.get("tls_cert"), "client_key": row.get("tls_key")},
-    "ntlm": lambda _row: {"ntlm": True},
+    "bearer": lambda row: bearer_login(row.get("bearer_token")),
 }
 
 

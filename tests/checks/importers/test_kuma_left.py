@@ -73,7 +73,10 @@ def test_setting_that_no_check_has_is_named(monitor: dict[str, Any], lost: str) 
             },
             "The audience that it asks a token for stays behind.",
         ),
-        ({"authMethod": "ntlm"}, "Nothing here does “ntlm”."),
+        (
+            {"authMethod": "ntlm", "basic_auth_user": "kuma", "basic_auth_pass": "s3cret"},
+            "Its way to sign in, “ntlm”, stays behind.",
+        ),
         (
             {"type": "keyword", "keyword": "up", "method": "HEAD"},
             "keyword: The answer to HEAD has no text; choose another method or empty this.",
@@ -128,6 +131,12 @@ def test_client_that_shows_itself_in_the_body_does_so_here() -> None:
     _kind, config, _lost = brought(**WEB, **login, oauth_client_secret="s3cret", oauth_auth_method="client_secret_post")
 
     assert (config["auth"], config["oauth_in_body"]) == ("oauth2", True)
+
+
+def test_token_of_its_own_is_shown_here() -> None:
+    kind, config, lost = brought(**WEB, authMethod="bearer", bearer_token="t0ken", basic_auth_user="left over")
+
+    assert (kind, config["auth"], config["token"], lost) == ("http", "bearer", "t0ken", [])
 
 
 def test_what_nobody_knows_and_what_each_has_is_named_once() -> None:
@@ -214,6 +223,35 @@ def test_browser_goes_to_the_page() -> None:
         {"steps": ["""goto 'https://a.example/a?q=it'"'"'s'"""]},
         ["Its remote browser stays behind; one of this installation goes there."],
     )
+
+
+def test_row_in_which_nobody_chose_anything_has_no_losses() -> None:
+    """The columns of Kuma 2.1, as it fills them for a monitor with an address and nothing else."""
+    nothing = (
+        *("description", "keyword", "hostname", "port", "dns_last_result", "push_token", "body", "headers"),
+        *("basic_auth_user", "basic_auth_pass", "docker_host", "docker_container", "proxy_id", "mqtt_topic"),
+        *("auth_method", "auth_domain", "auth_workstation", "grpc_url", "grpc_protobuf", "grpc_body", "grpc_metadata"),
+        *("grpc_method", "grpc_service_name", "radius_username", "radius_secret", "game", "tls_ca", "tls_cert"),
+        *("tls_key", "parent", "expected_value", "kafka_producer_topic", "kafka_producer_message", "remote_browser"),
+        *("oauth_client_id", "oauth_client_secret", "oauth_token_url", "oauth_scopes", "oauth_audience", "snmp_oid"),
+        *("rabbitmq_username", "rabbitmq_password", "smtp_security", "ip_family", "mqtt_websocket_path"),
+        *("manual_status", "system_service_name", "expected_tls_alert", "screenshot_delay", "snmp_v3_username"),
+    )
+    usual = {
+        **{"user_id": 1, "weight": 2000, "created_date": "2025-11-02 10:11:12", "interval": 60, "timeout": 48},
+        **{"retry_interval": 60, "maxretries": 0, "maxredirects": 10, "accepted_statuscodes_json": '["200-299"]'},
+        **{"dns_resolve_type": "A", "dns_resolve_server": "1.1.1.1", "method": "GET", "packet_size": 56, "active": 1},
+        **{"http_body_encoding": "json", "json_path": "$", "json_path_operator": "==", "kafka_producer_brokers": "[]"},
+        **{"kafka_producer_sasl_options": '{"mechanism":"None"}', "oauth_auth_method": "client_secret_basic"},
+        **{"gamedig_given_port_only": 1, "mqtt_check_type": "keyword", "snmp_version": "2c", "conditions": "[]"},
+        **{"rabbitmq_nodes": "[]", "ping_count": 1, "ping_numeric": 1, "ping_per_request_timeout": 2, "cache_bust": 0},
+        **{"response_max_length": 1024, "save_response": 0, "save_error_response": 1, "ws_subprotocol": ""},
+        **{"ws_ignore_sec_websocket_accept_header": 0, "resend_interval": 0, "expiry_notification": 0},
+    }
+    monitor = {**WEB, **dict.fromkeys(nothing), **usual}
+
+    assert brought(**monitor)[2] == []
+    assert of_the_whole(monitor) == [GENERAL]
 
 
 def test_maintenance_of_a_database_is_named() -> None:
