@@ -50,6 +50,7 @@ class Matching(TextChoices):
     EQUALS = "equals", _("The records are exactly the listed values")
     PATTERN = "pattern", _("A record matches the pattern")
     NONE = "none", _("There is no record")
+    FREE = "free", _("It does not matter; the status alone counts")
 
 
 def _check_name(name: str) -> None:
@@ -253,6 +254,8 @@ def _judge(answer: dns.message.Message, wanted: DnsConfig, found: list[dns.rdata
         raise ProbeFailure("dns_rcode_unmet", {"rcode": rcode, "expected": wanted.rcode})
     if wanted.needs_authority and not answer.flags & dns.flags.AA:
         raise ProbeFailure("dns_not_authoritative")
+    if wanted.matching == Matching.FREE:
+        return
     if wanted.matching == Matching.NONE:
         if found:
             raise ProbeFailure("dns_records_present", {"found": _shown_records(found)})

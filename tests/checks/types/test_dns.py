@@ -72,6 +72,7 @@ async def test_keys_are_read(server: NameServer, record_type: str) -> None:
         ("pattern", r"^192\.0\.2\.\d$", ""),
         ("pattern", r"^10\.", "dns_records_unmet"),
         ("none", "", "dns_records_present"),
+        ("free", "", ""),
     ],
 )
 async def test_records_are_compared(server: NameServer, matching: str, expected: str, code: str) -> None:
@@ -145,6 +146,8 @@ async def test_status_and_absence_can_be_expected(server: NameServer) -> None:
     refused = await _look(server, "www.plain.test", rcode="NXDOMAIN")
     empty = await _look(server, "www.plain.test", "MX")
     none = await _look(server, "www.plain.test", "MX", matching="none")
+    free = await _look(server, "www.plain.test", "MX", matching="free")
+    unmet = await _look(server, "nope.plain.test", matching="free")
 
     assert (missing.error_code, missing.error_values) == (
         "dns_rcode_unmet",
@@ -152,6 +155,7 @@ async def test_status_and_absence_can_be_expected(server: NameServer) -> None:
     )
     assert refused.error_values == {"rcode": "NOERROR", "expected": "NXDOMAIN"}
     assert (wanted.verdict, empty.error_code, none.verdict) == (Verdict.SUCCESS, "dns_no_records", Verdict.SUCCESS)
+    assert (free.verdict, unmet.error_code) == (Verdict.SUCCESS, "dns_rcode_unmet")
 
 
 async def test_authority_is_told_from_hearsay(server: NameServer) -> None:
