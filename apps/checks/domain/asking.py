@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.settings import config_of, type_of
 from apps.checks.engine.job import ProbeJob
-from apps.checks.importers.blackbox import module_settings
+from apps.checks.importers.blackbox_modules import module_settings
 from apps.checks.models import Check
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.ids import is_uuid
@@ -55,13 +55,13 @@ def job_of_target(target: str, module: str, *, allow_private: bool, at_most_seco
         raise CannotProbe(
             _("There is no module “%(module)s”; there are: %(names)s.") % {"module": module[:60], "names": names}
         )
-    kind, settings, _lost = module_settings(MODULES[module], target)
-    if kind is None or kind not in CHECK_TYPES:
+    made = module_settings(MODULES[module], target)
+    if made is None or made.kind not in CHECK_TYPES:
         raise CannotProbe(_("Nothing here does what the module “%(module)s” does.") % {"module": module})
-    given = {name: value for name, value in settings.items() if value not in (None, "", {}, [])}
+    given = {name: value for name, value in made.settings.items() if value not in (None, "", {}, [])}
     try:
-        config = parse_config(CHECK_TYPES.get(kind).Config, given)
+        config = parse_config(CHECK_TYPES.get(made.kind).Config, given)
     except ConfigErrors as error:
         name, texts = next(iter(error.errors.items()))
         raise CannotProbe(f"{name}: {texts[0]}") from error
-    return ProbeJob(None, kind, config, min(DEFAULT_SECONDS, at_most_seconds), allow_private)
+    return ProbeJob(None, made.kind, config, min(DEFAULT_SECONDS, at_most_seconds), allow_private)

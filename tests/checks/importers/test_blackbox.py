@@ -45,7 +45,7 @@ def test_blackbox() -> None:
         "verify_tls": False,
         "follow_redirects": False,
         "patterns": ["welcome back"],
-        "header_rules": ["Set-Cookie: !~ x"],
+        "header_rules": ["Set-Cookie: exists", "Set-Cookie: !~ x"],
     }
     assert (login["interval_seconds"], login["timeout_seconds"]) == (15, 60)
     assert made["bastion.example:22"]["config"]["script"] == 'expect /^SSH-2.0-/\nsend "say \\"hi\\"\\n"'
@@ -63,9 +63,14 @@ def test_blackbox_losses() -> None:
         (
             "scrape_configs[2][0].targets[0]",
             "https://login.example/",
-            "“compression” of the module stays behind.",
+            "“fail_if_ssl” of the module stays behind.",
         ),
         ("scrape_configs[2][0].targets[0]", "https://login.example/", "timeout_seconds 120 becomes 60."),
+        (
+            "scrape_configs[2][0].targets[0]",
+            "https://login.example/",
+            "It comes paused: without what stays behind it would judge something else.",
+        ),
     ]
 
 
@@ -107,7 +112,10 @@ def test_blackbox_script_ends_before_what_it_cannot_say_and_reports_it() -> None
     found = IMPORTERS.get("blackbox").read(raw.encode())
 
     assert found.checks[0]["config"]["script"] == 'send "NICK prober\\n"'
-    assert [str(loss.reason) for loss in found.losses] == ["“query_response” of the module stays behind."]
+    assert [str(loss.reason) for loss in found.losses] == [
+        "“query_response” of the module stays behind.",
+        "It comes paused: without what stays behind it would judge something else.",
+    ]
 
 
 def test_blackbox_target_of_an_unknown_prober_does_not_come_over() -> None:
