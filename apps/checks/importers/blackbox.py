@@ -171,7 +171,7 @@ def _gather(target: _Target, modules: Mapping[str, Mapping[str, Any]], gathering
         module = DEFAULT_MODULE
     made = module_settings(module, target.address, hostname=target.hostname)
     if made is None:
-        text = _("Nothing here is like the prober “%(prober)s”.") % {"prober": module.get("prober")}
+        text = _("Nothing here is like the prober “%(prober)s”.") % {"prober": module.get("prober") or ""}
         gathering.lose(target.where, name, text, is_whole=True)
         return
     for option in (*made.beside, *made.lost):

@@ -256,6 +256,10 @@ def test_setting_that_is_refused_pauses_as_well() -> None:
     assert reasons(found)[1:] == [PAUSED]
 
 
+def test_module_without_a_prober_is_left_out() -> None:
+    assert reasons(imported({"http": {}}, URL)) == ["Nothing here is like the prober “”."]
+
+
 def test_unknown_module_comes_paused_but_the_usual_one() -> None:
     job = {"job_name": "a", "metrics_path": "/probe", "static_configs": [{"targets": ["a.example"]}]}
 
