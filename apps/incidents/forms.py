@@ -133,6 +133,7 @@ class WindowForm(forms.Form):
         queryset=Check.objects.none(),
         required=False,
         widget=forms.SelectMultiple(attrs={"size": 8}),
+        help_text=_("A group covers all that belongs to it, groups within it too."),
     )
     is_public = forms.BooleanField(
         label=_("Tell customers"),

@@ -1,5 +1,6 @@
 """Groups follow their members."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -14,9 +15,9 @@ from apps.accounts.models import User
 from apps.checks.domain import grouping
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check, update_check
 from apps.checks.domain.flips import change_state, now_as
-from apps.checks.domain.grouping import GroupCycle, follow_flips, groups_of, members_of, regroup_all
-from apps.checks.domain.settings import config_of
-from apps.checks.enums import State
+from apps.checks.domain.grouping import GroupCycle, contents_of, follow_flips, groups_of, members_of, regroup_all
+from apps.checks.domain.settings import config_of, keep_config
+from apps.checks.enums import State, Verdict
 from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.checks.types.group import GroupConfig
 from apps.core.tenancy import tenant_scope
@@ -62,6 +63,43 @@ def test_group_follows_a_member_however_its_id_is_spelled(in_acme: Tenant, spell
     become(check, State.DOWN)
 
     assert (state(group), groups_of([check])) == ("down", [group])
+
+
+def test_contents_are_the_members_of_all_groups_within_whoever_asks(in_acme: Tenant) -> None:
+    luck = random.Random(7)
+    for _round in range(8):
+        Check.objects.all().delete()
+        names = [f"Check {luck.randint(0, 6)}" for _number in range(10)]
+        names[5] = "key:k3"  # no group means it by that
+        for number, name in enumerate(names):
+            tags = luck.sample(["web", "größe", "db"], luck.randint(0, 2))
+            key = luck.choice(["", f"k{number}"])
+            if number % 2:
+                make_check(name, key=key, tags=tags)
+                continue
+            texts = [*names, *(f"key:k{other}" for other in range(10)), "k3", "key:k3"]
+            ids = [luck.choice([str(one), one.hex.upper()]) for one in Check.objects.values_list("id", flat=True)]
+            config = GroupConfig(members=luck.sample([*texts, *ids], 3), tag=luck.choice(["", "", "Web", "Größe"]))
+            group = make_check(name, kind="group", key=key, tags=tags)
+            keep_config(group, config)
+            group.save()
+        groups = list(Check.objects.filter(kind="group"))
+
+        found = contents_of(groups)
+
+        assert {group.id: set(found[group.id].check_ids) for group in groups} == {
+            group.id: reached(group) - {group.id} for group in groups
+        }
+
+
+def reached(group: Check) -> set[UUID]:
+    """Ask each group for its members, one after the other."""
+    found, ahead = {group.id}, [group]
+    while ahead:
+        fresh = [check for check in members_of(ahead.pop()) if check.id not in found]
+        found |= {check.id for check in fresh}
+        ahead += [check for check in fresh if check.kind == "group"]
+    return found
 
 
 def test_group_follows_each_flip_and_has_outages_of_its_own(in_acme: Tenant) -> None:
@@ -171,7 +209,7 @@ def test_group_out_of_maintenance_follows_its_members(in_acme: Tenant) -> None:
     check = make_check("One", state=State.UP)
     group = make_group(members=["One"])
     window = start_now(group, actor=None, time_zone="UTC")
-    become(check, State.DOWN)
+    Turn.objects.filter(watched=check).update(opinion=Verdict.FAILURE, failures=1)
     during = state(group)
 
     end_now(window_id=window.id)

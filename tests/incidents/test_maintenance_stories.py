@@ -10,9 +10,11 @@ import pytest
 import time_machine
 
 from apps.checks.domain.bulk import BulkAction, act_on
+from apps.checks.domain.checks import create_check
 from apps.checks.domain.flips import Change, change_state
 from apps.checks.enums import State
 from apps.checks.models import Check, CheckState, Flip
+from apps.checks.types.group import GroupConfig
 from apps.events.domain.outbox import deliver_pending
 from apps.incidents.domain.maintenance import NotRunning, delete_window, end_now, keep_window
 from apps.incidents.domain.maintenance_edges import apply_edges
@@ -82,12 +84,21 @@ def _between(plan: Plan, first: datetime, last: datetime) -> Iterator[Occurrence
 # --- Who is held ------------------------------------------------------------------------------------------------------------
 
 
+# A tag that is given or taken moves a check into the inner group or out of it, too.
+GROUPS = {
+    "inner": GroupConfig(members=["check 0"], tag="db"),
+    "outer": GroupConfig(members=["check 1", "inner"]),
+}
+
+
 class Story:
     """Checks and windows that people change at random, while the job comes round more or less often."""
 
     def __init__(self, seed: int, hand: time_machine.Traveller, start: datetime) -> None:
         self.luck, self.hand, self.now = random.Random(seed), hand, start
         self.checks = [make_check(f"check {number}", state=State.UP) for number in range(4)]
+        groups = [create_check(name=name, kind="group", config=config) for name, config in GROUPS.items()]
+        self.plain, self.checks = self.checks, self.checks + groups
         CheckState.objects.update(since_at=start - timedelta(days=1))
 
     def wait(self, minutes: int) -> None:
@@ -121,6 +132,7 @@ class Story:
         check = self.luck.choice(self.checks)
         what = self.luck.choice(["plan", "plan", "change", "delete", "end", "tag", "untag"])
         if what in ("tag", "untag"):
+            check = self.luck.choice(self.plain)
             act_on([Check.objects.get(id=check.id)], BulkAction(what), tags=["db"])
         elif what == "plan" or window is None:
             keep_window(None, self.settings(), actor=None)
@@ -141,7 +153,9 @@ class Story:
         for window in MaintenanceWindow.objects.all():
             named = set(window.checks.values_list("name", flat=True))
             tagged = {check.name for check in checks if window.covers_all or set(window.tags) & set(check.tags)}
-            found.append((window, named | tagged))
+            inner = {"check 0"} | {check.name for check in checks if "db" in check.tags}
+            within = {"inner": inner, "outer": {"check 1", "inner"} | inner}
+            found.append((window, named.union(tagged, *(within.get(name, ()) for name in named))))
         return found
 
     def expected(self, windows: list[tuple[MaintenanceWindow, set[str]]]) -> dict[str, bool]:

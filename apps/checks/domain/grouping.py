@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import cast
+from functools import partial, reduce
+from operator import or_
+from typing import Protocol, cast
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -31,6 +32,19 @@ NAMED = 5
 ON_THEIR_WAY = timedelta(minutes=10)
 
 MemberFlip = tuple[UUID, str, datetime]  # whose, the state before it, when
+
+
+class _Named(Protocol):
+    """What of a check groups may know it by."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def tags(self) -> Sequence[str]: ...
 
 
 class GroupCycle(Refusal):
@@ -70,7 +84,11 @@ class GroupSource:
 
 def members_of(group: Check) -> QuerySet[Check]:
     """Return the checks that belong to a group."""
-    config = _config(group)
+    found: QuerySet[Check] = Check.objects.filter(_wanted(_config(group))).exclude(id=group.id)
+    return found.select_related("checkstate").order_by("name", "id")
+
+
+def _wanted(config: GroupConfig) -> Q:
     keys = [member.removeprefix(BY_KEY) for member in config.members]
     names = [member for member in config.members if not member.startswith(BY_KEY)]
     wanted = Q(name__in=names) | (Q(key__in=keys) & ~Q(key=""))
@@ -78,8 +96,7 @@ def members_of(group: Check) -> QuerySet[Check]:
         wanted |= Q(id__in=ids)
     if config.tag:
         wanted |= Q(tags__contains=[config.tag.lower()])
-    found: QuerySet[Check] = Check.objects.filter(wanted).exclude(id=group.id)
-    return found.select_related("checkstate").order_by("name", "id")
+    return wanted
 
 
 def _called(config: GroupConfig) -> set[str]:
@@ -87,9 +104,11 @@ def _called(config: GroupConfig) -> set[str]:
     return {*config.members, *map(str, _ids_in(config))}
 
 
-def _names(called: Set[str], tag: str, check: Check) -> bool:
+def _names(called: Set[str], tag: str, check: _Named) -> bool:
     """Tell whether a group's settings name a check: `members_of`, seen from the member and without a query."""
-    names = {str(check.id), check.name, *([check.key, BY_KEY + check.key] if check.key else [])}
+    names = {str(check.id), *([check.key, BY_KEY + check.key] if check.key else [])}
+    if not check.name.startswith(BY_KEY):  # such a text means a key alone
+        names.add(check.name)
     return not names.isdisjoint(called) or tag.lower() in check.tags
 
 
@@ -107,6 +126,43 @@ def _has_one_of(checks: Iterable[Check], group: Check) -> bool:
     config = _config(group)
     called = _called(config)
     return any(_names(called, config.tag, check) for check in checks if check.id != group.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that belongs to a group, members of its members too, and when one of these groups was changed last."""
+
+    check_ids: frozenset[UUID]
+    changed_at: datetime
+
+
+def contents_of(groups: Iterable[Check]) -> dict[UUID, Contents]:
+    """Return what belongs to each of the groups, by their ids. It takes a query or two for each level of groups in groups."""
+    ahead = asked = {group.id: group for group in groups}
+    known: dict[UUID, Check] = {}
+    members: dict[UUID, set[UUID]] = {}
+    while ahead:
+        known |= ahead
+        wanted = reduce(or_, (_wanted(_config(group)) for group in ahead.values()))
+        found = list(Check.objects.filter(wanted).values_list("id", "key", "name", "tags", "kind", named=True))
+        for group in ahead.values():
+            config = _config(group)
+            called = _called(config)
+            members[group.id] = {one.id for one in found if one.id != group.id and _names(called, config.tag, one)}
+        within = {one.id for one in found if one.kind == KIND} - known.keys()
+        ahead = Check.objects.in_bulk(within) if within else {}
+    return {group_id: _contents(group_id, known, members) for group_id in asked}
+
+
+def _contents(group_id: UUID, groups: Mapping[UUID, Check], members: Mapping[UUID, Set[UUID]]) -> Contents:
+    """Walk down; a group that was met is not walked again, since tags given later may have closed a circle."""
+    seen, ahead = {group_id}, [group_id]
+    while ahead:
+        fresh = members[ahead.pop()] - seen
+        seen |= fresh
+        ahead += [check_id for check_id in fresh if check_id in groups]
+    changed_at = max(groups[check_id].updated_at for check_id in seen if check_id in groups)
+    return Contents(frozenset(seen - {group_id}), changed_at)
 
 
 def _refuse_cycle(groups: Sequence[Check]) -> None:

@@ -96,6 +96,8 @@ class OutageFilterSerializer(serializers.Serializer[Any]):
 class WindowSerializer(StrictSerializer):
     """A maintenance window. It covers every check, or those named and those with one of the tags.
 
+    A named group covers all that belongs to it, groups within it too.
+
     ``once`` needs ``starts_at``; ``weekly`` ``weekdays`` and ``time_of_day``; ``cron`` its expression. Times of the day are
     read on the wall clock of ``time_zone``.
     """
@@ -126,7 +128,11 @@ class WindowSerializer(StrictSerializer):
         child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False, default=list
     )
     check_ids = serializers.ListField(
-        child=ScopedReference(model=Check), max_length=MAX_CHECKS, required=False, default=list
+        child=ScopedReference(model=Check),
+        max_length=MAX_CHECKS,
+        required=False,
+        default=list,
+        help_text=_("A group covers all that belongs to it, groups within it too."),
     )
     is_public = serializers.BooleanField(required=False, default=True)
     is_running = serializers.BooleanField(read_only=True)

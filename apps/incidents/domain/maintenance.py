@@ -14,7 +14,8 @@ from apps.checks.models import Check
 from apps.checks.types.schedules import BadSchedule, check_cron, check_zone
 from apps.core import clock
 from apps.core.refusals import Refusal
-from apps.incidents.domain.maintenance_edges import COVERS, apply_edges_now
+from apps.incidents.domain.coverage import AT_WORK, COVERS, TO_COME, grouped
+from apps.incidents.domain.maintenance_edges import apply_edges_now
 from apps.incidents.domain.plans import PLANNED, WindowSettings, plan_of, take_up
 from apps.incidents.domain.windows import Occurrence, upcoming
 from apps.incidents.enums import Repeat
@@ -176,8 +177,7 @@ def find_windows() -> QuerySet[MaintenanceWindow]:
 PUBLIC = f"""
 SELECT plan.id, array_agg(watched.id)
 FROM incidents_maintenancewindow AS plan JOIN checks_check AS watched ON {COVERS}
-WHERE plan.is_public AND watched.id = ANY(%(check_ids)s)
-  AND (plan.next_edge_at IS NOT NULL OR plan.running_until_at > %(now)s)
+WHERE watched.id = ANY(%(check_ids)s) AND {TO_COME}
 GROUP BY plan.id
 """  # noqa: S608 - constants alone
 
@@ -190,16 +190,18 @@ WHERE plan.running_until_at > %(now)s AND watched.id = %(check_id)s
 
 def running_windows_of(check_id: UUID) -> list[MaintenanceWindow]:
     """Return the windows that cover a check now, the one that ends last first."""
+    given = grouped(AT_WORK, among=[check_id]).values() | {"check_id": check_id, "now": clock.now()}
     with connection.cursor() as cursor:
-        cursor.execute(RUNNING, {"check_id": check_id, "now": clock.now()})
+        cursor.execute(RUNNING, given)
         found = [window_id for (window_id,) in cursor.fetchall()]
     return list(MaintenanceWindow.objects.filter(id__in=found).order_by("-running_until_at", "id"))
 
 
 def public_windows_of(check_ids: Collection[UUID]) -> dict[MaintenanceWindow, list[UUID]]:
     """Return the public windows that run or are to come, and which of the checks each covers."""
+    given = grouped(TO_COME, among=check_ids).values() | {"check_ids": list(check_ids), "now": clock.now()}
     with connection.cursor() as cursor:
-        cursor.execute(PUBLIC, {"check_ids": list(check_ids), "now": clock.now()})
+        cursor.execute(PUBLIC, given)
         covered: dict[UUID, list[UUID]] = dict(cursor.fetchall())
     windows = MaintenanceWindow.objects.in_bulk(covered) if covered else {}
     return {window: covered[window_id] for window_id, window in windows.items()}

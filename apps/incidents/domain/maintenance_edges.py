@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.db.models.functions import Greatest
 
 from apps.checks.domain.flips import Change, flip, lock_free_states, lock_states, record_flips
+from apps.checks.domain.grouping import KIND
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.unprobed import parted
 from apps.checks.enums import HELD_STATES, State
@@ -24,6 +25,7 @@ from apps.checks.models import Check, Flip
 from apps.core import clock
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.events.hints import hint
+from apps.incidents.domain.coverage import AT_WORK, COVERS, COVERS_BY_ITSELF, JOIN_GROUPED, grouped
 from apps.incidents.domain.plans import take_up
 from apps.incidents.models import MaintenanceWindow
 
@@ -37,20 +39,18 @@ CLOCKS_DIFFER = timedelta(seconds=30)
 # What a request does itself before it answers; the job does the rest.
 AT_ONCE = 100
 
-COVERS = """
-watched.tenant_id = plan.tenant_id AND (
-    plan.covers_all OR watched.tags && plan.tags
-    OR EXISTS (SELECT FROM incidents_windowcheck AS named WHERE named.window_id = plan.id AND named.check_id = watched.id)
-)
-"""
-# Since when: the window's begin, or when window or check became what they are, so that no past is told differently.
+# Since when: the window's begin, or when window, check or group became what they are, so that no past is told differently.
+# Groups go first and come back last: what is left of a group's members must not be judged without the others.
 ENTERING = f"""
-SELECT watched.tenant_id, watched.id, min(greatest(plan.running_since_at, plan.updated_at, watched.updated_at)) AS since
-FROM incidents_maintenancewindow AS plan JOIN checks_check AS watched ON {COVERS}
+SELECT watched.tenant_id, watched.id, min(greatest(
+    plan.running_since_at, plan.updated_at, watched.updated_at,
+    CASE WHEN NOT {COVERS_BY_ITSELF} THEN inside.changed_at END
+)) AS since
+FROM incidents_maintenancewindow AS plan JOIN checks_check AS watched ON {COVERS} {JOIN_GROUPED}
 JOIN checks_checkstate AS standing ON standing.check_id = watched.id
 WHERE plan.running_until_at > %(now)s AND standing.state <> ALL(%(held)s)
   AND watched.id = ANY(coalesce(%(check_ids)s::uuid[], ARRAY[watched.id]))
-GROUP BY watched.tenant_id, watched.id ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
+GROUP BY watched.tenant_id, watched.id ORDER BY watched.tenant_id, watched.kind <> '{KIND}', watched.id LIMIT %(limit)s
 """  # noqa: S608 - constants alone
 # Until when: the end of what covered it last; without one, a window was changed or deleted, and it is over now. A window
 # whose edge has come and that nobody has turned yet may go on at that very moment, so its checks wait for that.
@@ -67,7 +67,7 @@ WHERE standing.state = '{State.MAINTENANCE}' AND NOT EXISTS (
     SELECT FROM incidents_maintenancewindow AS plan
     WHERE (plan.running_until_at > %(now)s OR plan.next_edge_at <= %(now)s) AND {COVERS}
 )
-ORDER BY watched.tenant_id, watched.id LIMIT %(limit)s
+ORDER BY watched.tenant_id, watched.kind = '{KIND}', watched.id LIMIT %(limit)s
 """  # noqa: S608 - constants alone
 # What the scheduler asks: only where a window turns or runs, or a check is in maintenance, can anything be out of line.
 # An occurrence that began or ended in the future, as seen by a clock that was set back since.
@@ -143,7 +143,8 @@ def enter_running_windows(check_ids: Collection[UUID]) -> None:
         if any(window.next_edge_at and window.next_edge_at <= now for window in windows):
             # Rivals: the job, and people; whatever they make of the windows is seen once they are done.
             _turn(list(MaintenanceWindow.objects.filter(next_edge_at__lte=now).select_for_update().order_by("id")))
-        _apply(Edges(_find_entering(BATCH_SIZE, check_ids), []))
+        given = grouped(AT_WORK, among=check_ids).values() | {"now": clock.now(), "limit": BATCH_SIZE}
+        _apply(Edges(_find_entering(given, check_ids), []))
 
 
 def turn_windows() -> int:
@@ -173,17 +174,17 @@ def _find_all() -> Edges:
 
 def _find(limit: int) -> Edges:
     """Return what is not as it should be, within the open scope: one tenant's, or the system's."""
+    given = grouped(AT_WORK).values() | {"now": clock.now(), "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(LEAVING, {"now": clock.now(), "limit": limit})
+        cursor.execute(LEAVING, given)
         leaving = cursor.fetchall()
-    return Edges(_find_entering(limit), leaving)
+    return Edges(_find_entering(given), leaving)
 
 
-def _find_entering(limit: int, check_ids: Collection[UUID] | None = None) -> list[Edge]:
+def _find_entering(given: dict[str, Any], check_ids: Collection[UUID] | None = None) -> list[Edge]:
     wanted = None if check_ids is None else list(check_ids)
-    given: dict[str, Any] = {"now": clock.now(), "held": list(HELD_STATES), "limit": limit, "check_ids": wanted}
     with connection.cursor() as cursor:
-        cursor.execute(ENTERING, given)
+        cursor.execute(ENTERING, given | {"held": list(HELD_STATES), "check_ids": wanted})
         found: list[Edge] = cursor.fetchall()
     return found
 

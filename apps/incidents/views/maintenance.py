@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.checks.models import Check
 from apps.incidents.domain import maintenance
+from apps.incidents.domain.coverage import count_grouped, count_within
 from apps.incidents.forms import WindowForm
 from apps.incidents.models import MaintenanceWindow
 from apps.incidents.permissions import PLAN_MAINTENANCE, VIEW_OUTAGES
@@ -24,7 +25,8 @@ PAGE_SIZE = 50
 def window_list(request: TenantRequest) -> HttpResponse:
     """What runs, what comes, what is over."""
     page = Paginator(maintenance.find_windows(), PAGE_SIZE).get_page(request.GET.get("page"))
-    rows = [(window, maintenance.next_of(window)) for window in page]
+    grouped = count_grouped(page)
+    rows = [(window, maintenance.next_of(window), grouped[window.id]) for window in page]
     return render(request, "incidents/windows.html", {"page": page, "rows": rows})
 
 
@@ -53,7 +55,8 @@ def _form_page(request: TenantRequest, window: MaintenanceWindow | None) -> Http
             messages.success(request, _("The maintenance is planned."))
             return redirect("incidents:windows", request.tenant.slug)
     planned = [(one.starts_at, one.ends_at) for one in maintenance.next_of(window, count=5)] if window else []
-    context = {"form": form, "window": window, "planned": planned}
+    grouped = count_within(window.checks.all()) if window and not window.covers_all else 0
+    context = {"form": form, "window": window, "planned": planned, "grouped": grouped}
     return render(request, "incidents/window_form.html", context, status=422 if form.errors else 200)
 
 
@@ -63,7 +66,9 @@ def preview_window(request: TenantRequest) -> HttpResponse:
     """Show when what is being planned would take place."""
     form = WindowForm.of_timing(request.POST, time_zone=request.tenant.time_zone)
     planned = maintenance.preview(form.settings()) if form.is_valid() else []
-    return render(request, "incidents/_window_preview.html", {"planned": planned, "is_valid": form.is_valid()})
+    grouped = 0 if "covers_all" in request.POST else count_within(form.cleaned_data.get("checks", ()))
+    context = {"planned": planned, "is_valid": form.is_valid(), "grouped": grouped}
+    return render(request, "incidents/_window_preview.html", context)
 
 
 @require_POST
