@@ -31,7 +31,7 @@ SLOW = re.compile(r"\[RESPONSE_TIME\]\s*<=?\s*(\w+)", re.IGNORECASE)
 # where YAML takes no brace. Signs of nobody's stand for variables, and for the "$" of "$$", while the file is read.
 VARIABLE = re.compile(rb"\$(?:(\$)|\{([^}\n]{1,200})\}|([*#@!?0-9-]|\w+))")
 OPEN, CLOSE, DOLLAR = "\U0010fff0", "\U0010fff1", "\U0010fff2"
-MARKED = re.compile(f"{OPEN}([^{CLOSE}]*){CLOSE}")
+MARKED = re.compile(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}")  # in a text of nothing but opened ones none is looked at twice
 
 
 class Gatus:

@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from apps.checks.importers.hosted import escaped, host_of, port_of
 from apps.checks.importers.wish import is_true, oauth_login, seconds, text_pairs
 from apps.checks.types.http_fields import check_domain_conditions
+from apps.checks.types.rule_lines import MAX_RULES
 
 BODY = r"\[(?i:BODY)\]"
 CERTIFICATE = re.compile(r"\[CERTIFICATE_EXPIRATION\]\s*>=?\s*(\w+)", re.IGNORECASE)
@@ -28,6 +29,9 @@ EXIT_STATUS = re.compile(r"\[STATUS\]\s*==\s*0", re.IGNORECASE)
 CALL = re.compile(r"(pat|any)\((.*)\)")
 NO_GLOB = re.compile(r"[^?\[\]\\/]+")  # Gatus takes slashes out of both sides
 MADE_UP = re.compile(r"\[RANDOM_STRING_\d{1,6}\]|\[LOCAL_ADDRESS\]")
+OWN_NAME = re.compile(r"\[ENDPOINT_(NAME|GROUP|URL)\]")
+LONGEST_BODY = 64_000  # longer ones are refused
+LONGEST_NAME = 2_000  # which may stand thousands of times in a body
 ANY_ANSWER = r"[\s\S]"
 EXPECT_ANY = f"expect /{ANY_ANSWER}/"
 USUAL_WARNING = 14  # days
@@ -110,8 +114,8 @@ def _unverified(endpoint: Endpoint) -> dict[str, Any]:
 def _body(endpoint: Endpoint) -> dict[str, Any]:
     """Return the body with what Gatus puts into it, and what it makes up for each request, which no check here does."""
     body = str(endpoint.get("body") or "")
-    for sign, name in (("[ENDPOINT_NAME]", "name"), ("[ENDPOINT_GROUP]", "group"), ("[ENDPOINT_URL]", "url")):
-        body = body.replace(sign, str(endpoint.get(name) or ""))
+    if len(body) <= LONGEST_BODY:
+        body = OWN_NAME.sub(lambda found: str(endpoint.get(found[1].lower()) or "")[:LONGEST_NAME], body)
     return {**dict.fromkeys(MADE_UP.findall(body), True), "body": body}
 
 
@@ -223,13 +227,15 @@ def put_condition(condition: str, made: Made) -> bool:
 
 
 def _http_condition(condition: str, settings: dict[str, Any]) -> bool:
-    together = [*settings.get("conditions", ()), condition]
+    kept = settings.setdefault("conditions", [])
     try:
-        check_domain_conditions(together)
+        check_domain_conditions([condition])
     except ValidationError:
         return False
-    settings["conditions"] = together
-    return True
+    if len(kept) < MAX_RULES:
+        kept.append(condition)
+        return True
+    return False
 
 
 def _tls_condition(condition: str, settings: dict[str, Any]) -> bool:

@@ -77,6 +77,12 @@ def test_variable_in_what_stays_behind_anyway_is_of_no_matter() -> None:
     assert (check.get("paused"), told) == (None, ["Its alerts stay behind; make alert rules here."])
 
 
+def test_signs_that_stand_for_variables_are_no_work_where_a_file_has_them() -> None:
+    check, _told = brought("tcp://a.example:1", "[CONNECTED] == true", group="\U0010fff0" * 200_000)  # which took minutes
+
+    assert check["kind"] == "tcp"
+
+
 # --- Clients ---
 
 
@@ -155,6 +161,14 @@ def test_graphql_is_wrapped_as_gatus_does_it() -> None:
 
     assert config["body"] == '{"query": "{ user(name: \\"it\\") }"}'
     assert config["headers"] == {"Content-Type": "application/json"}
+
+
+def test_names_in_a_body_are_filled_in_once_and_within_bounds() -> None:
+    names = {"name": "[ENDPOINT_GROUP]" * 200, "group": "[ENDPOINT_URL]" * 200}
+    endpoint = {"url": "https://a.example/", "method": "POST", "conditions": ["[STATUS] == 200"], **names}
+    found = read({"endpoints": [{**endpoint, "body": "[ENDPOINT_NAME][ENDPOINT_NAME]"}]})
+
+    assert found.checks[0]["config"]["body"] == ("[ENDPOINT_GROUP]" * 125) * 2
 
 
 def test_text_that_is_made_up_for_each_request_keeps_the_check_from_judging() -> None:
