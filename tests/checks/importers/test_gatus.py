@@ -78,7 +78,9 @@ def test_variable_in_what_stays_behind_anyway_is_of_no_matter() -> None:
 
 
 def test_signs_that_stand_for_variables_are_no_work_where_a_file_has_them() -> None:
-    check, _told = brought("tcp://a.example:1", "[CONNECTED] == true", group="\U0010fff0" * 200_000)  # which took minutes
+    opened = "\U0010fff0" * 200_000  # which took minutes
+
+    check, _told = brought("tcp://a.example:1", "[CONNECTED] == true", group=opened)
 
     assert check["kind"] == "tcp"
 
