@@ -84,14 +84,14 @@ def signal_of(report: Report, config: HeartbeatConfig, state: State) -> Signal:
 def _judged_texts(report: Report, config: HeartbeatConfig) -> list[str]:
     """Return in what the keywords are looked for; nothing where every report is a success."""
     judged = [report.subject] if config.filters_subject and report.subject is not None else []
-    return [*judged, report.text] if config.filters_body else judged
+    return [*judged, report.text] if config.judges_text(is_mail=report.subject is not None) else judged
 
 
 def signal_in(text: str, config: HeartbeatConfig) -> Signal:
-    """Return what the keywords found in a text say; none of them: nothing."""
+    """Return what the keywords found in a text say; none of them: nothing, or a failure where that is asked for."""
     return next(
         (signal for signal, words in config.keywords if any(word in text for word in words)),
-        Signal.IGNORED,
+        Signal.FAIL if config.unmatched_fails else Signal.IGNORED,
     )
 
 

@@ -15,7 +15,10 @@ from apps.core.kinds import Text
 CRON = re.compile(r"[0-9*@][^\s]*(\s+[^\s:]+){4}")  # five fields; OnCalendar has colons, dates or names of days
 BEHIND: Mapping[str, Text] = {
     "channels": _("Its integrations stay behind; set up channels here."),
+    "desc": _("Its description stays behind."),
 }
+# Where Healthchecks looks for keywords: in the texts of mails, in those of HTTP requests, or in both.
+JUDGED: Mapping[tuple[bool, bool], str] = {(True, False): "mails", (False, True): "requests"}
 
 
 class Healthchecks:
@@ -55,26 +58,47 @@ def _gather(row: Row, gathering: Gathering) -> None:
             name=name,
             source_id=row.text("slug") or row.text("uniquekey") or _uuid(row),
             kind="heartbeat",
-            settings=_settings(row),
+            settings=_settings(row, name, gathering),
             tags=tuple(row.text("tags").split()),
             is_paused=row.text("status") == "paused",
         )
     )
 
 
-def _settings(row: Row) -> dict[str, Any]:
-    filters = any(is_true(row.get(name)) for name in ("filterbody", "filterhttpbody", "filterdefaultfail"))
+def _settings(row: Row, name: str, gathering: Gathering) -> dict[str, Any]:
     return {
         **_rhythm(row),
         "grace_seconds": integer(row.get("grace")) or 3_600,
-        "filters_body": filters,
-        **({"filters_subject": True} if is_true(row.get("filtersubject")) else {}),
-        "failure_keywords": row.text("failurekw"),
-        "success_keywords": row.text("successkw"),
-        "start_keywords": row.text("startkw"),
+        **_filters(row, name, gathering),
         "manual_resume": is_true(row.get("manualresume")),
         "only_post": row.text("methods").upper() == "POST",
         "address": _uuid(row),
+    }
+
+
+def _filters(row: Row, name: str, gathering: Gathering) -> dict[str, Any]:
+    """Return how reports are judged. Before there were flags, a mail's subject was judged where words were given for it."""
+    in_mails, in_requests = is_true(row.get("filterbody")), is_true(row.get("filterhttpbody"))
+    in_subjects = is_true(row.get("filtersubject")) or bool(row.text("subject", "subjectfail"))
+    keywords = {
+        "failure_keywords": row.text("failurekw", "subjectfail"),
+        "success_keywords": row.text("successkw", "subject"),
+        "start_keywords": row.text("startkw"),
+    }
+    if not (in_mails or in_requests or in_subjects):
+        return keywords
+    if not any(keywords.values()):
+        gathering.lose(row.where, name, _("Its filters name no keyword; here its reports count without them."))
+        return {}
+    if in_requests:
+        text = _("There its keywords judge /start, /fail, /log and exit statuses, too; here those count as they are.")
+        gathering.lose(row.where, name, text)
+    return {
+        **({"filters_body": True} if in_mails or in_requests else {}),
+        **({"judged_texts": JUDGED[in_mails, in_requests]} if in_mails != in_requests else {}),
+        **({"filters_subject": True} if in_subjects else {}),
+        **keywords,
+        **({"unmatched_fails": True} if is_true(row.get("filterdefaultfail")) else {}),
     }
 
 

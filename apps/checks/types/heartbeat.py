@@ -42,6 +42,14 @@ class Signal(TextChoices):
     IGNORED = "ign", _("Ignored")
 
 
+class Judged(TextChoices):
+    """Whose texts the keywords are looked for in."""
+
+    ALL = "all", _("Requests and e-mails")
+    REQUESTS = "requests", _("Requests alone")
+    MAILS = "mails", _("E-mails alone")
+
+
 class Rhythm(TextChoices):
     """How a heartbeat's schedule is written."""
 
@@ -137,6 +145,9 @@ class HeartbeatConfig(BaseConfig):
         label=_("Judge reports by their text"),
         help=_("Look for the keywords below in what is sent; a text with none of them is kept and changes nothing."),
     )
+    judged_texts: str = setting(
+        Judged.ALL.value, section=REPORTS, label=_("Whose text is judged"), choices=tuple(Judged.choices)
+    )
     filters_subject: bool = setting(
         False,
         section=REPORTS,
@@ -146,6 +157,12 @@ class HeartbeatConfig(BaseConfig):
     failure_keywords: str = _keywords(_("Failure keywords"))
     success_keywords: str = _keywords(_("Success keywords"))
     start_keywords: str = _keywords(_("Start keywords"))
+    unmatched_fails: bool = setting(
+        False,
+        section=REPORTS,
+        label=_("A judged report with none of these is a failure"),
+        help=_("Otherwise it is kept and changes nothing."),
+    )
     manual_resume: bool = setting(
         False,
         section=REPORTS,
@@ -205,6 +222,10 @@ class HeartbeatConfig(BaseConfig):
             return str(UUID(self.address))
         except ValueError:
             return self.address
+
+    def judges_text(self, *, is_mail: bool) -> bool:
+        """Tell whether the text of a mail, or of anything else, is judged."""
+        return self.filters_body and self.judged_texts in (Judged.ALL, Judged.MAILS if is_mail else Judged.REQUESTS)
 
     @cached_property
     def keywords(self) -> tuple[tuple[Signal, tuple[str, ...]], ...]:

@@ -127,7 +127,6 @@ def test_healthchecks() -> None:
             "schedule": "simple",
             "period_seconds": 86_400,
             "grace_seconds": 1_800,
-            "filters_body": False,
             "manual_resume": False,
             "only_post": True,
             "address": "31365bce-8da9-4729-8ff3-aaa71d56b712",
@@ -140,6 +139,8 @@ def test_healthchecks() -> None:
         "time_zone": "Europe/Berlin",
         "grace_seconds": 600,
         "filters_body": True,
+        "judged_texts": "mails",
+        "filters_subject": True,
         "failure_keywords": "ERROR",
         "success_keywords": "done",
         "manual_resume": True,
@@ -149,6 +150,18 @@ def test_healthchecks() -> None:
     assert made["Reports"]["paused"] is True
     assert made["Sync"]["key"] == "hc-9d17c61f-5c4f-4cab-b517-11e6b2679ced"
     assert made["Sync"]["config"]["on_calendar"] == "Mon..Fri 12:00"
+    assert made["Import"]["config"] == {
+        "schedule": "simple",
+        "period_seconds": 3_600,
+        "grace_seconds": 60,
+        "filters_body": True,
+        "judged_texts": "requests",
+        "success_keywords": "done",
+        "unmatched_fails": True,
+        "manual_resume": False,
+        "only_post": False,
+        "address": "5b1c9d5e-5d1f-4f5e-8a3f-0b7f3b9b8c11",
+    }
 
 
 def test_uptimerobot_json() -> None:
