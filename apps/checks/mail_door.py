@@ -7,15 +7,15 @@ hears so while he is still on the line. 250 means: stored and committed; 451 mea
 import asyncio
 import logging
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from apps.checks.domain.ping_batches import Unavailable
 from apps.checks.domain.ping_dialects import ip_of
-from apps.checks.domain.ping_mails import mail_ping, read_mail, token_at
+from apps.checks.domain.ping_mails import address_at, mail_ping, read_mail
 from apps.checks.domain.ping_reception import Reception
-from apps.checks.domain.pings import Fate, has_heartbeat
+from apps.checks.domain.pings import Address, Fate, count_heartbeats
 from apps.checks.models import MAX_BODY_BYTES
 from apps.core import clock
 
@@ -30,6 +30,7 @@ MAX_COMMANDS = 1_000  # of each kind
 SECONDS_PER_COMMAND = 120.0
 
 UNKNOWN = "550 5.1.1 No such heartbeat here"
+AMBIGUOUS = "550 5.1.4 Several heartbeats have this name"
 TOO_MANY = "452 4.5.3 Too many, try again later"
 AWAY = "451 4.3.0 Not stored, try again later"
 STORED = "250 2.0.0 Stored"
@@ -46,18 +47,20 @@ class MailDoor:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Take a recipient only if it is a heartbeat."""
-        source_ip, token = _source(session), token_at(address, self._domain)
-        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS or self._reception.is_guessing(token or "", source_ip):
+        source_ip, meant = _source(session), address_at(address, self._domain)
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS or self._reception.is_guessing(meant or "", source_ip):
             return TOO_MANY
         try:
-            is_known = token is not None and await self._reception.batches.in_database(has_heartbeat, token)
+            count = await self._reception.batches.in_database(count_heartbeats, meant) if meant is not None else 0
         except Unavailable:
             return AWAY
-        if token is None or not is_known:
-            self._reception.note(token or "", source_ip, Fate.NOT_FOUND)
+        if meant is None or not count:
+            self._reception.note(meant or "", source_ip, Fate.NOT_FOUND)
             return UNKNOWN
-        if token not in envelope.rcpt_tos:
-            envelope.rcpt_tos.append(token)
+        if count > 1:
+            return AMBIGUOUS
+        if meant not in _taken(envelope):
+            _taken(envelope).append(meant)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
@@ -66,7 +69,7 @@ class MailDoor:
         mail = await asyncio.to_thread(read_mail, raw, sender)
         at, source_ip = clock.now(), _source(session)
         pings = [
-            self._reception.admit(mail_ping(token, mail, at=at, source_ip=source_ip)) for token in envelope.rcpt_tos
+            self._reception.admit(mail_ping(meant, mail, at=at, source_ip=source_ip)) for meant in _taken(envelope)
         ]
         if None in pings:
             return TOO_MANY
@@ -132,6 +135,11 @@ class MailLine(SMTP):
 
     def _is_one_too_many(self) -> bool:
         return self.open_lines[self._counted] > MAX_CONNECTIONS_PER_SENDER or self.open_lines.total() > MAX_CONNECTIONS
+
+
+def _taken(envelope: Envelope) -> list[Address]:
+    """Return whom a mail is for: aiosmtpd keeps for us what we put there, which need not be texts."""
+    return cast("list[Address]", envelope.rcpt_tos)
 
 
 def _source(session: Session) -> str | None:

@@ -9,5 +9,7 @@ VIEW_CHECKS = Permission("checks.view", _("See checks and their results"), EVERY
 EDIT_CHECKS = Permission("checks.edit", _("Create, change, pause and delete checks"), EDITORS)
 # Whoever holds an agent's token is told the secrets of the checks it probes.
 MANAGE_AGENTS = Permission("checks.manage_agents", _("Add, rename, revoke and delete agents"), ADMINS)
+# Who replaces it silences every job that reports by its check's name.
+MANAGE_PING_KEY = Permission("checks.manage_ping_key", _("Replace the ping key that jobs report with"), ADMINS)
 
-PERMISSIONS = (VIEW_CHECKS, EDIT_CHECKS, MANAGE_AGENTS)
+PERMISSIONS = (VIEW_CHECKS, EDIT_CHECKS, MANAGE_AGENTS, MANAGE_PING_KEY)

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 
 import httptools
 
-from apps.checks.domain.ping_dialects import DIALECTS, Asked, Dialect, Wording, dialect_of, ip_of
+from apps.checks.domain.ping_dialects import BARE, DIALECTS, Asked, Dialect, Wording, dialect_of, ip_of
 from apps.checks.domain.ping_reception import Reception
 
 PREFIXES = tuple(dialect.prefix.encode() for dialect in DIALECTS)
+BARE_PATH = re.compile(BARE.PATH.pattern.encode() + rb"[ ?]")
 LONGEST_METHOD = 8
 WITH_BODY = frozenset({"POST", "PUT"})
 # A job's requests differ from each other in no more than the first line, and a thousand jobs' requests hardly more. So the
@@ -174,7 +175,8 @@ class Request:
 
 def look_at(data: bytes) -> tuple[Dialect, Request] | None:
     """Return whose ping these bytes are; None where they are anything but one whole plain ping."""
-    if not data.startswith(PREFIXES, data.find(b" ", 0, LONGEST_METHOD) + 1):
+    path = data.find(b" ", 0, LONGEST_METHOD) + 1
+    if not (data.startswith(PREFIXES, path) or BARE_PATH.match(data, path)):
         return None
     request = met_before(data) or parsed(data)
     dialect = dialect_of(request.path) if request else None

@@ -37,6 +37,8 @@ all_checks: list[URLPattern | URLResolver] = [
     path("import/", moving.sources, name="import_sources"),
     path("import/configuration/", moving.configuration, name="configuration"),
     path("import/<slug:source>/", moving.bring, name="import"),
+    path("ping-key/", views_heartbeats.key, name="ping_key"),
+    path("ping-key/rotate/", views_heartbeats.rotate_key, name="rotate_ping_key"),
     path("agents/", views_agents.agent_list, name="agents"),
     path("agents/<uuid:agent_id>/", include(one_agent)),
     path("<uuid:check_id>/", include(one)),

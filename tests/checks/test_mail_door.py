@@ -14,6 +14,7 @@ import pytest
 import trustme
 from django.conf import settings
 
+from apps.checks.domain.heartbeats import ping_key
 from apps.checks.enums import State
 from apps.checks.mail_door import MAX_CONNECTIONS_PER_SENDER
 from apps.checks.models import MAX_BODY_BYTES, Check, Ping
@@ -129,6 +130,21 @@ def test_mail_to_several_heartbeats_reaches_each_once(client: smtplib.SMTP, chec
     client.sendmail(SENDER, [address_of(check), address_of(other), address_of(check)], LETTER)
 
     assert sorted(ping.watched_id for ping in Ping.objects.all()) == sorted([check.id, other.id])
+
+
+def test_mail_by_ping_key_and_name(client: smtplib.SMTP, check: Check) -> None:
+    twins = [heartbeat("Twin"), heartbeat("Twin")]
+    client.ehlo()
+    client.mail(SENDER)
+
+    answers = [client.rcpt(f"{ping_key()}+{name}@{DOMAIN}") for name in ("backup", "twin", "other")]
+    kept = client.data(LETTER)
+
+    assert [code for code, _text in answers] == [250, 550, 550]
+    assert answers[1][1] == b"5.1.4 Several heartbeats have this name"
+    assert kept == (250, b"2.0.0 Stored")
+    assert [ping.watched_id for ping in Ping.objects.all()] == [check.id]
+    assert {state_of(twin) for twin in twins} == {State.NEW}
 
 
 def test_whom_it_does_not_serve_hears_so_at_once(client: smtplib.SMTP, check: Check) -> None:

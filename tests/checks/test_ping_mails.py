@@ -7,22 +7,30 @@ from email.message import EmailMessage
 import pytest
 
 from apps.checks.domain.heartbeat_rules import Report, signal_of
-from apps.checks.domain.ping_mails import MAX_DEPTH, Mail, mail_ping, read_mail, token_at
+from apps.checks.domain.ping_mails import MAX_DEPTH, Mail, address_at, mail_ping, read_mail
+from apps.checks.domain.pings import Address, BySlug
 from apps.checks.enums import State
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
 
 TOKEN = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+KEY = "3y2kd7a1m0c9x8z4q5w6e7"
 HEAD = b"From: nas@example.org\r\nSubject: Backup\r\n"
 
 
 @pytest.mark.parametrize(
-    ("recipient", "token"),
+    ("recipient", "address"),
     [
         (f"{TOKEN}@ping.example", TOKEN),
         (f"<{TOKEN.upper()}@PING.example.>", TOKEN),
         (f"{TOKEN.replace('-', '')}@ping.example", TOKEN),
         ("Kx0y8KumaToken@ping.example", "Kx0y8KumaToken"),
+        (f"{KEY}+db_backup-@ping.example", BySlug(KEY, "db_backup-")),
+        (f"{KEY}+@ping.example", None),
+        (f"{KEY}+a+b@ping.example", None),
+        (f"{KEY}+Backup@ping.example", None),
+        (f"{KEY[1:]}+backup@ping.example", None),
+        (f"{TOKEN}+backup@ping.example", None),
         (f"{TOKEN}@example", None),
         (f"{TOKEN}@ping.example@evil.example", None),
         (f"{TOKEN}%evil.example@ping.example", None),
@@ -33,8 +41,8 @@ HEAD = b"From: nas@example.org\r\nSubject: Backup\r\n"
         ("", None),
     ],
 )
-def test_address_names_a_heartbeat_or_nobody(recipient: str, token: str | None) -> None:
-    assert token_at(recipient, "ping.example") == token
+def test_address_names_a_heartbeat_or_nobody(recipient: str, address: Address | None) -> None:
+    assert address_at(recipient, "ping.example") == address
 
 
 def test_encoded_mail_is_read_as_people_would() -> None:

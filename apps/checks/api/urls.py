@@ -7,6 +7,7 @@ from apps.checks.api.agents import AgentViewSet
 from apps.checks.api.configuration import ApplyView, ExportView, ImportView
 from apps.checks.api.dependencies import DependenciesView
 from apps.checks.api.heartbeats import HeartbeatView, PingBodyView, PingsView
+from apps.checks.api.ping_key import PingKeyView, RotatePingKeyView
 from apps.checks.api.regions import RegionsView
 from apps.checks.api.views import CheckViewSet
 
@@ -17,6 +18,8 @@ urlpatterns = [
     path("checks/export/", ExportView.as_view(), name="api-checks-export"),
     path("checks/apply/", ApplyView.as_view(), name="api-checks-apply"),
     path("checks/import/<str:source>/", ImportView.as_view(), name="api-checks-import"),
+    path("checks/ping-key/", PingKeyView.as_view(), name="api-checks-ping-key"),
+    path("checks/ping-key/rotate/", RotatePingKeyView.as_view(), name="api-checks-ping-key-rotate"),
     path("checks/<uuid:check_id>/dependencies/", DependenciesView.as_view(), name="api-checks-dependencies"),
     path("checks/<uuid:check_id>/heartbeat/", HeartbeatView.as_view(), name="api-checks-heartbeat"),
     path("checks/<uuid:check_id>/pings/", PingsView.as_view(), name="api-checks-pings"),

@@ -1,5 +1,7 @@
 """Heartbeats as people handle them: made, changed, paused, resumed, moved in with their old addresses."""
 
+import secrets
+import string
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +21,11 @@ from apps.checks.domain.settings import config_of
 from apps.checks.models import Check, Flip, Heartbeat, Ping, PingKey
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core import clock
-from apps.core.ids import new_token
 from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
 
 SLUG_LENGTH = 100
+KEY_SIGNS = string.ascii_lowercase + string.digits
 BATCH = 1_000
 NOTHING_KNOWN = {"last_start_at": None, "last_start_run": None, "deadline_at": None, "is_doubtful": False}
 
@@ -64,16 +66,17 @@ class HeartbeatSource:
 
 
 def _new_heartbeat(check: Check) -> Heartbeat:
-    given = _config(check).token
-    return Heartbeat(watched=check, slug=_slug_of(check), **({"token": given} if given else {}))
+    config = _config(check)
+    given = {"token": config.token} if config.token else {}
+    return Heartbeat(watched=check, slug=_slug_of(check, config), **given)
 
 
 def _expect(heartbeat: Heartbeat, check: Check, state: str) -> None:
     config = _config(check)
     limit = deadline(beat_of(heartbeat, state), config)
     heartbeat.deadline_at = None if limit is None else max(limit, clock.now())
-    if check.key:
-        heartbeat.slug = _slug_of(check)
+    if config.slug or check.key:
+        heartbeat.slug = _slug_of(check, config)
     heartbeat.token = config.token or heartbeat.token
 
 
@@ -91,15 +94,20 @@ def _addresses_kept() -> Iterator[None]:
         raise AddressTaken from error
 
 
-def _slug_of(check: Check) -> str:
-    return check.key or slugify(check.name)[:SLUG_LENGTH]
+def _slug_of(check: Check, config: HeartbeatConfig) -> str:
+    return config.slug or check.key or slugify(check.name)[:SLUG_LENGTH]
+
+
+def new_ping_key() -> str:
+    """Return a key of 113 random bits. Without capitals: some mailers write addresses as they like."""
+    return "".join(secrets.choice(KEY_SIGNS) for _place in range(22))
 
 
 @transaction.atomic
 def ping_key() -> str:
     """Return what stands before the slug in this tenant's ping addresses; the first call makes it."""
     # Rival: a second heartbeat made at the same moment; one key per tenant is unique.
-    fresh = PingKey(tenant_id=current_tenant_id(), key=new_token("")[:22])
+    fresh = PingKey(tenant_id=current_tenant_id(), key=new_ping_key())
     PingKey.objects.bulk_create([fresh], ignore_conflicts=True)
     return str(PingKey.objects.get().key)
 
@@ -108,11 +116,6 @@ def ping_key() -> str:
 def lock_slugs() -> None:
     """Hold off others who would make a heartbeat by its slug, until the end of the transaction."""
     PingKey.objects.select_for_update().get()
-
-
-def keep_slug(check: Check, slug: str) -> None:
-    """Let a heartbeat answer to this slug, whatever its name would give: ``a--b`` and ``job-`` would become others."""
-    Heartbeat.objects.filter(watched=check).update(slug=slug)
 
 
 def has_slug(slug: str) -> bool:

@@ -18,10 +18,9 @@ from uuid import UUID
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.pings import Address, BySlug, Fate, NewPing
 from apps.checks.models import MAX_BODY_BYTES
-from apps.checks.types.heartbeat import Signal
+from apps.checks.types.heartbeat import SLUG, Signal
 
 MAX_EXIT_STATUS = 255
-SLUG = re.compile(r"[a-z0-9_-]{1,100}")
 # Most tokens. A look costs a tenth of making a UUID of it.
 CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # RFC 9110: what a 503 and a 429 bring.
@@ -178,6 +177,18 @@ class Healthchecks:
         return plain(status, text)
 
 
+class BareHealthchecks(Healthchecks):
+    """The same without ``/ping``, as where it has a host of its own for pings: ``/<uuid>…`` and ``/<ping key>/<slug>…``.
+
+    Nothing else of the product begins so.
+    """
+
+    prefix = "/"
+    PATH = re.compile(
+        r"/(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[A-Za-z0-9_-]{22}/[a-z0-9_-]{1,100})(?:/[a-z0-9]*/?)?"
+    )
+
+
 def _token(text: str) -> str | None:
     """Return a UUID as tokens are written; None for what is none."""
     if CANONICAL.fullmatch(text):
@@ -328,6 +339,7 @@ def _go_duration(text: str) -> timedelta | None:
 
 
 DIALECTS: tuple[Dialect, ...] = (Healthchecks(), UptimeKuma(), Gatus())
+BARE = BareHealthchecks()
 
 
 def dialect_of(path: str) -> Dialect | None:
@@ -335,4 +347,4 @@ def dialect_of(path: str) -> Dialect | None:
     for dialect in DIALECTS:  # a generator costs more than the search, and every request of the product comes by here
         if path.startswith(dialect.prefix):
             return dialect
-    return None
+    return BARE if BARE.PATH.fullmatch(path) else None

@@ -11,10 +11,10 @@ from email.parser import BytesHeaderParser
 from uuid import UUID
 
 from apps.checks.domain.heartbeat_rules import Report
-from apps.checks.domain.pings import NewPing
+from apps.checks.domain.pings import Address, BySlug, NewPing
 from apps.checks.models import MAX_BODY_BYTES
 from apps.checks.types.charsets import decode
-from apps.checks.types.heartbeat import ADDRESS, Signal
+from apps.checks.types.heartbeat import ADDRESS, PING_KEY, SLUG, Signal
 
 MAX_HEAD_BYTES = 65_536
 MAX_FIELD = 1_000
@@ -34,10 +34,15 @@ class Mail:
     text: str
 
 
-def token_at(recipient: str, domain: str) -> str | None:
-    """Return the token that a mail address at our domain names; None for any other address."""
+def address_at(recipient: str, domain: str) -> Address | None:
+    """Return whom a mail address at our domain names, ``<token>@`` or ``<ping key>+<slug>@``; None for any other address."""
     local, _at, host = recipient.strip("<>").rpartition("@")
-    if host.rstrip(".").lower() != domain.lower() or not ADDRESS.fullmatch(local):
+    if host.rstrip(".").lower() != domain.lower():
+        return None
+    key, _plus, slug = local.partition("+")
+    if PING_KEY.fullmatch(key) and SLUG.fullmatch(slug):
+        return BySlug(key, slug)
+    if not ADDRESS.fullmatch(local):
         return None
     try:
         return str(UUID(local))  # some mailers write addresses in capitals
@@ -45,13 +50,13 @@ def token_at(recipient: str, domain: str) -> str | None:
         return local
 
 
-def mail_ping(token: str, mail: Mail, *, at: datetime, source_ip: str | None) -> NewPing:
+def mail_ping(address: Address, mail: Mail, *, at: datetime, source_ip: str | None) -> NewPing:
     """Return a mail as a ping. It is no preview of a link, so it counts where only POST does."""
     report = Report(signal=Signal.SUCCESS, at=at, is_post=True, text=mail.text, subject=mail.subject)
     page = f"From: {mail.sender}\nSubject: {mail.subject}\n\n{mail.text}"
     agent = f"{mail.sender[:SENDER_LENGTH]}: {mail.subject}" if mail.subject else mail.sender
     return NewPing(
-        address=token,
+        address=address,
         report=report,
         method=METHOD,
         source_ip=source_ip,

@@ -372,8 +372,11 @@ def find_tenant(ping_key: str) -> UUID | None:
 
 
 @transaction.atomic
-def has_heartbeat(token: str) -> bool:
-    """Tell whether a token is any tenant's."""
-    with system_scope("a token says itself whose it is"), connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM checks_heartbeat WHERE token = %s", [token])
-        return cursor.fetchone() is not None
+def count_heartbeats(address: Address) -> int:
+    """Return how many heartbeats of any tenant an address means: more than one where several share a name."""
+    with system_scope("an address says itself whose it is"), connection.cursor() as cursor:
+        if isinstance(address, BySlug):
+            cursor.execute(RESOLVE, [[address.ping_key], [address.slug]])
+            return sum(count for _key, _slug, _token, count in cursor.fetchall())
+        cursor.execute("SELECT count(*) FROM checks_heartbeat WHERE token = %s", [address])
+        return int(cursor.fetchone()[0])

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from apps.checks.domain.allowance import room_for_checks, too_many
 from apps.checks.domain.checks import create_check
-from apps.checks.domain.heartbeats import has_slug, keep_slug, lock_slugs
+from apps.checks.domain.heartbeats import has_slug, lock_slugs
 from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig
 
 
@@ -20,6 +20,6 @@ def provide_heartbeat(slug: str) -> bool:
         return False
     if room is not None and room < 1:
         raise too_many(more=1, left=room)
-    made = create_check(name=slug, kind=HeartbeatCheck.kind, config=HeartbeatConfig())
-    keep_slug(made, slug)
+    # As a setting: ``a--b`` and ``job-`` would become others if their slugs were made from their names.
+    create_check(name=slug, kind=HeartbeatCheck.kind, config=HeartbeatConfig(slug=slug))
     return True

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.importers.base import Found
 from apps.checks.importers.tables import Row, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_true
+from apps.core.ids import is_uuid
 from apps.core.kinds import Text
 
 CRON = re.compile(r"[0-9*@][^\s]*(\s+[^\s:]+){4}")  # five fields; OnCalendar has colons, dates or names of days
@@ -17,6 +19,7 @@ BEHIND: Mapping[str, Text] = {
     "channels": _("Its integrations stay behind; set up channels here."),
     "desc": _("Its description stays behind."),
 }
+SHARED_LISTED = 10
 # Where Healthchecks looks for keywords: in the texts of mails, in those of HTTP requests, or in both.
 JUDGED: Mapping[tuple[bool, bool], str] = {(True, False): "mails", (False, True): "requests"}
 
@@ -36,12 +39,35 @@ class Healthchecks:
 
     def read(self, *files: bytes) -> Found:
         gathering = Gathering("hc")
-        for row in read_rows(files, lists=("checks",)):
+        rows = read_rows(files, lists=("checks",))
+        for row in rows:
             _gather(row, gathering)
-        gathering.lose(
-            "", "", _("Jobs keep pinging the old host until you give them ours; the end of the address stays the same.")
-        )
+        for text in _what_jobs_need(rows):
+            gathering.lose("", "", text)
         return gathering.found()
+
+
+def _what_jobs_need(rows: Sequence[Row]) -> Iterator[Text]:
+    """Yield what has to be done so that jobs report here."""
+    unknown = sum(not _uuid(row) for row in rows)
+    slugs = Counter(slug for slug, _id in {(row.text("slug"), _uuid(row)) for row in rows} if slug)
+    shared = sorted(slug for slug, count in slugs.items() if count > 1)
+    if unknown < len(rows):
+        yield _("Jobs keep pinging the old host until you give them ours; the end of the address stays the same.")
+    if unknown:
+        text = _(
+            "A read-only API key exports no addresses, which %(count)s of these checks lack: their jobs need the new ones, "
+            "unless you bring the export of an API key that may write."
+        )
+        yield text % {"count": unknown}
+    if slugs:
+        yield _(
+            "Jobs that ping by name keep their address once the project's ping key is yours here: see “Ping key” on a "
+            "heartbeat's page. There is one for all of your heartbeats."
+        )
+    if shared:
+        text = _("Several of these checks are called %(names)s in their addresses: jobs cannot ping them by name.")
+        yield text % {"names": ", ".join(shared[:SHARED_LISTED])}
 
 
 def _gather(row: Row, gathering: Gathering) -> None:
@@ -72,6 +98,7 @@ def _settings(row: Row, name: str, gathering: Gathering) -> dict[str, Any]:
         **_filters(row, name, gathering),
         "manual_resume": is_true(row.get("manualresume")),
         "only_post": row.text("methods").upper() == "POST",
+        "slug": row.text("slug"),
         "address": _uuid(row),
     }
 
@@ -113,5 +140,6 @@ def _rhythm(row: Row) -> dict[str, Any]:
 
 
 def _uuid(row: Row) -> str:
-    """Return the id at the end of the ping address."""
-    return row.text("pingurl").rstrip("/").rpartition("/")[2]
+    """Return the id, which releases without a field for it have at the end of the ping address; empty for a name."""
+    found = row.text("uuid") or row.text("pingurl").rstrip("/").rpartition("/")[2]
+    return found if is_uuid(found) else ""

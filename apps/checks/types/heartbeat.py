@@ -30,6 +30,10 @@ from apps.core.kinds import Text, Widget, setting
 
 YEAR_SECONDS = 31_536_000
 ADDRESS = re.compile(r"[A-Za-z0-9_-]{10,64}")
+SLUG = re.compile(r"[a-z0-9_-]{1,100}")
+# As long as Healthchecks' own, neither more nor less: by its length a key is told from a token.
+PING_KEY = re.compile(r"[A-Za-z0-9_-]{22}")
+FEWEST_SIGNS = 8  # of 22 at random hardly ever fewer are different
 
 
 class Signal(TextChoices):
@@ -77,6 +81,20 @@ def _check_address(address: str) -> None:
         raise ValidationError(
             _("Give the last part of the URL: 10 to 64 letters, digits, hyphens or underscores."), code="address"
         )
+
+
+def _check_slug(slug: str) -> None:
+    """Refuse what no job could ask for."""
+    if slug and not SLUG.fullmatch(slug):
+        raise ValidationError(_("Give small letters a to z, digits, hyphens or underscores."), code="slug")
+
+
+def check_ping_key(key: str) -> None:
+    """Refuse a ping key that no door would take for one, or that anybody could guess."""
+    if not PING_KEY.fullmatch(key):
+        raise ValidationError(_("Give exactly 22 letters, digits, hyphens or underscores."), code="ping_key")
+    if len(set(key)) < FEWEST_SIGNS:
+        raise ValidationError(_("This could be guessed: it repeats too few different characters."), code="ping_key")
 
 
 SCHEDULE, REPORTS = _("When reports are expected"), _("How reports are read")
@@ -179,6 +197,14 @@ class HeartbeatConfig(BaseConfig):
         ),
     )
 
+    slug: str = setting(
+        "",
+        section=REPORTS,
+        label=_("Name in its address"),
+        help=_("What stands behind the ping key; left empty it is the check's key, or made from its name."),
+        max_length=100,
+        check=_check_slug,
+    )
     address: str = setting(
         "",
         section=REPORTS,

@@ -73,3 +73,48 @@ def test_what_filters_lose_is_said() -> None:
         ("checks[1]", "Its filters name no keyword; here its reports count without them."),
     ]
     assert len(found.checks) == 2
+
+
+ADDRESSES = "Jobs keep pinging the old host until you give them ours; the end of the address stays the same."
+NAMES = (
+    "Jobs that ping by name keep their address once the project's ping key is yours here: see “Ping key” on a heartbeat's "
+    "page. There is one for all of your heartbeats."
+)
+
+
+def said(*rows: dict[str, Any]) -> list[str]:
+    return [str(loss.reason) for loss in read(*rows).losses if not loss.where]
+
+
+def test_what_jobs_need_is_said_for_what_was_exported() -> None:
+    read_only = {"ping_url": None, "unique_key": "a6c7b0a8a66bed0df66abfdab3c77736861703ee"}
+
+    assert said({}) == [ADDRESSES, NAMES]
+    assert said({"slug": ""}) == [ADDRESSES]
+    assert said({}, read_only) == [
+        ADDRESSES,
+        "A read-only API key exports no addresses, which 1 of these checks lack: their jobs need the new ones, unless you "
+        "bring the export of an API key that may write.",
+        NAMES,
+        "Several of these checks are called job in their addresses: jobs cannot ping them by name.",
+    ]
+    assert ADDRESSES not in said(read_only)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"ping_url": f"https://hc-ping.com/{UUID}"},
+        {"ping_url": "https://hc-ping.com/3y2kd7a1m0c9x8z4q5w6e7/database-backup", "uuid": UUID},
+    ],
+)
+def test_address_is_the_id_however_addresses_are_shown(row: dict[str, Any]) -> None:
+    (made,) = read(row).checks
+
+    assert made["config"]["address"] == UUID
+
+
+def test_name_in_an_address_is_no_id() -> None:
+    (made,) = read({"ping_url": "https://hc-ping.com/3y2kd7a1m0c9x8z4q5w6e7/database-backup"}).checks
+
+    assert "address" not in made["config"]

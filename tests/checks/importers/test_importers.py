@@ -129,6 +129,7 @@ def test_healthchecks() -> None:
             "grace_seconds": 1_800,
             "manual_resume": False,
             "only_post": True,
+            "slug": "db-backup",
             "address": "31365bce-8da9-4729-8ff3-aaa71d56b712",
         },
         "tags": ["db", "nightly"],
@@ -145,6 +146,7 @@ def test_healthchecks() -> None:
         "success_keywords": "done",
         "manual_resume": True,
         "only_post": False,
+        "slug": "reports",
         "address": "803f680d-e89b-492b-82ef-2be7b774a92d",
     }
     assert made["Reports"]["paused"] is True
@@ -160,6 +162,7 @@ def test_healthchecks() -> None:
         "unmatched_fails": True,
         "manual_resume": False,
         "only_post": False,
+        "slug": "import",
         "address": "5b1c9d5e-5d1f-4f5e-8a3f-0b7f3b9b8c11",
     }
 

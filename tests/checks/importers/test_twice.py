@@ -1,6 +1,7 @@
 """What is in an export twice: the same thing comes over once, and what only has the same number comes as well."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -9,6 +10,7 @@ from apps.checks.models import Check
 from apps.tenants.models import Tenant
 from tests.checks.importers.test_several_files import monitor, read, whole
 
+ONE, OTHER = f"{UUID(int=1)}", f"{UUID(int=2)}"
 TWICE = "It is in this export twice; it comes over once."
 UPTIMEROBOT = {"friendly_name": "Shop", "url": "https://shop.example/", "type": 1}
 BETTER_STACK = {"url": "https://shop.example/", "pronounceable_name": "Shop", "monitor_type": "status"}
@@ -25,7 +27,7 @@ def job(address: str, **more: Any) -> dict[str, Any]:
         ("uptimerobot", {"monitors": [{"id": 7, **UPTIMEROBOT}]}, {"monitors": [{"id": "7", **UPTIMEROBOT}]}),
         ("better_stack", {"data": [{"id": "7", "attributes": BETTER_STACK}]}, {"data": [{"id": 7, **BETTER_STACK}]}),
         ("statuscake", STATUSCAKE, STATUSCAKE),
-        ("healthchecks", {"checks": [job("a" * 36)]}, {"checks": [job("a" * 36)]}),
+        ("healthchecks", {"checks": [job(ONE)]}, {"checks": [job(ONE)]}),
         ("uptime_kuma", *[{"monitorList": [{"id": 7, "name": "Job", "type": "push", "pushToken": "a" * 32}]}] * 2),
     ],
     ids=["uptimerobot", "better_stack", "statuscake", "healthchecks", "uptime_kuma"],
@@ -75,7 +77,7 @@ def test_monitor_and_heartbeat_of_one_number_both_come() -> None:
     ("source", "one", "other"),
     [
         ("uptime_kuma", {"monitorList": [monitor(1, "Shop")]}, {"monitorList": [monitor(1, "Blog")]}),
-        ("healthchecks", {"checks": [job("a" * 36)]}, {"checks": [job("b" * 36)]}),  # a slug is one project's
+        ("healthchecks", {"checks": [job(ONE)]}, {"checks": [job(OTHER)]}),  # a slug is one project's
         (
             "gatus",
             b"endpoints: [{name: front, url: 'https://a.example/'}]",
