@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+YEARS = range(1970, 2200)  # far from where calendars end, whatever is added and in whichever time zone
 # More than a clock is slewed between two looks; less than what anybody would notice.
 STEPPED = timedelta(seconds=5)
 

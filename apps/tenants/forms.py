@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from apps.tenants.domain.invitations import EMAIL_LENGTH
 from apps.tenants.domain.rights import grantable_roles
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
@@ -64,6 +65,7 @@ class InvitationForm(RoleForm):
 
     email = forms.EmailField(
         label=_("E-mail address"),
+        max_length=EMAIL_LENGTH,
         widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": "name@example.com"}),
     )
     field_order = ["email", "role"]

@@ -1,9 +1,11 @@
 """Alerts, rules and silences over the API."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
+from apps.accounts.models import User
 from apps.alerting.domain.rounds import consider_outage
 from apps.alerting.domain.silences import create_silence
 from apps.alerting.enums import Trigger
@@ -12,6 +14,7 @@ from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
+from tests.contracts.test_doors import client_of
 from tests.factories.alerting import make_channel, make_rule
 from tests.factories.api import make_api
 from tests.factories.checks import make_check
@@ -231,3 +234,46 @@ def test_viewer_key_changes_nothing(acme: Tenant, ruled: AlertRule) -> None:
     ]
 
     assert codes == [403, 403, 403, 403, 200]
+
+
+def test_long_list_of_ids_is_refused_before_each_is_looked_for(acme: Tenant, ruled: AlertRule) -> None:
+    api = make_api(acme)
+    few, many = ({"name": "Night", "channels": [str(UUID(int=n)) for n in range(count)]} for count in (1, 3_000))
+
+    asked = [queries_of(lambda body=body: api.post("/api/v1/alert-rules/", body)) for body in (few, many)]
+    answer = api.post("/api/v1/alert-rules/", many)
+
+    assert asked[1] < asked[0]
+    assert (answer.status_code, answer.json()["errors"]) == (
+        400,
+        {"channels": ["Ensure this field has no more than 100 elements."]},
+    )
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Pago_Pago", "Pacific/Kiritimati"])
+def test_silence_ends_where_every_zone_has_a_calendar(acme: Tenant, owner: User, zone: str) -> None:
+    Tenant.objects.filter(id=acme.id).update(time_zone=zone)
+    api = make_api(acme)
+
+    refused = [
+        api.post("/api/v1/silences/", {"starts_at": starts_at, "ends_at": ends_at}).json()["errors"]
+        for starts_at, ends_at in (
+            ("0001-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
+            ("2030-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+        )
+    ]
+    taken = api.post("/api/v1/silences/", {"starts_at": "1970-01-01T00:00:00Z", "ends_at": "2199-12-31T23:59:59Z"})
+
+    said = ["Choose a time between the years 1970 and 2200."]
+    assert (refused, taken.status_code) == ([{"starts_at": said}, {"ends_at": said}], 201)
+    assert client_of(owner).get("/t/acme/alerts/silences/").status_code == 200
+
+
+def test_refused_rule_and_silence_name_the_field(acme: Tenant, ruled: AlertRule) -> None:
+    api = make_api(acme)
+
+    rule = api.post("/api/v1/alert-rules/", {"name": ruled.name}).json()
+    silence = api.post("/api/v1/silences/", {"ends_at": "2001-01-01T00:00:00Z"}).json()
+
+    assert rule["errors"] == {"name": ["Another rule has this name."]}
+    assert silence["errors"] == {"ends_at": ["A silence must end after it begins, and in the future."]}

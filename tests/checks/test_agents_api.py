@@ -63,6 +63,7 @@ def test_what_a_rule_forbids_is_a_conflict(acme: Tenant) -> None:
     same_name, needed = api.post(URL, {"name": "Office"}), api.delete(f"{URL}{made['id']}/")
 
     assert (same_name.status_code, same_name.json()["detail"]) == (409, "There is an agent of that name already.")
+    assert list(same_name.json()["errors"]) == ["name"]
     assert needed.status_code == 409
     assert needed.json()["detail"].startswith("“Intranet” is checked from this agent alone.")
 

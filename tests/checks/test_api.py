@@ -169,3 +169,20 @@ def test_check_says_how_sure_we_are_and_whether_it_flaps(api: Api, acme: Tenant)
     told = {check["name"]: (check["is_flapping"], check["confidence_ratio"]) for check in page["results"]}
     assert sure is not None
     assert told == {"calm": (False, None), "restless": (True, sure)}
+
+
+def test_key_of_another_check_is_refused_by_name(api: Api) -> None:
+    taken = api.call("POST", "", {**NEW, "key": "api"})[1]
+    other = api.call("POST", "", {**NEW, "name": "Other", "key": "other"})[1]
+
+    made, changed = api.call("POST", "", {**NEW, "key": "api"}), api.call("PATCH", f"{other['id']}/", {"key": "api"})
+
+    said = {"key": ["Another check has this key; choose another."]}
+    assert [(status, answer["errors"]) for status, answer in (made, changed)] == [(409, said), (409, said)]
+    assert {row["key"] for row in api.call("GET", "")[1]["results"]} == {taken["key"], "other"}
+
+
+def test_what_stands_in_lists_is_not_converted(api: Api) -> None:
+    status, answer = api.call("POST", "", {**NEW, "tags": ["eu", 5]})
+
+    assert (status, answer["errors"]) == (400, {"tags": {"1": ["Give a text in quotes."]}})

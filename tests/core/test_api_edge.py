@@ -67,6 +67,15 @@ def test_hurtful_body_is_400_with_the_reason(acme: Tenant, body: bytes, detail: 
     assert answer.json()["detail"].startswith(detail)
 
 
+def test_text_that_cannot_be_kept_is_refused_with_its_field(acme: Tenant) -> None:
+    body = {"email": "x@acme.example", "role": ["\ud800"], "\x00": "x", "more": {"a": "\x00"}}
+
+    answer = make_api(acme).post("/api/v1/invitations/", json.dumps(body))
+
+    said = ["Texts may hold neither null characters nor lone surrogates."]
+    assert (answer.status_code, answer.json()["errors"]) == (400, {"role": said, "more": said})
+
+
 def test_body_that_is_no_object_is_400(acme: Tenant) -> None:
     answers = [make_api(acme).post("/api/v1/invitations/", json.dumps(body)) for body in ([], "text", 5, None)]
 

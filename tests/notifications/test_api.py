@@ -101,6 +101,7 @@ def test_taken_name_is_a_conflict(api: Api) -> None:
 
     assert answer.status_code == 409
     assert answer.json()["detail"] == "Another channel has this name; choose a different one."
+    assert list(answer.json()["errors"]) == ["name"]
 
 
 def test_patch_changes_what_it_names_and_keeps_secrets(api: Api, acme: Tenant) -> None:

@@ -167,6 +167,7 @@ def test_taken_address_is_a_conflict(api: Api, globex: Tenant) -> None:
     response = api.post(PAGES, {"title": "A", "slug": "theirs"})
 
     assert (response.status_code, response.json()["detail"]) == (409, "This address is taken; choose another.")
+    assert response.json()["errors"] == {"slug": ["This address is taken; choose another."]}
 
 
 def test_strangers_page_is_404(api: Api, globex: Tenant) -> None:
@@ -211,3 +212,21 @@ def test_list_asks_the_same_for_one_and_three(api: Api, acme: Tenant) -> None:
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_component_that_shows_no_check_is_refused_in_part_changes_too(api: Api, checks: list[str]) -> None:
+    page = api.post(PAGES, {"title": "A", "slug": "a", "components": [{"check": checks[0]}]}).json()
+
+    response = api.patch(f"{PAGES}{page['id']}/", {"components": [{"id": page["components"][0]["id"], "name": "One"}]})
+
+    said = {"components": {"0": {"check": ["This field is required."]}}}
+    assert (response.status_code, response.json()["errors"]) == (400, said)
+
+
+def test_crowd_of_components_is_refused_before_each_check_is_looked_for(api: Api, checks: list[str]) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        response = api.post(PAGES, {"title": "A", "slug": "a", "components": [{"check": checks[0]}] * 3_000})
+
+    said = {"components": {"non_field_errors": ["A page shows at most 100 components."]}}
+    assert (response.status_code, response.json()["errors"]) == (400, said)
+    assert len(asked) < 20

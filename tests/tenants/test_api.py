@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from apps.accounts.models import User
 from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.domain.api_keys import find_api_key
 from apps.tenants.enums import Role
 from apps.tenants.models import ApiKey, Invitation, Membership, Tenant
+from tests.contracts.test_doors import client_of
 from tests.factories import make_member, make_user
 from tests.factories.api import Api, make_api
 
@@ -126,6 +128,17 @@ def test_invitation_of_a_member_is_409(acme: Tenant) -> None:
     answer = make_api(acme).post("/api/v1/invitations/", {"email": "Olga@acme.example"})
 
     assert (answer.status_code, answer.json()["detail"]) == (409, "This person is a member already.")
+    assert answer.json()["errors"] == {"email": ["This person is a member already."]}
+
+
+def test_address_longer_than_can_be_kept_is_refused(acme: Tenant, owner: User) -> None:
+    address = f"{'x' * 249}@x.example"
+
+    answer = make_api(acme).post("/api/v1/invitations/", {"email": address})
+    page = client_of(owner).post("/t/acme/members/invite/", {"email": address, "role": "viewer"})
+
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["email"])
+    assert (page.status_code, list(page.context["form"].errors)) == (200, ["email"])
 
 
 def test_admin_cannot_invite_an_owner(acme: Tenant) -> None:
@@ -223,3 +236,15 @@ def test_lists_ask_the_same_number_of_queries_for_one_and_three_rows(
             api.post("/api/v1/api-keys/", {"name": extra})
 
     assert counts[0] == counts[1]
+
+
+def test_key_ends_where_every_zone_has_a_calendar(acme: Tenant, owner: User) -> None:
+    Tenant.objects.filter(id=acme.id).update(time_zone="Pacific/Kiritimati")
+    api, new = make_api(acme), {"name": "ci", "role": "viewer"}
+
+    refused = api.post("/api/v1/api-keys/", {**new, "expires_at": "9999-12-31T23:59:59Z"})
+    taken = api.post("/api/v1/api-keys/", {**new, "expires_at": "2199-12-31T23:59:59Z"})
+
+    said = {"expires_at": ["Choose a time between the years 1970 and 2200."]}
+    assert (refused.status_code, refused.json()["errors"], taken.status_code) == (400, said, 201)
+    assert client_of(owner).get("/t/acme/api-keys/").status_code == 200

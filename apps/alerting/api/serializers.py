@@ -12,7 +12,7 @@ from apps.alerting.domain.trace import STAGE_NAMES, sentence
 from apps.alerting.enums import AlertState
 from apps.alerting.models import MIN_REPEAT_INTERVAL, Alert, AlertRule, AlertStep, Silence, any_severity
 from apps.checks.models import Check
-from apps.core.api.serializers import ScopedReference, StrictSerializer
+from apps.core.api.serializers import BoundedList, InstantField, ScopedReference, StrictSerializer
 from apps.incidents.enums import Severity
 from apps.notifications.models import Channel
 
@@ -86,10 +86,8 @@ class AlertFilterSerializer(serializers.Serializer[Any]):
         )
 
 
-def _tags() -> serializers.ListField:
-    return serializers.ListField(
-        child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False, default=list
-    )
+def _tags() -> BoundedList:
+    return BoundedList(child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False, default=list)
 
 
 class RuleSerializer(StrictSerializer):
@@ -98,14 +96,14 @@ class RuleSerializer(StrictSerializer):
     id = serializers.UUIDField(read_only=True)
     name = serializers.CharField(max_length=100)
     is_enabled = serializers.BooleanField(default=True)
-    severities = serializers.ListField(
+    severities = BoundedList(
         child=serializers.ChoiceField(choices=Severity.choices),
         min_length=1,
         max_length=len(Severity),
         default=any_severity,
     )
     tags = _tags()
-    channels = serializers.ListField(child=ScopedReference(model=Channel), max_length=100, required=False, default=list)
+    channels = BoundedList(child=ScopedReference(model=Channel), max_length=100, required=False, default=list)
     notifies_on_resolve = serializers.BooleanField(default=True)
     repeat_seconds = serializers.IntegerField(
         min_value=int(MIN_REPEAT_INTERVAL.total_seconds()), max_value=30 * 86_400, allow_null=True, default=4 * 3_600
@@ -145,8 +143,8 @@ class SilenceSerializer(StrictSerializer):
     id = serializers.UUIDField(read_only=True)
     check_id = ScopedReference(model=Check, required=False, allow_null=True, default=None)
     tags = _tags()
-    starts_at = serializers.DateTimeField(required=False, help_text=_("Now, if left out."))
-    ends_at = serializers.DateTimeField()
+    starts_at = InstantField(required=False, help_text=_("Now, if left out."))
+    ends_at = InstantField()
     reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
     created_by = serializers.CharField(read_only=True, allow_null=True)
 

@@ -22,6 +22,7 @@ class RuleNameTaken(Refusal):
     """Names tell rules apart."""
 
     message = gettext_lazy("Another rule has this name.")
+    field = "name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

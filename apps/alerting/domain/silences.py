@@ -20,6 +20,7 @@ class EndsTooEarly(Refusal):
     """A silence lasts."""
 
     message = _("A silence must end after it begins, and in the future.")
+    field = "ends_at"
 
 
 def create_silence(

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.checks.domain.dependencies import MAX_PARENTS, depends_on, needed_by, set_parents
 from apps.checks.models import Check
 from apps.checks.permissions import EDIT_CHECKS, VIEW_CHECKS
-from apps.core.api.serializers import ScopedReference, StrictSerializer
+from apps.core.api.serializers import BoundedList, ScopedReference, StrictSerializer
 from apps.tenants.api.base import TenantAPIView
 from apps.tenants.permissions import Permission
 
@@ -20,7 +20,7 @@ from apps.tenants.permissions import Permission
 class DependenciesSerializer(StrictSerializer):
     """What a check depends on directly, and what depends on it."""
 
-    depends_on = serializers.ListField(child=ScopedReference(model=Check), max_length=MAX_PARENTS)
+    depends_on = BoundedList(child=ScopedReference(model=Check), max_length=MAX_PARENTS)
     needed_by = serializers.ListField(child=serializers.UUIDField(), read_only=True)
 
 

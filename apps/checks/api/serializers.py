@@ -15,11 +15,11 @@ from apps.checks.domain.settings import config_of
 from apps.checks.domain.tags import MAX_TAGS
 from apps.checks.models import MAIN_REGION, Check, Result
 from apps.checks.types.registry import CHECK_TYPES
-from apps.core.api.serializers import StrictModelSerializer, StrictSerializer
+from apps.core.api.serializers import BoundedList, StrictModelSerializer, StrictSerializer
 from apps.core.kinds import parse_config, public_config
 
 
-class RegionCodesField(serializers.ListField):
+class RegionCodesField(BoundedList):
     """Regions by their codes."""
 
     child = serializers.SlugField(max_length=60)
@@ -66,7 +66,7 @@ class CheckSerializer(StrictModelSerializer):
     kind_label = serializers.SerializerMethodField(help_text=_("The kind's name in the caller's language."))
     kind_icon = serializers.SerializerMethodField(help_text=_("The kind's icon: a name of Tabler's outline icons."))
     config = serializers.DictField()
-    tags = serializers.ListField(child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False)
+    tags = BoundedList(child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False)
     regions = RegionCodesField(required=False, max_length=20)
     patience = serializers.SerializerMethodField(
         help_text=_("What the goal for false pages comes to; null without one.")

@@ -56,6 +56,7 @@ class NameTaken(Refusal):
     """Two agents of a tenant cannot be told apart."""
 
     message = gettext_lazy("There is an agent of that name already.")
+    field = "name"
 
 
 class TooManyAgents(Refusal):

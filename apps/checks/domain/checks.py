@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.domain.allowance import allowed_interval, require_fit, require_resumable, require_room_for
 from apps.checks.domain.asking_pace import spend_by_hand
+from apps.checks.domain.document_keys import keys_kept
 from apps.checks.domain.flips import flip, lock_states, now_as, record_flips
 from apps.checks.domain.grouping import follow_names, named_rows
 from apps.checks.domain.judging import rejudge
@@ -109,7 +110,7 @@ def create_checks(wanted: Sequence[Wanted]) -> list[Check]:
     """Watch these, in their order; the first turns begin now, those of many one after the other.
 
     Raises `BeyondLimit` where the tenant's plan has no room for them, or not for such settings, `RegionGone` and
-    `NotOnAgents`, and `AddressTaken` or `GroupCycle` by their kinds; then none is made.
+    `NotOnAgents`, `KeyTaken`, and `AddressTaken` or `GroupCycle` by their kinds; then none is made.
     """
     regions = standing_regions(_regions_of(wanted))  # first: who waits for it must hold nothing else
     for given in wanted:
@@ -118,7 +119,8 @@ def create_checks(wanted: Sequence[Wanted]) -> list[Check]:
         require_fit(given.kind, given.timing)
     require_room_for(given.kind for given in wanted)
     made = [_put(Check(kind=given.kind, key=given.key or ""), given) for given in wanted]
-    Check.objects.bulk_create(made, batch_size=BATCH)
+    with keys_kept():
+        Check.objects.bulk_create(made, batch_size=BATCH)
     CheckState.objects.bulk_create((CheckState(watched=check) for check in made), batch_size=BATCH)
     probed, unprobed = parted(made)
     start_turns(probed, at=clock.now())
@@ -204,7 +206,7 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
 
     Probers see the new version at its next turn, which a shorter interval brings closer; what they see of the old one
     judges nothing any more. Groups that know a check by its name learn the new one. Raises `BeyondLimit` for what the
-    tenant's plan does not allow, `RegionGone` and `NotOnAgents`; an interval that stays as it was is raised to the plan's
+    tenant's plan does not allow, `RegionGone`, `NotOnAgents` and `KeyTaken`; an interval that stays as it was is raised to the plan's
     shortest.
     """
     regions = standing_regions(_regions_of(given for _check, given in edits))
@@ -221,9 +223,10 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
             changed.append(_put(check, given))
             check.version, check.updated_at = before[check.id]["version"] + 1, now
     # Written as an insert that meets its row: Django's own update of many rows is thirty times slower.
-    Check.objects.bulk_create(
-        changed, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=EDITED
-    )
+    with keys_kept():
+        Check.objects.bulk_create(
+            changed, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=EDITED
+        )
     if others := [check for check in changed if _fails_otherwise(check, before[check.id])]:
         forget_counts(others)
     _follow_settings(changed)

@@ -28,17 +28,21 @@ BLAMED = (State.DOWN, State.MAINTENANCE)
 class DependencyCycle(Refusal):
     """A check would depend on itself."""
 
+    field = "depends_on"
+
 
 class TooDeep(Refusal):
     """So long a chain helps nobody to understand."""
 
     message = gettext_lazy("A chain of dependencies has at most 10 links.")
+    field = "depends_on"
 
 
 class TooManyParents(Refusal):
     """A check depends on few things directly."""
 
     message = gettext_lazy("A check depends on at most 10 others directly.")
+    field = "depends_on"
 
 
 class CheckGone(Refusal):

@@ -48,15 +48,28 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+class Unstorable(ParseError):
+    """The body has what PostgreSQL cannot keep; the answer names the fields that have it."""
+
+    def __init__(self, fields: list[str]) -> None:
+        super().__init__(_("Texts may hold neither null characters nor lone surrogates."))
+        self.members = {"errors": {name: [str(self.detail)] for name in fields}} if fields else {}
+
+
 def _refuse_unstorable(value: Any) -> None:
     """PostgreSQL cannot keep null characters or lone surrogates."""
-    if isinstance(value, str) and ("\x00" in value or any("\ud800" <= sign <= "\udfff" for sign in value)):
-        raise ParseError(_("Texts may hold neither null characters nor lone surrogates."))
+    fields = value if isinstance(value, dict) else {"": value}
+    found = [name for name, part in fields.items() if _is_unstorable({name: part})]
+    if found:
+        raise Unstorable([name for name in found if name and not _is_unstorable(name)])
+
+
+def _is_unstorable(value: Any) -> bool:
     if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
+        return any(map(_is_unstorable, (*value.keys(), *value.values())))
     if isinstance(value, list):
-        for part in value:
-            _refuse_unstorable(part)
+        return any(map(_is_unstorable, value))
+    return isinstance(value, str) and ("\x00" in value or any("\ud800" <= sign <= "\udfff" for sign in value))
 
 
 class BoundedJSONParser(BaseParser):

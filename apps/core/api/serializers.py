@@ -1,12 +1,15 @@
 """What every serializer keeps to: no field is silently ignored, no value silently converted."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+
+from apps.core import clock
 
 # The JSON types a field takes; DRF alone would turn 1 into "1" and "yes" into true. First match wins.
 JSON_TYPES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], tuple[type, ...], Promise], ...] = (
@@ -68,6 +71,33 @@ class StrictSerializer(StrictMixin, serializers.Serializer[Any]):
 
 class StrictModelSerializer(StrictMixin, serializers.ModelSerializer[Any]):
     """A serializer of a model. References go through the model's scoped manager, so a stranger's id is "does not exist"."""
+
+
+class InstantField(serializers.DateTimeField):
+    """An instant far from where calendars end: the last hours of the year 9999 are beyond it in another time zone."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        instant: datetime = super().to_internal_value(value)
+        if instant.year not in clock.YEARS:
+            raise serializers.ValidationError([_("Choose a time between the years 1970 and 2200.")])
+        return instant
+
+
+class BoundedList(serializers.ListField):
+    """A list that is measured before it is looked into, where each reference is a question to the database; nothing in it
+    is silently converted either."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
+
+    def run_child_validation(self, data: list[Any]) -> list[Any]:
+        found = ((place, type_complaint(self.child, value)) for place, value in enumerate(data))
+        complaints: dict[Any, Any] = {place: [complaint] for place, complaint in found if complaint}
+        if complaints:
+            raise serializers.ValidationError(complaints)
+        return super().run_child_validation(data)
 
 
 class ScopedReference(serializers.PrimaryKeyRelatedField[Any]):

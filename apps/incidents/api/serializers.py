@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.checks.domain.tags import MAX_TAGS
 from apps.checks.models import Check
-from apps.core.api.serializers import ScopedReference, StrictSerializer
+from apps.core.api.serializers import BoundedList, ScopedReference, StrictSerializer
 from apps.incidents.domain.causes import cause_of
 from apps.incidents.domain.maintenance import next_of
 from apps.incidents.domain.plans import WindowSettings
@@ -114,7 +114,7 @@ class WindowSerializer(StrictSerializer):
     repeats_until_at = serializers.DateTimeField(
         required=False, allow_null=True, default=None, help_text=_("Nothing begins from then on.")
     )
-    weekdays = serializers.ListField(
+    weekdays = BoundedList(
         child=serializers.IntegerField(min_value=0, max_value=6),
         max_length=7,
         required=False,
@@ -124,10 +124,8 @@ class WindowSerializer(StrictSerializer):
     time_of_day = serializers.TimeField(required=False, allow_null=True, default=None)
     cron = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
     covers_all = serializers.BooleanField(required=False, default=False)
-    tags = serializers.ListField(
-        child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False, default=list
-    )
-    check_ids = serializers.ListField(
+    tags = BoundedList(child=serializers.CharField(max_length=40), max_length=MAX_TAGS, required=False, default=list)
+    check_ids = BoundedList(
         child=ScopedReference(model=Check),
         max_length=MAX_CHECKS,
         required=False,

@@ -22,7 +22,6 @@ from apps.incidents.enums import Repeat
 from apps.incidents.models import MAX_DURATION, MIN_DURATION, MaintenanceWindow, WindowCheck
 
 QUICK_DURATION = timedelta(hours=1)
-YEARS = range(1970, 2200)  # far from where calendars end, whatever is added
 MOST_AT_ONCE = 100
 LOOKED_AT = 3_000  # begins to come: two days of every minute
 
@@ -50,7 +49,7 @@ def validate_window(given: WindowSettings) -> None:
     if not MIN_DURATION <= given.duration <= MAX_DURATION:
         raise BadWindow("duration", _("Maintenance lasts from one minute to seven days."))
     for name in ("starts_at", "repeats_until_at"):
-        if (at := getattr(given, name)) and at.year not in YEARS:
+        if (at := getattr(given, name)) and at.year not in clock.YEARS:
             raise BadWindow(name, _("Choose a time between the years 1970 and 2200."))
     if given.repeat == Repeat.ONCE and given.starts_at is None:
         raise BadWindow("starts_at", _("Say when it begins."))

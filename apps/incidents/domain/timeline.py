@@ -23,12 +23,14 @@ class EmptyNote(Refusal):
     """A note says something."""
 
     message = _("Write something first.")
+    field = "text"
 
 
 class NoteTooLong(Refusal):
     """A note is a note."""
 
     message = _("A note has at most 5,000 characters.")
+    field = "text"
 
 
 def write_note(*, outage: Outage, text: str, author: User | None) -> OutageEntry:

@@ -17,8 +17,8 @@ from apps.checks.domain.document_steps import Action, Change, SectionStep
 from apps.checks.domain.tags import clean_tags
 from apps.checks.models import Check
 from apps.checks.types.schedules import BadSchedule, check_zone
+from apps.core import clock
 from apps.incidents.domain.maintenance import (
-    YEARS,
     BadWindow,
     delete_window,
     find_windows,
@@ -286,7 +286,7 @@ def _instant(value: Any) -> str | None:
         at = None if value is None else datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise ValidationError(_("Give a date and a time, such as 2026-03-01T02:00.")) from error
-    if at and at.year not in YEARS:
+    if at and at.year not in clock.YEARS:
         raise ValidationError(_("Choose a time between the years 1970 and 2200."))
     return at.isoformat() if at else None
 

@@ -30,6 +30,7 @@ class NameTaken(Refusal):
     """Another channel has that name."""
 
     message = gettext_lazy("Another channel has this name; choose a different one.")
+    field = "name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

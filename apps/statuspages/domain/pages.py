@@ -19,6 +19,7 @@ class AddressTaken(Refusal):
     """Another page, perhaps another tenant's, has that address."""
 
     message = _("This address is taken; choose another.")
+    field = "slug"
 
 
 def free_slug(wish: str) -> str:

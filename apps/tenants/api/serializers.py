@@ -7,7 +7,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from apps.core import clock
-from apps.core.api.serializers import StrictModelSerializer, StrictSerializer
+from apps.core.api.serializers import InstantField, StrictModelSerializer, StrictSerializer
+from apps.tenants.domain.invitations import EMAIL_LENGTH
 from apps.tenants.enums import Role
 from apps.tenants.models import ApiKey, Invitation, Membership, Tenant
 from apps.tenants.models.tenant import known_time_zone
@@ -61,7 +62,7 @@ class InvitationSerializer(StrictModelSerializer):
 class NewInvitationSerializer(StrictSerializer):
     """Who is invited, as what."""
 
-    email = serializers.EmailField()
+    email = serializers.EmailField(max_length=EMAIL_LENGTH)
     role = serializers.ChoiceField(choices=Role.choices, default=Role.VIEWER)
 
 
@@ -79,7 +80,7 @@ class NewApiKeySerializer(StrictSerializer):
 
     name = serializers.CharField(max_length=100)
     role = serializers.ChoiceField(choices=Role.choices, default=Role.EDITOR)
-    expires_at = serializers.DateTimeField(default=None, allow_null=True, help_text=_("Empty: until revoked."))
+    expires_at = InstantField(default=None, allow_null=True, help_text=_("Empty: until revoked."))
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         if value and value <= clock.now():

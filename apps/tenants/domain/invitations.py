@@ -23,11 +23,19 @@ from apps.tenants.events import MemberInvited
 from apps.tenants.models import Invitation, Membership, Tenant
 
 VALID_FOR = timedelta(days=7)
+EMAIL_LENGTH = Invitation._meta.get_field("email").max_length
 MAX_OPEN = 200  # so that a stolen admin session cannot make us a bulk mailer
 
 
 class InvitationRefused(Refusal):
     """The invitation cannot be made or used; the text says why."""
+
+
+class MemberAlready(InvitationRefused):
+    """The person invited needs no invitation."""
+
+    message = _("This person is a member already.")
+    field = "email"
 
 
 def _signer() -> Signer:
@@ -47,7 +55,7 @@ def invite(*, email: str, role: Role, invited_by: User | None, can: frozenset[st
     """
     refuse_beyond(can, role)
     if Membership.objects.filter(user__email__iexact=email).exists():
-        raise InvitationRefused(_("This person is a member already."))
+        raise MemberAlready
     Invitation.objects.filter(email__iexact=email, accepted_at=None).delete()
     if Invitation.objects.filter(accepted_at=None).count() >= MAX_OPEN:
         raise InvitationRefused(_("Too many invitations are open. Withdraw some first."))
