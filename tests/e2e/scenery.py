@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+from contextlib import closing
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from apps.core import clock
-from tests.e2e.stage import Stage, await_some, await_true
+from tests.e2e.stage import PATIENCE_SECONDS, Stage, await_some, await_true
 
 CHECKS: tuple[tuple[str, str, list[str], dict[str, int]], ...] = (
     ("Website", "/website", ["public", "production"], {}),
@@ -17,6 +20,14 @@ CHECKS: tuple[tuple[str, str, list[str], dict[str, int]], ...] = (
 )
 BREAKS_FIRST, STAYS_BROKEN, SLOW, PAUSED = "Payments webhook", "Checkout API", "Product search", "Staging"
 MAINTAINED = "Warehouse"
+RUNS = ("6f0e1a52-2a5b-4a0e-9a53-0d3f3c1f7a01", "6f0e1a52-2a5b-4a0e-9a53-0d3f3c1f7a02")
+BACKUPS = (
+    (f"/start?rid={RUNS[0]}", ""),
+    (f"/start?rid={RUNS[1]}", ""),
+    (f"/log?rid={RUNS[1]}", "4,120 of 9,871 files"),
+    (f"?rid={RUNS[0]}", "done: 212 MB"),
+    (f"/3?rid={RUNS[1]}", "tar: /srv/media: No space left on device"),
+)
 
 
 @dataclass
@@ -30,6 +41,7 @@ class Scenery:
     delivery: str
     channel: str
     agent: str
+    heartbeat: str
     window: str
     page: str
     page_slug: str
@@ -56,12 +68,25 @@ def furnish(stage: Stage) -> Scenery:
     stage.await_state(checks[SLOW], "degraded")
     agent = stage.call("POST", "agents/", {"name": "Office Berlin"})
     window = stage.call("POST", "maintenance-windows/", _disks(checks[MAINTAINED]))
-    ids = {"channel": channel["id"], "agent": agent["id"], "page": page["id"], "page_slug": page["slug"]}
+    ids = {"channel": channel["id"], "agent": agent["id"], "heartbeat": _backup(stage)}
+    ids |= {"page": page["id"], "page_slug": page["slug"]}
     return Scenery(checks=checks, window=window["id"], **ids, **_consequences(stage))
 
 
 def _channel(name: str, kind: str, config: dict[str, str]) -> dict[str, object]:
     return {"name": name, "kind": kind, "config": config, "is_default": True}
+
+
+def _backup(stage: Stage) -> str:
+    """Make a heartbeat whose job has run twice at once, and failed after that; its id."""
+    config = {"schedule": "cron", "cron": "30 2 * * *", "time_zone": "Europe/Berlin"}
+    made = stage.call("POST", "checks/", {"name": "Nightly backup", "kind": "heartbeat", "config": config})
+    address = urlsplit(stage.call("GET", f"checks/{made['id']}/heartbeat/")["ping_url"]).path
+    for path, said in BACKUPS:
+        with closing(http.client.HTTPConnection("localhost", stage.product.port, timeout=PATIENCE_SECONDS)) as job:
+            job.request("POST", f"{address}{path}", said)
+            assert job.getresponse().status == 200, path
+    return str(made["id"])
 
 
 def _disks(check_id: str) -> dict[str, object]:

@@ -41,6 +41,8 @@ def pages_of_members(scenery: Scenery) -> dict[str, str]:
         "check": f"checks/{down}/",
         "check-up": f"checks/{scenery.checks['Website']}/",
         "check-maintained": f"checks/{scenery.checks[MAINTAINED]}/",
+        "check-heartbeat": f"checks/{scenery.heartbeat}/",
+        "check-ping-key": "checks/ping-key/",
         "check-kinds": "checks/new/",
         "check-new": "checks/new/?kind=http",
         "check-edit": f"checks/{down}/edit/",
