@@ -207,7 +207,8 @@ def _ping(row: Row) -> Made:
     settings: dict[str, Any] = {"host": row.get("hostname"), "size": integer(row.get("packet_size"))}
     count, wait = integer(row.get("ping_count")) or 1, seconds(row.get("ping_per_request_timeout"))
     if count > 1:  # one is what nobody chose; of several, one that comes back is enough there
-        settings |= {"count": count, "max_loss_percent": 100, "wait_ms": int(wait * 1_000) if wait else None}
+        settings |= {"count": count, "wait_ms": int(wait * 1_000) if wait else None}
+        settings |= {"max_loss_percent": 100, "warn_loss_percent": 100}
     return Made("icmp", settings)
 
 

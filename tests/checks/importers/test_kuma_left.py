@@ -120,7 +120,14 @@ def test_ping_keeps_its_size_and_how_many_it_sends() -> None:
     assert one == ("icmp", {"host": "a.example", "size": 1_200}, [])
     assert many == (
         "icmp",
-        {"host": "a.example", "size": 1_400, "count": 4, "max_loss_percent": 100, "wait_ms": 3_000},
+        {
+            "host": "a.example",
+            "size": 1_400,
+            "count": 4,
+            "wait_ms": 3_000,
+            "max_loss_percent": 100,
+            "warn_loss_percent": 100,
+        },
         ["size 2000 becomes 1400."],
     )
 
