@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +23,7 @@ from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_true, seconds
 from apps.core.kinds import Text
 
+STATUSES = range(100, 600)
 ADDRESSES = ("dnsips", "dnsip", "dnsipscsv")
 
 
@@ -107,11 +109,14 @@ def _listed(row: Row, *names: str) -> list[str]:
 def _statuses(row: Row) -> str:
     """Return the statuses that are none of those that alarm; nothing where it is not told which do."""
     alarming = {code for text in _listed(row, "statuscodes", "statuscodescsv") if (code := integer(text))}
-    if not alarming:
-        return ""
-    accepted = [code for code in range(100, 600) if code not in alarming]
-    starts = [code for code in accepted if code - 1 not in accepted]
-    ends = [code for code in accepted if code + 1 not in accepted]
+    return statuses_beside(frozenset(alarming.intersection(STATUSES))) if alarming else ""
+
+
+@lru_cache(maxsize=256)  # for nearly all tests of an export alarm at the same ones
+def statuses_beside(alarming: frozenset[int]) -> str:
+    accepted = set(STATUSES) - alarming
+    starts = sorted(code for code in accepted if code - 1 not in accepted)
+    ends = sorted(code for code in accepted if code + 1 not in accepted)
     return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in zip(starts, ends, strict=True))
 
 

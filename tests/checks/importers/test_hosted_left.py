@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from apps.checks.importers import statuscake
 from apps.checks.importers.base import Found
 from apps.checks.importers.registry import IMPORTERS
 from apps.checks.types.patterns import bounded_search
@@ -250,6 +251,19 @@ def test_statuses_that_alarm_at_statuscake_are_those_not_expected() -> None:
     assert config["expected_status"] == "100-403, 405-499, 503-599"
     assert (config["keeps_cookies"], config["headers"]) == (True, {"User-Agent": "cake"})
     assert "expected_status" not in config_of("statuscake", status_codes=[])
+
+
+def test_statuses_of_statuscake_are_worked_out_once_for_all_tests_that_alarm_at_the_same() -> None:
+    statuscake.statuses_beside.cache_clear()
+    codes = [",".join(order) for order in (("404", "500"), ("500", "404"), ("500", "404", "9"))]
+    rows = [
+        {"id": str(row), "url": "a.example", "test_type": "HTTP", "status_codes": codes[row % 3]} for row in range(9)
+    ]
+
+    found = IMPORTERS.get("statuscake").read(json.dumps({"data": rows}).encode())
+
+    assert {check["config"]["expected_status"] for check in found.checks} == {"100-403, 405-499, 501-599"}
+    assert statuscake.statuses_beside.cache_info().misses == 1
 
 
 def test_address_that_a_name_must_have_at_statuscake() -> None:
