@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, Reading, SourceError, read_each, refuse_beyond
-from apps.checks.importers.gatus_endpoints import Endpoint, Made, client_of, conditions_of, made_of, put_condition
+from apps.checks.importers.gatus_endpoints import (
+    Endpoint,
+    Made,
+    client_of,
+    conditions_of,
+    is_blind,
+    made_of,
+    put_condition,
+)
 from apps.checks.importers.wish import Gathering, Wish, is_true, seconds, text_pairs
 from apps.checks.types.heartbeat import YEAR_SECONDS
 from apps.core.kinds import Text
@@ -131,7 +139,6 @@ def _gather(where: str, given: Endpoint, gathering: Gathering) -> None:
         gathering.lose(where, name, text, is_whole=True)
         return
     degraded_ms = _put_conditions(where, name, conditions_of(endpoint), made, gathering)
-    is_blind = made.kind == "http" and bool(conditions_of(endpoint)) and not made.settings.get("conditions")
     judging = [value for field, value in given.items() if field in TAKEN_BY_ENDPOINTS.difference(NAMES, BEHIND)]
     gathering.add(
         Wish(
@@ -146,7 +153,7 @@ def _gather(where: str, given: Endpoint, gathering: Gathering) -> None:
             degraded_ms=degraded_ms,
             tags=(group, *_labels(endpoint)),
             is_paused=_is_disabled(endpoint),
-            is_maimed=is_blind or bool(_variables(judging)),
+            is_maimed=is_blind(made, conditions_of(endpoint)) or bool(_variables(judging)),
             needs=frozenset(made.settings) - made.idle,
         )
     )

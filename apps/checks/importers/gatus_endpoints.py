@@ -199,7 +199,12 @@ def _grpc(endpoint: Endpoint, url: str) -> tuple[str, dict[str, Any]]:
 def _dns(endpoint: Endpoint, url: str) -> tuple[str, dict[str, Any]]:
     dns = endpoint["dns"]
     asked = {"name": str(dns.get("query-name") or "").rstrip("."), "record_type": str(dns.get("query-type") or "A")}
-    return "dns", {**asked, "server": host_of(url), "port": port_of(url)}
+    # Gatus is content with an answer without records where none of its conditions looks at one.
+    conditions = conditions_of(endpoint)
+    records = {} if any(map(BODY_IS.fullmatch, conditions)) else {"matching": "free"}
+    statuses = [found[1] for condition in conditions if (found := RCODE.fullmatch(condition))]
+    status = {"rcode": statuses[-1]} if statuses else {}
+    return "dns", {**asked, "server": host_of(url), "port": port_of(url), **records, **status}
 
 
 SCHEMES: Mapping[str, Callable[[Endpoint, str], tuple[str, dict[str, Any]]]] = {
@@ -221,9 +226,20 @@ SCHEMES: Mapping[str, Callable[[Endpoint, str], tuple[str, dict[str, Any]]]] = {
 def put_condition(condition: str, made: Made) -> bool:
     """Put a condition into the settings; False where the kind cannot say it."""
     if made.kind != "http" and CONNECTED.fullmatch(condition):
-        return True  # every other kind fails where nobody answers
+        return not _takes_any_status(made)  # every other kind fails where nobody answers
     put = CONDITIONS.get(made.kind)
     return put is not None and put(condition, made.settings)
+
+
+def is_blind(made: Made, conditions: list[str]) -> bool:
+    """Tell whether none of an endpoint's conditions judges here, where a check would go by what is usual instead."""
+    judges_alone = made.kind == "http" and not made.settings.get("conditions")
+    return bool(conditions) and (judges_alone or _takes_any_status(made))
+
+
+def _takes_any_status(made: Made) -> bool:
+    """Tell whether Gatus is content with whatever a name server says, which a check here is not."""
+    return made.kind == "dns" and "rcode" not in made.settings and made.settings.get("matching") == "free"
 
 
 def _http_condition(condition: str, settings: dict[str, Any]) -> bool:
@@ -275,9 +291,8 @@ def _websocket_condition(condition: str, settings: dict[str, Any]) -> bool:
 
 
 def _dns_condition(condition: str, settings: dict[str, Any]) -> bool:
-    if found := RCODE.fullmatch(condition):
-        settings["rcode"] = found[1]
-        return True
+    if RCODE.fullmatch(condition):
+        return True  # it stands in the settings already
     wanted = BODY_IS.fullmatch(condition)
     if wanted is None or "matching" in settings:
         return False

@@ -328,11 +328,37 @@ def test_pattern_fits_the_record_as_it_is_read_here(record_type: str, wanted: st
     assert [bool(bounded_search(config["expected"], text)) for text in texts] == [True, False]
 
 
-@pytest.mark.parametrize("condition", ["[BODY] == x", "[BODY] == pat(1?2)", "len([BODY]) > 0"])
+@pytest.mark.parametrize("condition", ["[BODY] == x", "[BODY] == pat(1?2)"])
 def test_condition_on_records_that_cannot_be_said_stays_behind(condition: str) -> None:
     _check, told = brought("192.0.2.1", condition, dns={"query-name": "a.example", "query-type": "TXT"})
 
     assert told == [f"The condition “{condition}” stays behind."]
+
+
+@pytest.mark.parametrize("more", [(), ("[CONNECTED] == true",)])
+def test_status_alone_judges_where_nothing_is_asked_of_the_records(more: tuple[str, ...]) -> None:
+    dns = {"query-name": "a.example", "query-type": "AAAA"}
+    config = settings("192.0.2.1", *more, "[DNS_RCODE] == NOERROR", dns=dns)
+
+    assert (config["rcode"], config["matching"]) == ("NOERROR", "free")
+
+
+@pytest.mark.parametrize(
+    ("condition", "lost"),
+    [
+        ("[CONNECTED] == true", "The condition “[CONNECTED] == true” stays behind."),
+        ("[DNS_RCODE] != SERVFAIL", "The condition “[DNS_RCODE] != SERVFAIL” stays behind."),
+        (
+            "[RESPONSE_TIME] < 500",
+            "The condition “[RESPONSE_TIME] < 500” becomes a warning: the check is degraded beyond it, not down.",
+        ),
+        ("len([BODY]) > 0", "The condition “len([BODY]) > 0” stays behind."),
+    ],
+)
+def test_server_that_may_answer_with_any_status_comes_paused(condition: str, lost: str) -> None:
+    check, told = brought("192.0.2.1", condition, dns={"query-name": "a.example"})
+
+    assert (told, check["paused"]) == ([lost, PAUSED], True)
 
 
 # --- The rest ---
