@@ -1,7 +1,7 @@
 """blackbox_exporter's modules with Prometheus' targets: several files, or documents of one divided by ``---``."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -10,12 +10,17 @@ from django.utils.translation import gettext_lazy as _
 from apps.checks.importers.base import MAX_DOCUMENTS, Found, Reading, SourceError, read_each, refuse_beyond
 from apps.checks.importers.blackbox_modules import module_settings
 from apps.checks.importers.wish import Gathering, Wish, seconds, text_pairs
+from apps.core.documents import CHARACTERS_PER_COST
 from apps.core.kinds import Text
 
 DIVIDER = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
 USUAL_MODULE = "http_2xx"  # which the exporter takes where none is named, and which is a plain one in its own file
 USUAL_RULES = ((["__address__"], "__param_target"), (["module"], "__param_module"))
 DEFAULT_MODULE: Mapping[str, Any] = {"prober": "http"}
+# Each target takes its whole module, however many do: a file of a few kB, read in hours. Fifty values for each of ten
+# thousand targets.
+MAX_TAKEN = 500_000
+MAX_SHOWN = 60  # of a name of the file's in a line of the report, which each target has
 
 
 class Blackbox:
@@ -40,6 +45,7 @@ class Blackbox:
                 refuse_beyond(len(sources.targets))
         if not sources.targets:
             raise SourceError(_("There are no targets: add prometheus.yml or a target file, divided by a line “---”."))
+        _refuse_costly(sources.targets, sources.modules)
         gathering = Gathering("blackbox")
         for job in sources.unread:
             gathering.lose(job, "", _("Only static targets are read; paste what its discovery finds as a target file."))
@@ -71,6 +77,11 @@ class _Target:
     labels: Mapping[str, str] = field(default_factory=dict)
     interval: float | None = None
     is_rewritten: bool = False
+    cost: int = 0  # of what its job and its labels say
+
+    def module_among(self, modules: Collection[str]) -> str:
+        """Return the name of its module, which of one alone need not be said."""
+        return self.module or (next(iter(modules)) if len(modules) == 1 else USUAL_MODULE)
 
 
 class _Sources:
@@ -152,31 +163,53 @@ def _targets(groups: list[Any], base: _Target) -> Iterator[_Target]:
         module = labels.pop("__param_module", "") or labels.get("module", "") or base.module
         hostname = labels.pop("__param_hostname", "") or base.hostname
         shown = {name: text for name, text in labels.items() if not name.startswith("__") and name != "module"}
+        taken = replace(base, module=module, hostname=hostname, labels=shown, cost=_cost([base.job, hostname, shown]))
         for number, address in enumerate(group["targets"]):
-            where = f"{base.where}[{place}].targets[{number}]"
-            yield replace(base, where=where, address=str(address), module=module, hostname=hostname, labels=shown)
+            yield replace(taken, where=f"{base.where}[{place}].targets[{number}]", address=str(address))
+
+
+def _cost(value: Any) -> int:
+    """Return how many values there are in a value; long texts count for several."""
+    if isinstance(value, Mapping):
+        return 1 + sum(_cost(name) + _cost(part) for name, part in value.items())
+    if isinstance(value, list):
+        return 1 + sum(map(_cost, value))
+    return 1 + len(value) // CHARACTERS_PER_COST if isinstance(value, str) else 1
+
+
+def _refuse_costly(targets: list[_Target], modules: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `SourceError` where the targets take more together than can be read at once."""
+    costs = {name: _cost(module) for name, module in modules.items()}
+    taken = 0
+    for target in targets:
+        taken += costs.get(target.module_among(modules), 1) + target.cost
+        if taken > MAX_TAKEN:
+            text = _(
+                "%(where)s: up to here, the targets take more than %(count)s values of their modules, jobs and labels "
+                "together; divide the targets, or shorten their modules."
+            )
+            raise SourceError(text % {"where": target.where, "count": MAX_TAKEN})
 
 
 def _gather(target: _Target, modules: Mapping[str, Mapping[str, Any]], gathering: Gathering) -> None:
     name = target.labels.get("instance") or target.labels.get("name") or target.address
-    module_name = target.module or (next(iter(modules)) if len(modules) == 1 else USUAL_MODULE)
+    module_name = target.module_among(modules)
     module = modules.get(module_name)
     is_known = module is not None or module_name == USUAL_MODULE
     if module is None:
-        gathering.lose(
-            target.where,
-            name,
-            _("The module “%(module)s” is not given: a plain HTTP check is made.") % {"module": module_name},
-        )
+        given = {"module": module_name[:MAX_SHOWN]}
+        text = _("The module “%(module)s” is not given: a plain HTTP check is made.") % given
+        gathering.lose(target.where, name, text)
         module = DEFAULT_MODULE
     made = module_settings(module, target.address, hostname=target.hostname)
     if made is None:
-        text = _("Nothing here is like the prober “%(prober)s”.") % {"prober": module.get("prober") or ""}
+        prober = str(module.get("prober") or "")[:MAX_SHOWN]
+        text = _("Nothing here is like the prober “%(prober)s”.") % {"prober": prober}
         gathering.lose(target.where, name, text, is_whole=True)
         return
+    line = str(_("“%(option)s” of the module stays behind."))  # once: there may be thousands of options
     for option in (*made.beside, *made.lost):
-        text = _("“%(option)s” of the module stays behind.") % {"option": option}
-        gathering.lose(target.where, name, text)
+        gathering.lose(target.where, name, line % {"option": option[:MAX_SHOWN]})
     labels = [f"{label}:{text}" for label, text in target.labels.items() if label not in ("instance", "name")]
     gathering.add(
         Wish(

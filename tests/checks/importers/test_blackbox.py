@@ -1,7 +1,12 @@
 """Modules and targets of the Blackbox exporter: what comes over, exactly, and what is reported as lost."""
 
 import json
+from typing import Any
 
+import pytest
+
+from apps.checks.importers import blackbox
+from apps.checks.importers.base import Found, SourceError
 from apps.checks.importers.registry import IMPORTERS
 from tests.checks.importers.reading import checks, losses
 
@@ -127,3 +132,89 @@ def test_blackbox_target_of_an_unknown_prober_does_not_come_over() -> None:
     assert [(loss.name, str(loss.reason), loss.is_whole) for loss in found.losses] == [
         ("a.example", "Nothing here is like the prober “carrier_pigeon”.", True)
     ]
+
+
+# --- What one file may cost ----------------------------------------------------------------------------------------
+
+
+def read_job(module: dict[str, Any], *, targets: int, labels: dict[str, str] | None = None, **job: Any) -> Found:
+    addresses = [f"{number}.example:80" for number in range(targets)]
+    scraped = {"metrics_path": "/probe", "static_configs": [{"targets": addresses, "labels": labels or {}}], **job}
+    files = [{"modules": {"web": module}}, {"scrape_configs": [scraped]}]
+    return IMPORTERS.get("blackbox").read(*(json.dumps(file).encode() for file in files))
+
+
+LONG = "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("module", "job", "line"),
+    [
+        ({"prober": "http", "http": {LONG: 1}}, {}, f"“{LONG[:60]}” of the module stays behind."),
+        ({"prober": LONG}, {}, f"Nothing here is like the prober “{LONG[:60]}”."),
+        (
+            {"prober": "dns", "dns": {"query_name": "a.example", "query_type": LONG}},
+            {},
+            f"“query_type {LONG[:49].upper()}” of the module stays behind.",
+        ),
+        (
+            {"prober": "http"},
+            {"params": {"module": [LONG]}},
+            f"The module “{LONG[:60]}” is not given: a plain HTTP check is made.",
+        ),
+    ],
+    ids=["option", "prober", "value", "module"],
+)
+def test_blackbox_long_name_is_not_repeated_in_each_line_of_the_report(
+    module: dict[str, Any], job: dict[str, Any], line: str
+) -> None:
+    found = read_job(module, targets=2, **job)
+
+    assert [str(loss.reason) for loss in found.losses].count(line) == 2
+    assert max(len(str(loss.reason)) for loss in found.losses) < 150
+
+
+OPTIONS = {f"option{number}": 1 for number in range(500)}
+
+
+@pytest.mark.parametrize(
+    ("module", "job"),
+    [
+        ({"prober": "http", "http": OPTIONS}, {}),
+        ({"prober": "http", "http": {"fail_if_header_matches": [{"header": "A", "regexp": "b"}] * 200}}, {}),
+        ({"prober": "tcp", "tcp": {"query_response": [{"expect": "a"}] * 350}}, {}),
+        ({"prober": "http", "http": {"body": "x" * 100_000}}, {}),
+        ({"prober": "http"}, {"labels": dict.fromkeys(OPTIONS, "a")}),
+        ({"prober": "http"}, {"labels": {"text": "x" * 100_000}}),
+        ({"prober": "http"}, {"job_name": "x" * 100_000}),
+        ({"prober": "http"}, {"params": {"hostname": ["x" * 100_000]}}),
+    ],
+    ids=["options", "rules", "steps", "body", "labels", "label", "job", "hostname"],
+)
+def test_blackbox_module_counts_for_each_target_that_takes_it(
+    module: dict[str, Any], job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(read_job(module, targets=1, **job).checks) == 1
+
+    monkeypatch.setattr(blackbox, "module_settings", refuse_to_read)
+    with pytest.raises(SourceError, match="take more than 500000 values of their modules, jobs and labels together"):
+        read_job(module, targets=1_000, **job)
+
+
+def refuse_to_read(*_given: Any, **_named: Any) -> None:
+    raise AssertionError("a module was read for a target before the whole was refused")
+
+
+def test_blackbox_refusal_names_the_target_up_to_which_it_is_not_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = {"prober": "http", "http": {"method": "HEAD"}}  # seven values: two mappings, three names, two texts
+    taken = 7 + 4  # and of the job: its empty name, no other host, no labels, and the list of them
+
+    monkeypatch.setattr(blackbox, "MAX_TAKEN", 3 * taken)
+    assert len(read_job(module, targets=3).checks) == 3
+    with pytest.raises(SourceError) as refused:
+        read_job(module, targets=4)
+
+    assert str(refused.value) == (
+        f"file 2: scrape_configs[0][0].targets[3]: up to here, the targets take more than {3 * taken} values of their "
+        "modules, jobs and labels together; divide the targets, or shorten their modules."
+    )
