@@ -46,6 +46,10 @@ with tenant_scope(shop.tenant_id):
 """
 pytestmark = pytest.mark.xdist_group("upgrade")  # one worker pays for the databases
 HOUR = 3_600
+UPGRADE = ("migrate", "--database", "owner", "--no-input")
+INDEX = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('checks_ping_by_run')"
+AS_A_PING = "LOCK TABLE checks_ping IN ROW EXCLUSIVE MODE NOWAIT"
+CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
 MAX_SECONDS = 120.0
 
@@ -111,10 +115,9 @@ def test_schema_goes_back_with_every_row(left_behind: Installation, upgraded: In
 def test_upgrade_killed_in_the_middle_is_finished_by_the_next_start(
     left_behind: Installation, old: Installation
 ) -> None:
-    command = [sys.executable, "manage.py", "migrate", "--database", "owner", "--no-input"]
     with old.connected() as reader, reader.transaction():
         reader.execute("LOCK TABLE incidents_maintenancewindow IN ACCESS SHARE MODE")
-        upgrade = subprocess.Popen(command, cwd=PROJECT, env=old.environment, stdout=subprocess.DEVNULL)
+        upgrade = begin(old)
         await_one_that_waits(old)
 
         os.kill(upgrade.pid, signal.SIGKILL)
@@ -129,9 +132,35 @@ def test_upgrade_killed_in_the_middle_is_finished_by_the_next_start(
     assert len(json.loads(old.run("-c", LOOK).splitlines()[-1])["outages"]) == 2
 
 
+def begin(installed: Installation) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "manage.py", *UPGRADE]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, cwd=PROJECT, env=installed.environment, **quiet)
+
+
 def await_one_that_waits(installed: Installation) -> None:
     deadline = time.monotonic() + MAX_SECONDS
     with installed.connected("owner") as watcher:
         while watcher.execute(WAITS, [installed.database]).fetchone() == (0,):
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_pings_come_in_while_their_index_is_built_and_a_build_that_was_cut_off_is_done_anew(
+    upgraded: Installation,
+) -> None:
+    upgraded.run("manage.py", *UPGRADE, "checks", "0015_a_look_after_the_wait")
+    with upgraded.connected("owner") as stored, upgraded.connected("owner") as ping:
+        with stored.transaction():
+            stored.execute(AS_A_PING)
+            build = begin(upgraded)
+            await_one_that_waits(upgraded)
+            with ping.transaction():
+                ping.execute(AS_A_PING)  # raises where it would have to wait
+            ping.execute(CUT_OFF, [upgraded.database])
+            assert build.wait() != 0
+        assert stored.execute(INDEX).fetchone() == (False,)
+
+        upgraded.upgrade()
+
+        assert stored.execute(INDEX).fetchone() == (True,)
