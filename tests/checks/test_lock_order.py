@@ -4,6 +4,7 @@ other, and the database throws neither out."""
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from apps.checks.domain.bulk import BulkAction, act_on
 from apps.checks.domain.checks import Timing, check_now, create_check, delete_check, rename_check, update_check
 from apps.checks.domain.flips import Change, change_state, lock_states
 from apps.checks.domain.heartbeat_rules import Report
+from apps.checks.domain.heartbeat_sweep import give_sign_of_life
 from apps.checks.domain.held_results import store_by_age
 from apps.checks.domain.late_results import store_late
 from apps.checks.domain.pacing import hold_turns
@@ -25,7 +27,7 @@ from apps.checks.domain.results import store_results
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.turns import straighten_turns
 from apps.checks.enums import State, Verdict
-from apps.checks.models import MAIN_REGION, Agent, Check, CheckState, Flip, Heartbeat, Region, Turn
+from apps.checks.models import MAIN_REGION, Agent, Check, CheckState, Flip, Heartbeat, PingDoor, Region, Turn
 from apps.checks.types.group import GroupConfig
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
@@ -48,10 +50,10 @@ def rename(check: Check, name: str) -> None:
     update_check(check, name=name, config=config_of(check), timing=timing, tags=[])
 
 
-def pair() -> tuple[Check, Check]:
+def pair(**fields: Any) -> tuple[Check, Check]:
     """Two checks, the one that comes later made first: what goes through them as they lie meets the later one first."""
-    later = make_check("later", id="ffffffff-0000-7000-8000-000000000000", state=State.UP)
-    return make_check("sooner", id="00000000-0000-7000-8000-000000000000", state=State.UP), later
+    later = make_check("later", id="ffffffff-0000-7000-8000-000000000000", state=State.UP, **fields)
+    return make_check("sooner", id="00000000-0000-7000-8000-000000000000", state=State.UP, **fields), later
 
 
 def test_an_edit_while_another_region_hears_the_news(acme: Tenant) -> None:
@@ -301,6 +303,31 @@ def test_a_failure_is_reported_while_its_heartbeat_comes_out_of_maintenance(acme
 
     with tenant_scope(acme.id):
         assert CheckState.objects.get().state == State.DOWN
+
+
+@pytest.mark.parametrize(
+    ("away", "step", "schedule"),
+    [(HOUR, 0 * HOUR, "simple"), (HOUR, HOUR, "simple"), (HOUR, HOUR, "cron"), (-HOUR, -HOUR, "cron")],
+)
+def test_deadlines_move_while_somebody_lets_both_heartbeats_out_of_maintenance(
+    acme: Tenant, away: timedelta, step: timedelta, schedule: str
+) -> None:
+    """The doors were closed, or the clock was set, by an hour."""
+    config = {"schedule": schedule, "period_seconds": 3_600, "grace_seconds": 7 * 86_400, "cron": "* * * * *"}
+    with tenant_scope(acme.id):
+        sooner, later = pair(kind="heartbeat", config=config)
+        limit = clock.now() + (1_000 * HOUR if step < 0 * HOUR else HOUR)
+        PingDoor.objects.create(name="http", seen_at=clock.now() - away)
+        Heartbeat.objects.bulk_create(Heartbeat(watched=check, deadline_at=limit) for check in (later, sooner))
+
+    def hold(check: Check) -> None:
+        Heartbeat.objects.select_for_update().get(watched=check)
+
+    with meanwhile(tenant_scope(acme.id), partial(hold, sooner), then=partial(hold, later)):
+        give_sign_of_life(step)
+
+    with tenant_scope(acme.id):
+        assert not Heartbeat.objects.filter(deadline_at=limit).exists()
 
 
 def test_a_check_is_put_under_maintenance_while_it_is_deleted(acme: Tenant) -> None:

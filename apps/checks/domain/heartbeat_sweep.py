@@ -47,14 +47,21 @@ WITH early AS MATERIALIZED (
 )
 UPDATE checks_heartbeat AS beat SET wake_at = beat.deadline_at FROM early WHERE beat.check_id = early.check_id
 """  # noqa: S608 - a constant of this module
+# The heartbeats whose deadlines move, locked in the order of their ids. Rivals: who lets several out of maintenance, other
+# sweeps, pings. These have the states before, which nobody is asked for here.
+AHEAD = """
+WITH ahead AS MATERIALIZED (
+    SELECT beat.check_id FROM checks_heartbeat AS beat JOIN checks_check AS watched ON watched.id = beat.check_id
+    WHERE beat.deadline_at > %(before)s AND {which}
+    ORDER BY beat.check_id FOR UPDATE OF beat
+)
+UPDATE checks_heartbeat AS beat SET {change} FROM ahead WHERE beat.check_id = ahead.check_id
+"""
 # A report that was expected while the doors were closed may have been lost: the job gets the time back. What was late
 # before stays late, and what is expected later is not touched.
-FORGIVE = """
-UPDATE checks_heartbeat AS beat SET deadline_at = beat.deadline_at + make_interval(secs => %(gap)s), is_doubtful = true
-FROM checks_check AS watched
-WHERE watched.id = beat.check_id AND beat.deadline_at > %(before)s
-  AND beat.deadline_at - make_interval(secs => (watched.config->>'grace_seconds')::int) <= %(now)s
-"""
+EXPECTED = "beat.deadline_at - make_interval(secs => (watched.config->>'grace_seconds')::int) <= %(now)s"
+FORGIVEN = "deadline_at = beat.deadline_at + make_interval(secs => %(gap)s), is_doubtful = true"
+FORGIVE = AHEAD.format(which=EXPECTED, change=FORGIVEN)
 
 
 def sweep_heartbeats() -> list[Flip]:
@@ -156,12 +163,9 @@ def give_sign_of_life(step: timedelta = timedelta(0)) -> timedelta | None:
 
 # Of jobs that report every so often, time goes on as before. Those that go by the calendar go by their own machine's, which
 # is right: what the clock has jumped over may still come, and is not held against them if it does not.
-MOVE = f"""
-UPDATE checks_heartbeat AS beat SET deadline_at = beat.deadline_at + make_interval(secs => %(step)s)
-FROM checks_check AS watched
-WHERE watched.id = beat.check_id AND beat.deadline_at > %(before)s AND watched.config->>'schedule' = '{Rhythm.SIMPLE}'
-"""  # noqa: S608 - constants alone
-FORGIVE_JUMPED_OVER = f"{FORGIVE} AND watched.config->>'schedule' <> '{Rhythm.SIMPLE}'"
+BY_PERIOD = f"watched.config->>'schedule' = '{Rhythm.SIMPLE}'"
+MOVE = AHEAD.format(which=BY_PERIOD, change="deadline_at = beat.deadline_at + make_interval(secs => %(step)s)")
+FORGIVE_JUMPED_OVER = AHEAD.format(which=f"{EXPECTED} AND NOT {BY_PERIOD}", change=FORGIVEN)
 
 
 def _go_with_the_clock(step: timedelta, *, before: datetime, now: datetime) -> None:
@@ -172,8 +176,9 @@ def _go_with_the_clock(step: timedelta, *, before: datetime, now: datetime) -> N
             cursor.execute(FORGIVE_JUMPED_OVER, {"gap": step.total_seconds(), "before": before, "now": now})
             return
     ahead = Heartbeat.unscoped.select_related("watched").filter(deadline_at__gt=now)
+    ahead = ahead.exclude(watched__config__schedule=Rhythm.SIMPLE)
     changed = []
-    for heartbeat in ahead.exclude(watched__config__schedule=Rhythm.SIMPLE).iterator(chunk_size=BATCH):
+    for heartbeat in ahead.select_for_update(of=("self",)).order_by("pk").iterator(chunk_size=BATCH):  # as in `AHEAD`
         try:
             limit = _next_deadline(cast("HeartbeatConfig", config_of(heartbeat.watched)), now)
         except UNREADABLE:
