@@ -304,6 +304,17 @@ def test_settings_that_do_not_open_hold_nobody_else_back(move: Callable[[float],
     assert flips(sound)[-2:] == [("maintenance", 0), ("up", 2)]
 
 
+def test_settings_that_do_not_open_miss_no_report_of_a_job_that_never_sent_one(move: Callable[[float], None]) -> None:
+    check = create_check(name="Backup", kind="heartbeat", config=DAILY)
+    plan(check, begin=0)
+    damage(check)
+
+    move(3)
+
+    assert flips(check) == [("maintenance", 0), ("unknown", 2)]
+    assert deadline(check) is None
+
+
 def test_report_that_is_forgotten_leaves_nothing_known(move: Callable[[float], None]) -> None:
     check = job(DAILY)
     plan(check, begin=0)

@@ -86,7 +86,8 @@ def _left(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
         return _judged(heartbeat, at, are_open=are_open)
     except UNREADABLE:
         logger.exception("the settings of heartbeat %s cannot be read", heartbeat.pk)
-        return Change(after=State.UNKNOWN, at=at), heartbeat.deadline_at or at  # the sweep tells its silence at once
+        # The sweep tells its silence at once, if ever a report came that others may be missed after.
+        return Change(after=State.UNKNOWN, at=at), heartbeat.deadline_at or (at if heartbeat.last_ping_at else None)
 
 
 def _judged(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
