@@ -11,7 +11,7 @@ from apps.checks.domain.checks import create_check, pause_check, resume_check
 from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
 from apps.checks.domain.pings import PingStore
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Check, Heartbeat, Ping, PingDoor
+from apps.checks.models import Check, Flip, Heartbeat, Ping, PingDoor
 from apps.checks.types.group import GroupConfig
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
@@ -315,15 +315,46 @@ def test_settings_that_do_not_open_miss_no_report_of_a_job_that_never_sent_one(m
     assert deadline(check) is None
 
 
-def test_report_that_is_forgotten_leaves_nothing_known(move: Callable[[float], None]) -> None:
+def forget(check: Check) -> None:
+    """Have the job say more than is kept, and nothing of how it fares."""
+    report(check, 1.5, Signal.LOG)
+    Ping.objects.exclude(signal=Signal.LOG).delete()
+
+
+def test_job_whose_last_report_of_before_is_forgotten_goes_on_as_it_was(move: Callable[[float], None]) -> None:
     check = job(DAILY)
     plan(check, begin=0)
-    Ping.objects.all().delete()
+    forget(check)
+
+    move(3)
+
+    assert flips(check)[1:] == [("maintenance", 0), ("up", 2)]
+    assert deadline(check) == at(24)
+
+
+def test_job_whose_last_failure_is_forgotten_is_down_for_the_same_reason(move: Callable[[float], None]) -> None:
+    check = job(DAILY)
+    report(check, -0.5, exit_status=3)
+    plan(check, begin=0)
+    forget(check)
+
+    move(3)
+
+    assert flips(check)[1:] == [("down", -0.5), ("maintenance", 0), ("down", 2)]
+    last = Flip.objects.order_by("-sequence")[0]
+    assert (last.error_code, last.error_values) == ("heartbeat_exit_status", {"status": 3})
+
+
+def test_report_within_the_window_that_is_forgotten_leaves_nothing_known(move: Callable[[float], None]) -> None:
+    check = job(DAILY)
+    plan(check, begin=0)
+    report(check, 1)
+    forget(check)
 
     move(3)
 
     assert flips(check)[-1] == ("unknown", 2)
-    assert deadline(check) == at(24)
+    assert deadline(check) == at(1 + 25)
 
 
 # --- Groups ---------------------------------------------------------------------------------------------------------------

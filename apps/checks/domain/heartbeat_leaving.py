@@ -24,6 +24,7 @@ from apps.core import clock
 
 logger = logging.getLogger(__name__)
 
+TOLD_BY = {state: signal for signal, state in VERDICTS.items()}
 Left = tuple[Change, datetime | None]  # what it is now, and from when on silence means down
 
 
@@ -33,7 +34,7 @@ class Held:
 
     beat: Beat
     before: State
-    verdict: Signal | None  # None: there was none since it was made or resumed, or it is forgotten
+    verdict: Signal | None  # None: there was none since it was made or resumed, or nobody knows it any more
     deadline_at: datetime | None
     is_doubtful: bool
 
@@ -69,14 +70,18 @@ def leave_maintenance(check_ids: Iterable[UUID], *, at: datetime) -> list[Flip]:
 
 
 def _with_reports(check_ids: Iterable[UUID]) -> QuerySet[Any]:
-    """Return heartbeats, locked, each with its last success or failure and with what it was before."""
+    """Return heartbeats, locked, each with its last success or failure, and with what it was before and why it was down."""
     last = Ping.objects.filter(watched=OuterRef("pk"), signal__in=VERDICTS).order_by("-number")
     entered = Flip.objects.filter(watched=OuterRef("pk"), after=State.MAINTENANCE).order_by("-sequence")
+    down = Flip.objects.filter(watched=OuterRef("pk"), after=State.DOWN).order_by("-sequence")
     found: QuerySet[Any] = Heartbeat.objects.select_related("watched").filter(pk__in=list(check_ids)).order_by("pk")
     found = found.annotate(
         verdict=Subquery(last.values("signal")[:1]),
         exit_status=Subquery(last.values("exit_status")[:1]),
         before=Subquery(entered.values("before")[:1]),
+        entered_at=Subquery(entered.values("at")[:1]),
+        error_code=Subquery(down.values("error_code")[:1]),
+        error_values=Subquery(down.values("error_values")[:1]),
     )
     return found.select_for_update(of=("self",))
 
@@ -93,10 +98,11 @@ def _left(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
 def _judged(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
     """Return what becomes of a heartbeat; raises one of `UNREADABLE`."""
     config = cast("HeartbeatConfig", config_of(heartbeat.watched))
+    before = State(heartbeat.before or State.UNKNOWN)
     held = Held(
         beat=beat_of(heartbeat, State.MAINTENANCE),
-        before=State(heartbeat.before or State.UNKNOWN),
-        verdict=Signal(heartbeat.verdict) if heartbeat.verdict and heartbeat.last_ping_at else None,
+        before=before,
+        verdict=_verdict(heartbeat, before),
         deadline_at=heartbeat.deadline_at,
         is_doubtful=heartbeat.is_doubtful,
     )
@@ -105,7 +111,9 @@ def _judged(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
     state = told_by_reports(held, following)
     if state == State.DOWN:
         error_code, values = why_failed(heartbeat.exit_status)
-        if limit and held.verdict != Signal.FAIL:
+        if not heartbeat.verdict and heartbeat.error_code:
+            error_code, values = heartbeat.error_code, heartbeat.error_values
+        elif limit and held.verdict != Signal.FAIL:
             error_code, values = why_missed(held.beat, config, limit), {}
         return Change(after=state, at=_since(held, state, at), error_code=error_code, error_values=values), None
     if limit and limit <= at and are_open:
@@ -113,6 +121,17 @@ def _judged(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
         after, error_code, limit = judge_late(heartbeat, so_far, clock.now())
         return Change(after=after, at=at, error_code=error_code), limit
     return Change(after=state, at=_since(held, state, at)), limit
+
+
+def _verdict(heartbeat: Any, before: State) -> Signal | None:
+    """Return the last success or failure. One that is forgotten, since others say much more than that, made the state that
+    maintenance came upon, if it is from before."""
+    if heartbeat.last_ping_at is None:
+        return None
+    if heartbeat.verdict:
+        return Signal(heartbeat.verdict)
+    is_of_before = heartbeat.entered_at is not None and heartbeat.last_ping_at <= heartbeat.entered_at
+    return TOLD_BY.get(before) if is_of_before else None
 
 
 def _since(held: Held, state: State, at: datetime) -> datetime:
