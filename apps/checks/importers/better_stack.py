@@ -22,6 +22,8 @@ from apps.checks.importers.hosted import (
     mail_type,
     port_of,
     port_type,
+    told,
+    unread,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_said, is_true, seconds
@@ -73,8 +75,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             retries=1 if patience else None,  # a second look at the end of the wait that it is given there
             retry_interval_seconds=patience or None,
             is_paused=is_true(row.get("paused")) or row.text("status") == "paused",
-            is_maimed=is_said(row.values.get("proxyhost")),
-            needs=frozenset({"keyword"}),
+            is_maimed=is_said(row.values.get("proxyhost")) or bool(_unread(row, foreign)),
+            needs=frozenset({"keyword", "expected_status"}),
         )
     )
     if is_taken:
@@ -87,6 +89,7 @@ def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
     """Yield what only a look at the values tells."""
     if foreign is BEAT:
         yield NEW_ADDRESS
+    yield from _unread(row, foreign)
     begin, end = row.text("maintenancefrom"), row.text("maintenanceto")
     if begin != end:
         yield _("Its daily maintenance stays behind; make a window under Maintenance from %(begin)s to %(end)s.") % {
@@ -95,6 +98,10 @@ def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
         }
     if "," in row.text("port"):
         yield _("Of its ports only the first is asked.")
+
+
+def _unread(row: Row, foreign: ForeignType) -> list[Text]:
+    return unread(row, headers_of, "requestheaders") if foreign.kind == "http" else []
 
 
 def _heartbeat(row: Row, _address: str) -> Mapping[str, Any]:
@@ -140,6 +147,7 @@ def _http_without(row: Row, address: str) -> Mapping[str, Any]:
 
 
 def _statuses(value: Any) -> str:
+    value = told(value)
     if isinstance(value, list):
         return ", ".join(str(status) for status in value)
     return str(value or "").strip("[]")

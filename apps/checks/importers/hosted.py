@@ -1,5 +1,6 @@
 """What the exports of hosted monitors share: how a type of theirs becomes a kind, and a row's place and words settings."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from apps.checks.importers.tables import Row
 from apps.checks.importers.wish import Gathering, basic_login, integer, is_said, text_pairs, unknown_settings
 from apps.core.kinds import Text
 
+LONGEST_CELL = 131_072  # of a table; what is longer is no setting
 TLS_PORTS = frozenset({465, 993, 995})
 
 
@@ -108,8 +110,28 @@ class Fields:
 # --- Words of rows ------------------------------------------------------------------------------------------------
 
 
+def told(value: Any) -> Any:
+    """Return what a cell of a table holds: an object or a list where it is written as JSON, the text as it is otherwise."""
+    if not isinstance(value, str) or len(value) > LONGEST_CELL or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def unread(row: Row, read: Callable[[Any], object], *names: str) -> list[Text]:
+    """Return what is to be reported where a row says something under these names of which nothing can be read."""
+    value = row.get(*names)
+    if not is_said(told(value)) or read(value):
+        return []
+    name = next(name for name in names if row.values.get(name) not in (None, ""))
+    return [_("“%(option)s” stays behind.") % {"option": row.written.get(name, name)[:60]}]
+
+
 def headers_of(value: Any) -> dict[str, str]:
-    """Return headers given as an object, or as a list of objects with name and value."""
+    """Return headers given as an object, or as a list of objects with name and value; also as the JSON of either."""
+    value = told(value)
     if isinstance(value, list):
         return {
             str(part["name"]): str(part.get("value", ""))

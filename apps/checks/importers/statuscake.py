@@ -1,6 +1,5 @@
 """StatusCake: uptime and heartbeat tests as CSV, or as its API answers them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -18,12 +17,14 @@ from apps.checks.importers.hosted import (
     login,
     mail_type,
     port_type,
+    unread,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_true, seconds
 from apps.core.kinds import Text
 
 STATUSES = range(100, 600)
+HEADERS = ("customheader", "customheaders")
 ADDRESSES = ("dnsips", "dnsip", "dnsipscsv")
 
 
@@ -72,6 +73,7 @@ def _gather(row: Row, gathering: Gathering) -> None:
             retries=confirmation,
             tags=tuple(map(str, tags)) if isinstance(tags, list) else tuple(row.text("tags", "testtags").split(",")),
             is_paused=is_true(row.get("paused")) or normal(row.text("status")) == "paused",
+            is_maimed=bool(_unread(row, foreign)),
         )
     )
     if is_taken:
@@ -84,8 +86,13 @@ def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
     """Yield what only a look at the values tells."""
     if foreign is BEAT:
         yield NEW_ADDRESS
+    yield from _unread(row, foreign)
     if foreign is RESOLVER and len(_listed(row, *ADDRESSES)) > 1:
         yield _("The addresses that it expects stay behind.")
+
+
+def _unread(row: Row, foreign: ForeignType) -> list[Text]:
+    return unread(row, headers_of, *HEADERS) if foreign.kind == "http" else []
 
 
 def _heartbeat(row: Row, _address: str) -> Mapping[str, Any]:
@@ -124,7 +131,7 @@ def _headers(row: Row) -> dict[str, str]:
     agent = row.text("useragent")
     return {
         **({"User-Agent": agent} if agent else {}),
-        **headers_of(_object(row.get("customheader", "customheaders"))),
+        **headers_of(row.get(*HEADERS)),
     }
 
 
@@ -145,16 +152,6 @@ def _http(row: Row, address: str) -> Mapping[str, Any]:
 
 def _head(row: Row, address: str) -> Mapping[str, Any]:
     return {**_http(row, address), "method": "HEAD"}
-
-
-def _object(value: Any) -> Any:
-    """Return headers that are written as JSON in a cell."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
-    return value
 
 
 WEB = ForeignType(kind="http", settings=_http)

@@ -21,6 +21,8 @@ from apps.checks.importers.hosted import (
     login,
     mail_type,
     port_type,
+    told,
+    unread,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, integer, is_said, is_true, seconds, text_pairs
@@ -28,6 +30,8 @@ from apps.core.kinds import Text
 
 METHODS = {"1": "HEAD", "2": "GET", "3": "POST", "4": "PUT", "5": "PATCH", "6": "DELETE", "7": "OPTIONS"}
 FOUND_MEANS_DOWN = ("1", "exists", "alertexists")
+HEADERS = ("customhttpheaders", "headers")
+STATUSES = ("customhttpstatuses", "successhttpresponsecodes")
 KEYWORD = ("keywordvalue", "keyword")
 CASE_IS_ALIKE = ("1", "caseinsensitive")
 WITHOUT_SIGN_IN = ("0", "none")
@@ -79,8 +83,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
             degraded_ms=integer(row.get("responsetimethreshold")),
             tags=tuple(_tags(row)),
             is_paused=normal(row.text("status", "state")) in ("0", "paused"),
-            is_maimed=foreign is WEB and not _is_let_in(row),
-            needs=frozenset({"keyword", "patterns", "patterns_absent"}),
+            is_maimed=foreign is WEB and (not _is_let_in(row) or bool(_unread(row))),
+            needs=frozenset({"expected_status", "keyword", "patterns", "patterns_absent"}),
         )
     )
     if is_taken:
@@ -99,12 +103,23 @@ def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
         yield _("Its way to sign in, “%(way)s”, stays behind.") % {"way": _sign_in(row)[:60]}
     if foreign is WEB and row.text(*KEYWORD) and row.get("keywordcasetype") is None:
         yield _("The export does not tell whether upper and lower case matter in its keyword; here they do.")
-    more = row.get("config")
-    told = {normal(str(key)): value for key, value in more.items()} if isinstance(more, Mapping) else {}
-    if is_said(told.get("dnsrecords")):
+    if foreign is WEB:
+        yield from _unread(row)
+    yield from unread(row, _more, "config")
+    more = _more(row.get("config"))
+    if is_said(more.get("dnsrecords")):
         yield _("The records that it expects stay behind.")
-    if is_said(told.get("ipversion")):
+    if is_said(more.get("ipversion")):
         yield ONE_FAMILY
+
+
+def _more(value: Any) -> dict[str, Any]:
+    value = told(value)
+    return {normal(str(key)): part for key, part in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _unread(row: Row) -> list[Text]:
+    return [*unread(row, headers_of, *HEADERS), *unread(row, _statuses, *STATUSES)]
 
 
 def _is_let_in(row: Row) -> bool:
@@ -139,10 +154,10 @@ def _http(row: Row, address: str) -> Mapping[str, Any]:
     return {
         "url": as_url(address, scheme="http"),
         "method": METHODS.get(method, method.upper() or "GET"),
-        "headers": {**headers, **headers_of(row.get("customhttpheaders", "headers"))},
+        "headers": {**headers, **headers_of(row.get(*HEADERS))},
         **(login(row, ("httpusername",), ("httppassword",)) if signs_in else {}),
         "body": body,
-        "expected_status": _statuses(row.get("customhttpstatuses", "successhttpresponsecodes")),
+        "expected_status": _statuses(row.get(*STATUSES)),
         **_keyword(row),
         "follow_redirects": _flag(row.get("followredirections")),
         "verify_tls": _flag(row.get("checksslerrors")),
@@ -157,8 +172,9 @@ def _flag(value: Any) -> bool | None:
 def _sent(row: Row) -> tuple[str, dict[str, str]]:
     """Return the body and the header that tells what it is: pairs of names and values are sent as a form."""
     value = row.get("postvalue", "postvaluedata", "body")
-    if isinstance(value, Mapping) and normal(row.text("posttype", "postvaluetype")) in ("1", "keyvalue"):
-        return urlencode(text_pairs(value)), {"Content-Type": "application/x-www-form-urlencoded"}
+    pairs = told(value) if normal(row.text("posttype", "postvaluetype")) in ("1", "keyvalue") else None
+    if isinstance(pairs, Mapping):
+        return urlencode(text_pairs(pairs)), {"Content-Type": "application/x-www-form-urlencoded"}
     return (json.dumps(value) if isinstance(value, Mapping | list) else str(value or "")), {}
 
 
@@ -172,10 +188,13 @@ def _keyword(row: Row) -> dict[str, Any]:
 
 
 def _statuses(value: Any) -> str:
-    """Return the statuses that count as up: a list, or an object of status to 1 for up."""
+    """Return the statuses that count as up: a list, an object of status to 1 for up, or a text as we write it too."""
+    value = told(value)
     if isinstance(value, Mapping):
         return ", ".join(str(status) for status, is_up in value.items() if str(is_up) == "1")
-    return ", ".join(str(status) for status in value) if isinstance(value, list) else ""
+    if isinstance(value, list):
+        return ", ".join(str(status) for status in value)
+    return str(value) if is_said(value) else ""
 
 
 def _tags(row: Row) -> list[str]:
