@@ -173,3 +173,10 @@ def test_script_has_an_end_and_secures_once() -> None:
         TcpConfig(host="a.example", port=1, tls=True, script="starttls").clean()
     with pytest.raises(ValidationError):
         TcpConfig(host="a.example", port=1, script="starttls\nstarttls").clean()
+
+
+def test_script_with_too_many_steps_is_not_read_to_its_end() -> None:
+    with pytest.raises(ValidationError) as refused:
+        parse_script('send "x"\n' * 51 + "what nobody can read")
+
+    assert refused.value.messages == ["At most 50 steps fit."]
