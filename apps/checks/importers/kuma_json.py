@@ -18,6 +18,8 @@ from apps.core.kinds import Text
 ROOT = re.compile(r"\$\$?(?=\s*[.\[]|$)")
 STEP = re.compile(r"\s*(?:\.\s*(?:(?P<plain>[^\W\d]\w*)|`(?P<quoted>[^`]+)`)|\[\s*(?P<place>-?\d{1,9})\s*\])")
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+MEMBER = r"(?:\.[^.\[ ]+|\['(?:[^'\\]|\\.)*'\])"
+NAME_AFTER_NAME = re.compile(rf"\$(?:{MEMBER}|\[-?\d+\])*?{MEMBER}{MEMBER}")
 LITERALS = frozenset({"true", "false", "null"})
 AS_TEXT = frozenset({"==", "!=", "contains"})
 AS_NUMBER = frozenset({"<", "<=", ">", ">="})
@@ -45,6 +47,11 @@ def rule_of(row: Row) -> tuple[str, Text]:
     if path == "$":
         return "", _("It compares the whole answer, which need not be JSON there. Use a keyword or a pattern here.")
     return _checked(f"{path} text {operator} {_written(expected)}")
+
+
+def steps_blindly(rule: str) -> bool:
+    """Tell whether a rule's path has a name after a name: JSONata would go through a list in between, JSONPath does not."""
+    return bool(NAME_AFTER_NAME.match(rule))
 
 
 def _path(query: str) -> str | None:

@@ -13,7 +13,7 @@ from apps.checks.importers.hosted import host_of, port_of
 from apps.checks.importers.kuma_brokers import BROKERS
 from apps.checks.importers.kuma_columns import is_maimed, left_of, left_of_all
 from apps.checks.importers.kuma_file import KumaFile, Patience, Row, object_of, read_kuma
-from apps.checks.importers.kuma_json import rule_of
+from apps.checks.importers.kuma_json import rule_of, steps_blindly
 from apps.checks.importers.kuma_services import SERVICES, Made, expected_record
 from apps.checks.importers.wish import (
     Gathering,
@@ -28,6 +28,9 @@ from apps.checks.importers.wish import (
 )
 from apps.core.kinds import Text
 
+THROUGH_LISTS = _(
+    "Its query finds nothing here where it goes through a list without naming a place in it, such as [0]."
+)
 Groups = Mapping[int | str, Any]
 
 
@@ -192,7 +195,8 @@ def _statuses(row: Row) -> list[str]:
 
 def _json_query(row: Row) -> Made:
     rule, refusal = rule_of(row)
-    return replace(_and(_http(row), {"json_rules": [rule]}), refusal=refusal)
+    behind = [THROUGH_LISTS] if steps_blindly(rule) else []
+    return replace(_and(_http(row), {"json_rules": [rule]}), behind=behind, refusal=refusal)
 
 
 def _port(row: Row) -> Made:

@@ -106,6 +106,27 @@ def test_path_is_written_as_ours(query: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "may_step"),
+    [
+        ("items.name", True),
+        ("$[0].a.b", True),
+        ("a[0].`it's.b`[1].`c d`", False),
+        ("a[0].`it's.b`.`c d`", True),
+        ("größe.x", True),
+        ("status", False),
+    ],
+)
+def test_path_that_may_go_through_a_list_is_named(query: str, may_step: bool) -> None:
+    said = [str(loss.reason) for loss in brought(jsonPath=query).losses if loss.name == "One"]
+
+    assert said == (
+        ["Its query finds nothing here where it goes through a list without naming a place in it, such as [0]."]
+        if may_step
+        else []
+    )
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "$count(items)",
