@@ -195,7 +195,7 @@ def _statuses(row: Row) -> list[str]:
 
 def _json_query(row: Row) -> Made:
     rule, refusal = rule_of(row)
-    behind = [THROUGH_LISTS] if steps_blindly(rule) else []
+    behind: list[Text] = [THROUGH_LISTS] if steps_blindly(rule) else []
     return replace(_and(_http(row), {"json_rules": [rule]}), behind=behind, refusal=refusal)
 
 
