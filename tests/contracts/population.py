@@ -32,6 +32,6 @@ def populate(tenant: Tenant) -> None:
     make_rule()
     create_silence(ends_at=clock.now() + timedelta(hours=1), actor=None, tags=["theirs"])
     make_outage(make_check("theirs"))
-    start_now(make_check("their disks"), actor=None, time_zone="UTC")
+    start_now(make_check("their disks", key="disks"), actor=None, time_zone="UTC")
     deliver_pending()  # the tenant's own first page, rule and channel; the alert of the outage and its deliveries
     assert StatusPage.objects.exists()
