@@ -118,7 +118,7 @@ class Board:
 
 
 def board_of(page: StatusPage, now: datetime) -> Board:
-    """Draw up a page with four questions to the database (five where work is planned), however many components it has."""
+    """Draw up a page with five questions to the database, a few more where work is planned, however many components it has."""
     zone = ZoneInfo(page.tenant.time_zone)
     last_day = now.astimezone(zone).date()
     bounds = day_bounds(last_day, DAYS, zone)
