@@ -50,7 +50,7 @@ async def test_secured_stream_has_its_phase_version_and_chain(authority: trustme
         assert await stream.read_some() == b""
         assert stream.tls_ms is not None
         assert (stream.tls_version(), stream.alpn(), len(stream.certificates())) == ("TLSv1.3", "", 1)
-        assert net.phases.certificate == stream.certificates()[0]
+        assert net.phases.certificates == stream.certificates()
         assert x509.load_der_x509_certificate(stream.certificates()[0]).issuer == _issuer(authority)
 
 
