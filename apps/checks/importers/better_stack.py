@@ -23,6 +23,7 @@ from apps.checks.importers.hosted import (
     port_of,
     port_type,
     told,
+    type_of,
     unread,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
@@ -56,11 +57,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
     address = row.text("url", "host", "website")
     name = row.text("pronounceablename", "name") or address
     type_name = normal(row.text("monitortype", "type") or "status")
-    foreign = TYPES.get(type_name)
+    foreign = type_of(row, name, type_name, TYPES, gathering)
     if foreign is None:
-        gathering.lose(
-            row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
-        )
         return
     timeout, patience = seconds(row.get("requesttimeout", "timeout")), seconds(row.get("confirmationperiod"))
     is_taken = gathering.add(
@@ -80,9 +78,7 @@ def _gather(row: Row, gathering: Gathering) -> None:
         )
     )
     if is_taken:
-        FIELDS.lose(row, name, gathering)
-        for text in _left_of(row, foreign):
-            gathering.lose(row.where, name, text)
+        FIELDS.lose(row, name, gathering, _left_of(row, foreign))
 
 
 def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:

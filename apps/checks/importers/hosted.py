@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,6 +75,17 @@ def mail_type(kind: str, *, port: int) -> ForeignType:
     return ForeignType(kind=kind, settings=settings)
 
 
+def type_of(
+    row: Row, name: str, type_name: str, types: Mapping[str, ForeignType], gathering: Gathering
+) -> ForeignType | None:
+    """Return what a row's type is here; where nothing is like it, the row is lost."""
+    found = types.get(type_name)
+    if found is None:
+        words = {"type": type_name}
+        gathering.lose(row.where, name, _("Nothing here is like its type “%(type)s”.") % words, is_whole=True)
+    return found
+
+
 # --- What stays behind --------------------------------------------------------------------------------------------
 
 NEW_ADDRESS = _("Its address is new here: change it where its job reports.")
@@ -93,10 +105,11 @@ class Fields:
     behind: Mapping[str, Text] = field(default_factory=dict)
     behind_all: Mapping[str, Text] = field(default_factory=dict)
 
-    def lose(self, row: Row, name: str, gathering: Gathering) -> None:
-        for said, text in self.behind.items():
-            if is_said(row.values.get(said)):
-                gathering.lose(row.where, name, text)
+    def lose(self, row: Row, name: str, gathering: Gathering, left: Iterable[Text] = ()) -> None:
+        """Report what a row has that stays behind, and what only a look at its values told: ``left``."""
+        behind = (text for said, text in self.behind.items() if is_said(row.values.get(said)))
+        for text in chain(behind, left):
+            gathering.lose(row.where, name, text)
 
     def lose_of_all(self, rows: Iterable[Row], gathering: Gathering) -> None:
         said = {name: row.written.get(name, name) for row in rows for name in row.values if is_said(row.values[name])}

@@ -17,6 +17,7 @@ from apps.checks.importers.hosted import (
     host_of,
     host_type,
     port_of,
+    type_of,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
 from apps.checks.importers.wish import Gathering, Wish, basic_login, integer, is_said, is_true, unknown_settings
@@ -66,11 +67,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
         more = inner if isinstance(inner, Mapping) else {}
     host = row.text("hostname", "host", "url", "target", "domain")
     name = row.text("name", "checkname") or host
-    foreign = TYPES.get(type_name)
+    foreign = type_of(row, name, type_name, TYPES, gathering)
     if foreign is None:
-        gathering.lose(
-            row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
-        )
         return
     minutes = integer(row.get("resolution", "interval", "checkinterval", "checkresolution"))
     tags = row.get("tags")

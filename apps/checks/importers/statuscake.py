@@ -17,6 +17,7 @@ from apps.checks.importers.hosted import (
     login,
     mail_type,
     port_type,
+    type_of,
     unread,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
@@ -53,11 +54,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
     address = row.text("websiteurl", "url", "websitehost", "host", "website")
     name = row.text("name", "testname", "websitename") or address
     type_name = normal(row.text("testtype", "type") or ("push" if row.get("period") else "http"))
-    foreign = TYPES.get(type_name)
+    foreign = type_of(row, name, type_name, TYPES, gathering)
     if foreign is None:
-        gathering.lose(
-            row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
-        )
         return
     confirmation = integer(row.get("confirmation", "confirmations"))
     tags = row.get("tags")
@@ -77,9 +75,7 @@ def _gather(row: Row, gathering: Gathering) -> None:
         )
     )
     if is_taken:
-        FIELDS.lose(row, name, gathering)
-        for text in _left_of(row, foreign):
-            gathering.lose(row.where, name, text)
+        FIELDS.lose(row, name, gathering, _left_of(row, foreign))
 
 
 def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:

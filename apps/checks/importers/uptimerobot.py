@@ -22,6 +22,7 @@ from apps.checks.importers.hosted import (
     mail_type,
     port_type,
     told,
+    type_of,
     unread,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
@@ -64,11 +65,8 @@ def _gather(row: Row, gathering: Gathering) -> None:
     address = row.text("url", "urlip", "urlorip", "ip", "host")
     name = row.text("friendlyname", "name", "monitorname") or address
     type_name = normal(row.text("type", "monitortype") or "http")
-    foreign = TYPES.get(type_name)
+    foreign = type_of(row, name, type_name, TYPES, gathering)
     if foreign is None:
-        gathering.lose(
-            row.where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True
-        )
         return
     foreign = BY_SUBTYPE.get((foreign, row.text("subtype")), foreign)
     is_taken = gathering.add(
@@ -88,9 +86,7 @@ def _gather(row: Row, gathering: Gathering) -> None:
         )
     )
     if is_taken:
-        FIELDS.lose(row, name, gathering)
-        for text in _left_of(row, foreign):
-            gathering.lose(row.where, name, text)
+        FIELDS.lose(row, name, gathering, _left_of(row, foreign))
 
 
 def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
