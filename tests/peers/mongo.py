@@ -21,7 +21,10 @@ Document = dict[str, Any]
 
 @dataclass
 class Mongo:
-    """Handles connections of `tests.peers.web.serving`. ``about`` is what it says of itself."""
+    """Handles connections of `tests.peers.web.serving`. ``about`` is what it says of itself.
+
+    With ``needs_login`` it guards even the ping, which MongoDB's own server (`tests.peers.mongod`) gives to anybody.
+    """
 
     about: Document = field(default_factory=lambda: {"isWritablePrimary": True})
     needs_login: bool = False

@@ -120,7 +120,9 @@ def _seen(about: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(about.get("setName"), str):
         facts["replica_set"] = shown(about["setName"])
     if isinstance(about.get("hosts"), list):
-        facts["members"] = len(about["hosts"])
+        # Those that never become primary stand apart, hidden ones nowhere.
+        kinds = (about.get(kind) for kind in ("hosts", "passives", "arbiters"))
+        facts["members"] = sum(len(names) for names in kinds if isinstance(names, list))
     if isinstance(about.get("primary"), str):
         facts["primary"] = shown(about["primary"])
     return facts

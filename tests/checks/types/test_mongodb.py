@@ -14,7 +14,14 @@ from tests.checks.types.asking import ask, flooding, reciting
 from tests.peers.mongo import PASSWORD, USER, Mongo
 from tests.peers.web import serving
 
-PRIMARY = {"isWritablePrimary": True, "setName": "rs0", "hosts": ["a:1", "b:1", "c:1"], "primary": "a:1"}
+PRIMARY = {
+    "isWritablePrimary": True,
+    "setName": "rs0",
+    "hosts": ["a:1", "b:1"],
+    "passives": ["c:1"],
+    "arbiters": ["d:1"],
+    "primary": "a:1",
+}
 
 
 async def look(port: int, **config: Any) -> Any:
@@ -47,7 +54,7 @@ async def test_greeting_ping_and_facts() -> None:
     assert outcome.details == {
         "role": "primary",
         "replica_set": "rs0",
-        "members": 3,
+        "members": 4,
         "primary": "a:1",
         "version": "7.0.14",
     }
