@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pycurl
 
+from apps.core.http.bodies import BodyRoom
 from apps.core.http.curl import Limits, OutboundRequest, Reply, Transfer
 
 EVENTS_AT_ONCE = 512
@@ -25,8 +26,9 @@ POLL_MASKS = {
 class CurlDriver:
     """Runs transfers; create and use it in the loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, bodies: BodyRoom) -> None:
         self._loop = asyncio.get_running_loop()
+        self._bodies = bodies
         self._epoll = select.epoll()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
@@ -39,7 +41,7 @@ class CurlDriver:
 
     async def send(self, request: OutboundRequest, limits: Limits) -> Reply:
         """Run one transfer to its end."""
-        transfer = self._idle.pop() if self._idle and request.extras is None else Transfer()
+        transfer = self._idle.pop() if self._idle and request.extras is None else Transfer(self._bodies)
         future: asyncio.Future[Reply] = self._loop.create_future()
         try:
             transfer.prepare(request, limits)

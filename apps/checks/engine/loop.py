@@ -21,10 +21,13 @@ from apps.checks.types.base import Outcome, ProbeContext
 from apps.checks.types.hiding import make_presentable
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
+from apps.core.http.bodies import BodyRoom
+from apps.core.http.curl import MEBIBYTE
 
 logger = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 2_000
+MAX_BODIES = 128 * MEBIBYTE  # of the answers under way, together
 SPARE_DESCRIPTORS = 256  # for the database, Redis and libraries
 DESCRIPTORS_PER_PROBE = 2  # a second connection races the first where a name has IPv4 and IPv6 addresses
 
@@ -50,9 +53,10 @@ class ProbeLoop:
         self._loop = asyncio.get_running_loop()
         self._on_outcome = on_outcome
         self._max_in_flight = min(max_in_flight, _descriptor_room())
-        self._driver = CurlDriver()
+        bodies = BodyRoom(MAX_BODIES)
+        self._driver = CurlDriver(bodies)
         self._resolver = HostResolver(lookup)
-        self._plain = PlainDriver()
+        self._plain = PlainDriver(bodies)
         self._http = LoopTransport(self._driver, self._plain, self._resolver)
         self._browser = LoopBrowser() if has_browser else None
         self._waiting: deque[ProbeJob] = deque()

@@ -15,6 +15,7 @@ from httptools import HttpParserError
 
 from apps.checks.engine.plain_answer import PlainAnswer
 from apps.checks.engine.plain_request import request_bytes
+from apps.core.http.bodies import NO_ROOM, BodyRoom
 from apps.core.http.curl import Limits, OutboundRequest, Reply
 from apps.core.http.failures import OWN_ERRORS, Failure, connect_failure, socket_failure
 from apps.core.http.guard import forbidden_reason
@@ -53,12 +54,19 @@ class _Exchange:
         "url",
     )
 
-    def __init__(self, link: _socket.socket, ip: str, request: OutboundRequest, future: asyncio.Future[Reply]) -> None:
+    def __init__(
+        self,
+        link: _socket.socket,
+        ip: str,
+        request: OutboundRequest,
+        future: asyncio.Future[Reply],
+        bodies: BodyRoom,
+    ) -> None:
         self.link = link
         self.ip = ip
         self.url = request.url
         self.unsent = request_bytes(request)
-        self.answer = PlainAnswer(is_head=request.method == "HEAD", max_bytes=request.max_bytes)
+        self.answer = PlainAnswer(is_head=request.method == "HEAD", max_bytes=request.max_bytes, bodies=bodies)
         self.future = future
         self.began = monotonic()
         self.connected = self.first_byte = 0.0
@@ -91,8 +99,9 @@ class _Exchange:
 class PlainDriver:
     """Runs exchanges on the event loop; create and use it in the loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, bodies: BodyRoom) -> None:
         self._loop = asyncio.get_running_loop()
+        self._bodies = bodies
         self._epoll = select.epoll()
         self._open: dict[int, _Exchange] = {}
         self._loop.add_reader(self._epoll.fileno(), self._on_events)
@@ -107,7 +116,7 @@ class PlainDriver:
         except OSError as error:
             return _unsent(socket_failure(error, ip))
         future: asyncio.Future[Reply] = self._loop.create_future()
-        exchange = _Exchange(link, ip, request, future)
+        exchange = _Exchange(link, ip, request, future, self._bodies)
         number = link.connect_ex((ip, address.port))
         if number and number not in WAITING:
             link.close()
@@ -187,7 +196,7 @@ class PlainDriver:
             if len(data) < CHUNK and not exchange.has_ending:
                 break  # that was all; what comes next is a new edge
         if answer.is_over:
-            self._end(descriptor, Failure("header_flood") if answer.is_flood else None)
+            self._end(descriptor, _failure(answer))
 
     def _read_on(self, descriptor: int, exchange: _Exchange) -> None:
         """Read what is left after a rest; its edge has gone by."""
@@ -224,6 +233,13 @@ class PlainDriver:
         exchange.answer.forget()
         exchange.link.close()  # which takes it out of the epoll set
         return exchange
+
+
+def _failure(answer: PlainAnswer) -> Failure | None:
+    """Name what is wrong with an answer that is over."""
+    if answer.is_crowded:
+        return NO_ROOM
+    return Failure("header_flood") if answer.is_flood else None
 
 
 def _unsent(failure: Failure) -> Reply:

@@ -2,6 +2,8 @@
 
 from httptools import HttpParserError, HttpResponseParser
 
+from apps.core.http.bodies import BodyRoom
+
 # What libcurl allows as well.
 MAX_HEADER_BYTES = 300_000
 MAX_HEADERS = 5_000
@@ -14,16 +16,17 @@ class PlainAnswer:
 
     __slots__ = (
         *("status", "http_version", "content_type", "coding", "location"),
-        *("body", "is_truncated", "is_flood", "is_complete"),
-        *("_parser", "_is_head", "_room", "_header_bytes", "_headers", "_has_headers", "_has_length"),
+        *("body", "is_truncated", "is_flood", "is_crowded", "is_complete"),
+        *("_bodies", "_parser", "_is_head", "_room", "_header_bytes", "_headers", "_has_headers", "_has_length"),
     )
 
-    def __init__(self, *, is_head: bool, max_bytes: int) -> None:
+    def __init__(self, *, is_head: bool, max_bytes: int, bodies: BodyRoom) -> None:
         self.status = 0
         self.http_version = ""
         self.content_type = self.coding = self.location = b""
         self.body: bytes | bytearray = b""
-        self.is_truncated = self.is_flood = self.is_complete = False
+        self.is_truncated = self.is_flood = self.is_crowded = self.is_complete = False
+        self._bodies = bodies
         self._is_head = is_head
         self._room = max_bytes
         self._header_bytes = self._headers = 0
@@ -33,7 +36,7 @@ class PlainAnswer:
     @property
     def is_over(self) -> bool:
         """Tell that nothing more needs to be read."""
-        return self.is_complete or self.is_truncated or self.is_flood
+        return self.is_complete or self.is_truncated or self.is_flood or self.is_crowded
 
     def feed(self, data: bytes) -> None:
         """Take what has arrived; raises `HttpParserError` for what is not plain HTTP."""
@@ -62,7 +65,8 @@ class PlainAnswer:
         return bool(self._parser.get_status_code())
 
     def forget(self) -> None:
-        """Let go of the parser, which holds this object: the last thing to be asked of it."""
+        """Let go of the parser, which holds this object, and of the body's room: the last thing to be asked of it."""
+        self._bodies.give(len(self.body))
         del self._parser
 
     # What the parser calls.
@@ -104,6 +108,7 @@ class PlainAnswer:
         if self._room < 0:
             part = part[: self._room]
             self.is_truncated = True
+        self.is_crowded = not self._bodies.take(len(part))
         if not self.body:
             self.body = part  # mostly the whole of it
             return

@@ -19,6 +19,7 @@ import certifi
 import pycurl
 
 from apps.core.http import chains
+from apps.core.http.bodies import NO_ROOM, BodyRoom
 from apps.core.http.codings import UnreadableCoding, attempt, coding_of
 from apps.core.http.failures import Failure, failure_by_proxy, failure_of, socket_failure
 from apps.core.http.guard import forbidden_reason
@@ -177,10 +178,15 @@ def ca_file() -> str:
 
 
 class Transfer:
-    """A curl handle with its constant options set, for one transfer after the other (never two at once)."""
+    """A curl handle with its constant options set, for one transfer after the other (never two at once).
 
-    def __init__(self) -> None:
+    What ``bodies`` has no room for ends as a failure of our own.
+    """
+
+    def __init__(self, bodies: BodyRoom | None = None) -> None:
         self.curl = pycurl.Curl()
+        self._bodies = bodies or BodyRoom()
+        self._body = bytearray()
         self.header_lines: list[bytes] = []
         self._room = 0
         self._allow_private = False
@@ -291,12 +297,14 @@ class Transfer:
 
     def _take_body(self, chunk: bytes) -> int | None:
         self._room -= len(chunk)
-        if self._room >= 0:
-            self._body += chunk
-            return None
-        self._body += chunk[: self._room]
-        self._is_truncated = True
-        return 0  # which ends the transfer with a write error that `finish` forgives
+        if self._room < 0:
+            chunk = chunk[: self._room]
+            self._is_truncated = True
+        self._body += chunk
+        if not self._bodies.take(len(chunk)):
+            self._is_crowded = True
+        # 0 ends the transfer with a write error, which `finish` knows.
+        return 0 if self._is_truncated or self._is_crowded else None
 
     def finish(self, number: int = 0, message: str = "") -> Reply:
         """Read the result of the transfer that ended with libcurl's error ``number`` and make ready for the next."""
@@ -306,8 +314,9 @@ class Transfer:
             self._forget()
 
     def _forget(self) -> None:
+        self._bodies.give(len(self._body))
         self._body = bytearray()  # parts in a list would cost 20 times as much where they have two bytes each
-        self._is_truncated = False
+        self._is_truncated = self._is_crowded = False
         self._refused = None
         self.header_lines.clear()
         self._tried.clear()
@@ -346,6 +355,8 @@ class Transfer:
         return Failure("connection_lost", {"detail": "closed early"})
 
     def _failure(self, number: int, message: str) -> Failure | None:
+        if self._is_crowded:
+            return NO_ROOM
         if self._is_truncated:
             return None
         is_beside = self._tried and self._refused and self._refused.lacks_family  # other addresses were asked
@@ -357,6 +368,7 @@ class Transfer:
         return failure
 
     def close(self) -> None:
+        self._forget()
         self.curl.close()
 
 

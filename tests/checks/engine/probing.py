@@ -1,7 +1,7 @@
 """Running probes in a test."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,13 @@ from apps.checks.types.base import Outcome
 from apps.checks.types.http import HttpConfig
 
 PATIENCE = 60.0  # what a busy machine may take for what takes a moment
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until ``is_so``."""
+    async with asyncio.timeout(PATIENCE):
+        while not is_so():
+            await asyncio.sleep(0.01)
 
 
 @contextmanager

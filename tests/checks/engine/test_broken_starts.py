@@ -17,6 +17,7 @@ from apps.checks.engine.plain import PlainDriver
 from apps.checks.engine.secure import _context
 from apps.checks.engine.walking import _place
 from apps.checks.types.base import ProbeFailure
+from apps.core.http.bodies import BodyRoom
 from apps.core.http.curl import Limits, OutboundRequest, Transfer, ca_file
 from apps.core.http.urls import check_url
 from tests.checks.engine.networks import network
@@ -32,7 +33,7 @@ def refused(*_arguments: object) -> None:
 
 
 async def test_transfer_that_libcurl_does_not_take_is_closed_and_not_counted() -> None:
-    driver = CurlDriver()
+    driver = CurlDriver(BodyRoom())
     driver._idle.append(transfer := Transfer())
     multi, driver._multi = driver._multi, SimpleNamespace(add_handle=refused)
     with pytest.raises(OSError, match="No space left"):
@@ -46,7 +47,7 @@ async def test_transfer_that_libcurl_does_not_take_is_closed_and_not_counted() -
 
 
 async def test_connection_that_cannot_be_watched_is_closed() -> None:
-    driver = PlainDriver()
+    driver = PlainDriver(BodyRoom())
     epoll, driver._epoll = driver._epoll, SimpleNamespace(register=refused)
     with serving(saying(answer())) as web:
         address = check_url(web.url())

@@ -13,6 +13,7 @@ from apps.checks.engine.plain import READS_IN_A_ROW
 from apps.checks.engine.plain_answer import PlainAnswer
 from apps.checks.enums import Verdict
 from apps.checks.types.base import Outcome
+from apps.core.http.bodies import BodyRoom
 from apps.core.http.curl import MEBIBYTE, Limits, OutboundRequest, Transfer
 from tests.checks.engine.probing import PATIENCE, job, probe, probe_loop
 from tests.peers.web import serving
@@ -24,7 +25,7 @@ FEW = 50_000  # parts; as objects of their own they would be two MiB
 
 
 def test_two_bytes_at_a_time_cost_what_a_body_costs() -> None:
-    answer = PlainAnswer(is_head=False, max_bytes=MEBIBYTE)
+    answer = PlainAnswer(is_head=False, max_bytes=MEBIBYTE, bodies=BodyRoom())
     answer.feed(HEAD)
     tracemalloc.start()
 

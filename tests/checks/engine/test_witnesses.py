@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from time import monotonic
 
 import pytest
@@ -14,7 +14,7 @@ from apps.checks.engine.resolver import HostResolver, LookupFailed
 from apps.checks.engine.witnesses import NAMES, Found, Lookup, is_definite
 from apps.checks.enums import Verdict
 from tests.checks.engine.networks import failure_of, network
-from tests.checks.engine.probing import PATIENCE, probe
+from tests.checks.engine.probing import PATIENCE, probe, until
 
 SERVFAIL = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 NXDOMAIN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -91,12 +91,6 @@ async def test_resolver_that_answers_nobody_in_time_is_ours(
     assert (outcome.verdict, outcome.error_code) == (Verdict.UNKNOWN, "resolver_failure")
     assert outcome.error_values == failure.values == {"host": "bad.example", "detail": "timeout"}
     assert (failure.code, failure.is_ours) == ("resolver_failure", True)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not is_so():
-            await asyncio.sleep(0.01)
 
 
 async def test_servers_that_do_not_answer_in_time_are_theirs(
