@@ -43,6 +43,16 @@ def test_page_shows_the_import_before_it_happens(signed_in: Client, acme: Tenant
     assert names(acme) == ["Shop"]
 
 
+def test_page_says_what_comes_paused(signed_in: Client, acme: Tenant) -> None:
+    monitors = [{**KUMA["monitorList"][0], "id": 1, "active": 1}, {**KUMA["monitorList"][0], "id": 2, "active": 0}]
+    backup = SimpleUploadedFile("backup.json", json.dumps({**KUMA, "monitorList": monitors}).encode())
+
+    shown = signed_in.post(reverse("checks:import", args=[acme.slug, "uptime_kuma"]), {"upload": backup})
+
+    assert [step.comes_paused for step in shown.context["preview"].plan.steps] == [False, True]
+    assert shown.content.decode().count("Created, paused") == 1
+
+
 def test_page_reads_several_files_of_an_export_together(signed_in: Client, acme: Tenant) -> None:
     checks = [
         {"id": number, "name": name, "hostname": "a.example", "type": "http"} for number, name in ((1, "A"), (2, "B"))

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.checks.test_applying import Program, names, program
 
 pytestmark = pytest.mark.django_db
 __all__ = ["program"]
-KUMA = {
+KUMA: dict[str, Any] = {
     "version": "1.23.16",
     "monitorList": [
         {"id": 1, "name": "Shop", "type": "http", "url": "https://shop.example/", "interval": 60},

@@ -34,6 +34,11 @@ class Step:
         config = self.config or (self.standing and self.standing.config)
         return CHECK_TYPES.get(self.kind).target(config) if config else ""
 
+    @property
+    def comes_paused(self) -> bool:
+        """Tell whether a new check will not be looked after before somebody says so."""
+        return self.action is Action.CREATE and self.entry is not None and self.entry.is_paused is True
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -44,6 +44,7 @@ class SectionStep:
     changes: tuple[Change, ...] = ()
     wanted: Any = None
     standing: Any = None
+    comes_paused: ClassVar[bool] = False
 
 
 class Section(Protocol):
