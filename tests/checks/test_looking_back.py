@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.alerting.models import Alert
-from apps.checks.domain import agent_work, agents
+from apps.checks.domain import agent_work, agents, looking_back
 from apps.checks.domain.checks import delete_check, pause_check
 from apps.checks.domain.days import Day, Uptime, uptime_of
 from apps.checks.domain.late_results import AT_MOST, QUIET
@@ -331,6 +331,37 @@ def test_looking_back_costs_the_same_questions_for_one_and_for_many(agent: Agent
         return queries_of(once)
 
     assert questions(1) == questions(4)
+
+
+def test_no_more_results_are_read_than_fit_whatever_lies_in_the_tables(
+    agent: Agent, silent_since: datetime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(looking_back, "MOST_RESULTS", 5)
+    flooded, calm = (watched(agent, silent_since, name, retries=0) for name in ("flooded", "calm"))
+    come_back(agent)
+    agent_work.backfill(agent, [*late(flooded, silent_since, *STORY), *late(calm, silent_since, *STORY[:4])])
+
+    assert look_back() == 2
+
+    # The first five, the last of them for two intervals.
+    assert learned(flooded, silent_since) == [(30, 390, "up")]
+    assert learned(calm, silent_since) == [(30, 330, "up")]
+    [said] = [record.getMessage() for record in caplog.records if "more than" in record.getMessage()]
+    assert said.startswith(f"check {flooded.id} has more than 5 results since ")
+
+
+def test_many_times_are_read_some_at_once(
+    agent: Agent, silent_since: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking_back, "TIMES_AT_ONCE", 2)
+    monkeypatch.setattr(looking_back, "ROWS_AT_ONCE", 3)
+    checks = [watched(agent, silent_since, f"check {number}", retries=0) for number in range(5)]
+    come_back(agent)
+    agent_work.backfill(agent, [result for check in checks for result in late(check, silent_since, *STORY)])
+
+    assert look_back() == 5
+
+    assert [learned(check, silent_since) for check in checks] == [KNOWN] * 5
 
 
 @pytest.mark.django_db(transaction=True)

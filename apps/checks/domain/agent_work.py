@@ -1,7 +1,7 @@
 """What an agent's prober asks of us, for one agent whose tenant's scope is open.
 
 An agent is believed about its own checks only: what it names is looked up among the turns of its region, the rest is dropped
-and counted.
+and counted (`apps.checks.domain.agent_results`).
 """
 
 import logging
@@ -13,11 +13,12 @@ from uuid import UUID
 from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.db.models import F
 
-from apps.checks.domain.agent_wire import CLOCKS_MAY_DIFFER, OfferedTurn, OpenSettings
+from apps.checks.domain.agent_results import OLDEST, Sorted, one_at_a_time, sort_out
+from apps.checks.domain.agent_wire import OfferedTurn, OpenSettings
 from apps.checks.domain.agent_words import Words, takes
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.judging import SILENT_AFTER
-from apps.checks.domain.late_results import each_judges_for, store_late
+from apps.checks.domain.late_results import store_late
 from apps.checks.domain.pings import Fate, NewPing, PingStore
 from apps.checks.domain.regions import mark_agent_seen, mark_sick, mark_well
 from apps.checks.domain.results import NewResult, store_results
@@ -42,20 +43,9 @@ from apps.live.domain.publish import publish
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-# An agent goes on for half an hour and may need as long again to bring what it saw; what it names besides was never asked of it.
-OLDEST, NEWEST = timedelta(minutes=65), timedelta(seconds=60)
 VERSION_LENGTH = 40
 
 _pings = PingStore()
-
-
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """An agent's results: those that judge, those that come late, and how many it had no business to send."""
-
-    live: list[NewResult]
-    late: list[NewResult]
-    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +72,7 @@ Refused = list[tuple[ClaimedTurn, str]]  # turns that the agent would not run, e
 @transaction.atomic
 def _trade(agent: Agent, results: Sequence[NewResult], limit: int, ahead: timedelta) -> tuple[Traded, Refused]:
     _hold_turns(agent, results)
-    found = _sorted(agent, results)
+    found = sort_out(agent, results)
     _store_live(found.live)
     _store_late(agent, found.late)
     _note(agent, found)
@@ -97,7 +87,8 @@ def backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
 
 @transaction.atomic
 def _backfill(agent: Agent, results: Sequence[NewResult]) -> tuple[int, int]:
-    found = _sorted(agent, results)
+    one_at_a_time(agent)
+    found = sort_out(agent, results)
     stored = _store_late(agent, [*found.late, *found.live])
     _note(agent, found)
     return stored, found.dropped
@@ -193,16 +184,6 @@ def _beat(agent: Agent, source_ip: str | None) -> bool:
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def _sorted(agent: Agent, results: Sequence[NewResult]) -> Sorted:
-    now, patience = clock.now(), _patience(agent, {result.check_id for result in results})
-    plausible = [result for result in results if result.check_id in patience and _is_plausible(result, now)]
-    for result in plausible:
-        result.started_at = min(max(result.started_at, result.due_at), now)  # its clock need not be ours
-    late = [result for result in plausible if now - result.due_at > patience[result.check_id]]
-    live = [result for result in plausible if now - result.due_at <= patience[result.check_id]]
-    return Sorted(live, late, len(results) - len(plausible))
-
-
 def _hold_turns(agent: Agent, results: Iterable[NewResult]) -> None:
     """Lock the turns that results are of, live and late ones at once, so that all are locked in one order.
 
@@ -210,21 +191,6 @@ def _hold_turns(agent: Agent, results: Iterable[NewResult]) -> None:
     """
     turns = Turn.objects.filter(region_id=agent.region_id, watched__in={result.check_id for result in results})
     list(turns.select_for_update(no_key=True).order_by("watched_id").values_list("region_id"))
-
-
-def _patience(agent: Agent, check_ids: set[UUID]) -> dict[UUID, timedelta]:
-    """Return how old a result may be that still judges, for each of the checks that is the agent's own."""
-    if not check_ids:
-        return {}
-    own = Turn.objects.filter(region_id=agent.region_id, watched__in=check_ids)
-    return each_judges_for(own.values_list("watched_id", "watched__interval_seconds", "watched__timeout_seconds"))
-
-
-def _is_plausible(result: NewResult, now: datetime) -> bool:
-    return (
-        now - OLDEST <= result.due_at <= now + NEWEST
-        and now - OLDEST - CLOCKS_MAY_DIFFER <= result.started_at <= now + NEWEST + CLOCKS_MAY_DIFFER
-    )
 
 
 def _store_live(results: Sequence[NewResult]) -> None:

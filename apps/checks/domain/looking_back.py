@@ -3,9 +3,10 @@
 The answer is kept beside their flips, which stay as they are: no outage follows from it, and nobody is told.
 """
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -30,7 +31,14 @@ from apps.core.postgres.hints import prefer_keys
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.live.domain.publish import publish_many
 
+logger = logging.getLogger(__name__)
+
 CHECKS_AT_ONCE = 50  # in one transaction, for which results of these checks that come meanwhile wait
+# Whatever lies in the tables, a worker that serves everybody keeps its memory: so many times are read at once, of each so
+# many results. Of a check at the shortest interval twenty regions leave 16,000 in the two hours and more that a look reads.
+TIMES_AT_ONCE = 10
+MOST_RESULTS = 20_000
+ROWS_AT_ONCE = 1_000
 
 # Rivals: other workers and late results on their way hold the row of what they note, people who delete checks hold the
 # check. Whoever notes a check that is being looked at waits, and it is looked at once more. The few notes come first, or
@@ -50,8 +58,11 @@ SELECT * FROM mine
 RESULTS = """
 SELECT span.number, result.region_id, result.started_at, result.verdict
 FROM unnest(%s::int4[], %s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS span (number, check_id, since_at, until_at)
-JOIN checks_result AS result
-  ON result.check_id = span.check_id AND result.due_at >= span.since_at AND result.due_at < span.until_at
+CROSS JOIN LATERAL (
+    SELECT seen.region_id, seen.started_at, seen.verdict FROM checks_result AS seen
+    WHERE seen.check_id = span.check_id AND seen.due_at >= span.since_at AND seen.due_at < span.until_at
+    ORDER BY seen.due_at LIMIT %s
+) AS result
 ORDER BY span.number, result.started_at
 """
 
@@ -83,8 +94,8 @@ def _look_back_at_some() -> int:
             return 0
         flips = flips_from(cursor, list(noted), [each.since_at for each in noted.values()])
         unknown = [part for check_id, own in flips.items() for part in unknown_times(noted[check_id], own)]
-        if unknown:
-            _keep(cursor, unknown)
+        for start in range(0, len(unknown), TIMES_AT_ONCE):
+            _keep(cursor, unknown[start : start + TIMES_AT_ONCE])
     _tell(part.noted for part in [*unknown, *_look_back_at_groups(unknown)])
     return len(noted)
 
@@ -100,14 +111,21 @@ def _keep(cursor: Any, unknown: Sequence[UnknownTime]) -> None:
     ends = [part.until or clock.now() + REACHES_BACK for part in unknown]
     check_ids = [part.noted.check_id for part in unknown]
     leads = [part.since - part.noted.rules.good_for for part in unknown]
-    cursor.execute(RESULTS, [list(range(len(unknown))), check_ids, leads, ends])
-    results = {
-        number: [Seen(*row[1:]) for row in rows] for number, rows in groupby(cursor.fetchall(), key=itemgetter(0))
-    }
+    cursor.execute(RESULTS, [list(range(len(unknown))), check_ids, leads, ends, MOST_RESULTS + 1])
+    results = {number: list(rows) for number, rows in groupby(cursor.fetchall(), key=itemgetter(0))}
     forget(cursor, unknown, ends)
-    Hindsight.unscoped.bulk_create(
-        row for number, part in enumerate(unknown) for row in rows_of(part, _pieces(part, results.get(number, [])))
-    )
+    rows = _rows(unknown, results)
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        Hindsight.unscoped.bulk_create(some)
+
+
+def _rows(unknown: Sequence[UnknownTime], results: Mapping[int, list[Any]]) -> Iterator[Hindsight]:
+    for number, part in enumerate(unknown):
+        found = results.get(number, [])
+        if len(found) > MOST_RESULTS:
+            text = "check %s has more than %d results since %s: what those after them say is not looked at"
+            logger.warning(text, part.noted.check_id, MOST_RESULTS, part.since)
+        yield from rows_of(part, _pieces(part, [Seen(*row[1:]) for row in found[:MOST_RESULTS]]))
 
 
 def _pieces(part: UnknownTime, results: Sequence[Seen]) -> list[Piece]:
