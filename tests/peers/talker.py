@@ -93,10 +93,12 @@ class _Answering(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def answering(answer: Callable[[bytes], list[bytes]]) -> AsyncIterator[int]:
+async def answering(
+    answer: Callable[[bytes], list[bytes]], *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
     """Answer each datagram on loopback with those that ``answer`` returns; yield the port."""
     transport, _protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: _Answering(answer), local_addr=("127.0.0.1", 0)
+        lambda: _Answering(answer), local_addr=(host, port)
     )
     try:
         yield transport.get_extra_info("sockname")[1]

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Coroutine
+from copy import copy
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -37,6 +38,15 @@ class LoopNetwork:
         self._deadline = self._loop.time() + timeout_seconds
         self._sockets: list[socket.socket] = []
         self.phases = Phases()
+
+    def beside(self) -> "LoopNetwork":
+        """Return a copy that measures for itself; what it opens is closed with this one's."""
+        other = copy(self)
+        other.phases = Phases()
+        return other
+
+    def seconds_left(self) -> float:
+        return self._deadline - self._loop.time()
 
     def close(self) -> None:
         """Close every connection of the probe."""

@@ -178,6 +178,14 @@ class Network(Protocol):
 
     phases: Phases
 
+    def beside(self) -> "Network":
+        """Return the same way out with phases of its own, for what the probe's measurements are not to show."""
+        ...
+
+    def seconds_left(self) -> float:
+        """Return how much of the probe's time there still is."""
+        ...
+
     async def resolve(self, host: str) -> tuple[tuple[str, ...], float | None]:
         """Return the allowed addresses of a name, or a literal itself, and the milliseconds that took."""
         ...

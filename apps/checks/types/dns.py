@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext, ProbeFailure
 from apps.checks.types.dns_exchange import NameServer, Transport, ask, system_servers
+from apps.checks.types.dns_ours import ask_ours
 from apps.checks.types.dns_records import spelling_found, spelling_written, text_of
 from apps.checks.types.dns_trail import follow
 from apps.checks.types.dnssec import ROOT_ANCHORS, BadAnchor, ChainOfTrust, read_anchors
@@ -222,7 +223,8 @@ class DnsCheck:
 
         async def talk(findings: Findings) -> None:
             server = wanted.name_server(allow_private=context.allow_private)
-            asking = partial(ask, context.net, server, recurse=wanted.is_recursive, dnssec=wanted.dnssec)
+            put = ask if wanted.server else ask_ours
+            asking = partial(put, context.net, server, recurse=wanted.is_recursive, dnssec=wanted.dnssec)
             answer = await asking(wanted.question, wanted.record_type)
             found = _note(answer, findings)
             _judge(answer, wanted, found)

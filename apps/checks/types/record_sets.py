@@ -8,7 +8,8 @@ import dns.name
 import dns.rcode
 
 from apps.checks.types.base import ProbeContext, ProbeFailure
-from apps.checks.types.dns_exchange import NameServer, Transport, ask, system_servers
+from apps.checks.types.dns_exchange import NameServer, Transport, system_servers
+from apps.checks.types.dns_ours import ask_ours
 from apps.checks.types.dns_trail import follow
 from apps.checks.types.texts import printable
 
@@ -27,7 +28,7 @@ async def record_set(context: ProbeContext, host: str, types: Iterable[str]) -> 
         raise ProbeFailure("dns_failure", {"host": host, "detail": "name"}) from error
     found = {}
     for kind in sorted({one.upper() for one in types}):
-        answer = await ask(context.net, servers, name, kind)
+        answer = await ask_ours(context.net, servers, name, kind)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise ProbeFailure("dns_no_answer", {"host": host, "detail": dns.rcode.to_text(answer.rcode())})
         found[kind] = _listed(sorted(record.to_text() for record in follow(answer).records or ()))
