@@ -3,7 +3,8 @@
 The language is Gatus' own (https://gatus.io/docs, "Conditions"), its quirks included, so that conditions can move here as
 they are: operators stand between single spaces; ``==`` and ``!=`` compare whole numbers as numbers and all else as text;
 ``<`` and its kin take durations as milliseconds, cut fractions off and count what is no number as 0; a place of the body
-that is not there is the text of the place itself, marked ``(INVALID)``, which equals nothing.
+that is not there is the text of the place itself, marked ``(INVALID)``, which equals nothing. One quirk is not kept: to
+Gatus, what tells no time is 0 milliseconds old, and as fresh as can be; here ``age()`` of it fails its condition.
 """
 
 import json
@@ -16,23 +17,24 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.types.effort import Effort, TooMuchWork, go_on
+from apps.checks.types.gatus_times import age_ms, is_layout
+from apps.checks.types.gatus_values import duration_text, milliseconds, number_in_order, whole_number
 from apps.checks.types.patterns import PatternTooSlow, as_glob, matches_glob
 
 MAX_LENGTH = 500
 MAX_SHOWN = 160
-MAX_NUMBER = 70  # what is longer is no number: no look at a million digits may take the time of its square
 MAX_PATTERN_VALUE = 25  # a body beside a pattern is cut to this, as the pattern says what matters
 INVALID = "(INVALID)"
+AGE = "age("
 BODY = "[BODY]"
 PLACEHOLDER = re.compile(r"\[([A-Z_]+)\]", re.IGNORECASE)
 # From the last [BODY] before it, so that of very many none is looked at twice.
 WILDCARD = re.compile(r"(\[BODY\](?:(?!\[BODY\])\S)*?)\[\*\]", re.IGNORECASE)
 ENTRIES_SECONDS = 0.2  # of processor time, for one condition on the entries of lists
-NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9][0-9_]*|0)")
-DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-UNITS_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
 KEY = re.compile(r"[^.\[\]]+|\[\d+\]")
-FUNCTIONS = ("len(", "has(")
+FUNCTIONS = ("len(", "has(", AGE)
+AGE_CALL = re.compile(r"age\((?i:\[BODY\][^,]*|\[HEADER\]\.[^,]+)(?:,(?P<layout>.*))?\)")
+AGE_SOMEWHERE = re.compile(r"^age\(|\bage\(\s*\[")
 HEADER = "[HEADER]."
 EXPIRATIONS = ("[CERTIFICATE_EXPIRATION]", "[DOMAIN_EXPIRATION]")
 
@@ -102,12 +104,6 @@ def _check(condition: str, known: frozenset[str]) -> None:
             params=shown,
         )
     operator = divided[1]
-    if "age(" in condition:
-        raise ValidationError(
-            _("“%(condition)s”: age() is not supported; watch for a fresh time with a heartbeat."),
-            code="function",
-            params=shown,
-        )
     for name in {name.upper() for name in PLACEHOLDER.findall(_outside_functions(condition))} - known:
         if name == "DOMAIN_EXPIRATION":
             raise ValidationError(_("Use a check of the kind “domain” to watch when a domain ends."), code="domain")
@@ -119,6 +115,33 @@ def _check(condition: str, known: frozenset[str]) -> None:
     if operator in ORDERS and ("pat(" in condition or "any(" in condition):
         raise ValidationError(
             _("“%(condition)s”: pat() and any() can be compared with == and != only."), code="function", params=shown
+        )
+    for side in (divided[0], divided[2]):
+        _check_age(side, shown)
+
+
+def _check_age(side: str, shown: dict[str, str]) -> None:
+    if not AGE_SOMEWHERE.search(_outside_functions(side)):
+        return
+    call = AGE_CALL.fullmatch(side)
+    if call is None:
+        raise ValidationError(
+            _(
+                "“%(condition)s”: age() stands alone on its side and takes a place of the body or a header: write "
+                "age([BODY].time) or age([HEADER].Last-Modified)."
+            ),
+            code="function",
+            params=shown,
+        )
+    layout = call["layout"]
+    if layout is not None and not is_layout(layout.strip()):
+        raise ValidationError(
+            _(
+                "“%(layout)s” does not say where year, month and day stand: write the moment 2006-01-02 15:04:05 as the "
+                "server would."
+            ),
+            code="layout",
+            params={"layout": layout.strip()[:80]},
         )
 
 
@@ -144,12 +167,13 @@ def _judged(condition: str, seen: Seen, fill: Fill) -> Judged:
     left, operator, right = _divided(condition) or (condition, "==", "")
     sides = (_side(left, seen, fill), _side(right, seen, fill))
     if operator in ORDERS:
-        numbers = [_number(side.value) for side in sides]
+        numbers = [number_in_order(side.value) for side in sides]
         ok = ORDERS[operator](numbers[0], numbers[1])
         values = [_shown_number(side, number) for side, number in zip(sides, numbers, strict=True)]
         sides = (sides[0]._replace(value=values[0]), sides[1]._replace(value=values[1]))
     else:
         ok = _is_equal(sides, fill) == (operator == "==")
+    ok = ok and not any(_is_call(AGE, side.written) and side.value.endswith(INVALID) for side in sides)
     return Judged(_cut(fill(condition, str) if ok else _with_values(sides, operator)), ok)
 
 
@@ -189,6 +213,8 @@ def _resolved(written: str, part: str, seen: Seen, fill: Fill) -> str:
     """Return the text that one side stands for; ``part`` is the side with its variables put in."""
     function = next((name for name in FUNCTIONS if _is_call(name, written)), "")
     inner = written.removeprefix(function).removesuffix(")") if function else written
+    if function == AGE:
+        return _age(inner, part, seen, fill)
     upper = inner.upper()
     try:
         if upper == BODY and function == "len(":
@@ -206,6 +232,13 @@ def _resolved(written: str, part: str, seen: Seen, fill: Fill) -> str:
     if function == "has(":
         return "true" if text or upper.startswith(HEADER) else "false"  # a header may come with nothing in it
     return str(_bytes_of(text)) if function else text
+
+
+def _age(inner: str, part: str, seen: Seen, fill: Fill) -> str:
+    """Return how many milliseconds ago the time was that stands at a place."""
+    place, _comma, layout = (text.strip() for text in inner.partition(","))
+    age = age_ms(_resolved(place, fill(place, str), seen, fill), fill(layout, str))
+    return f"{part} {INVALID}" if age is None else str(age)
 
 
 def _plain_value(inner: str, upper: str, seen: Seen, fill: Fill) -> str | None:
@@ -273,7 +306,7 @@ def _is_equal(sides: tuple[_Side, _Side], fill: Fill) -> bool:
     for options, other in ((left, right), (right, left)):
         if _is_call("any(", options.written) and not _is_call("any(", other.written):
             return other.value in (option.strip() for option in options.text[4:-1].split(","))
-    left_number, right_number = _whole(left.value), _whole(right.value)
+    left_number, right_number = whole_number(left.value), whole_number(right.value)
     if left_number is not None and right_number is not None:
         return left_number == right_number
     return left.value == right.value
@@ -283,58 +316,13 @@ def _is_call(function: str, text: str) -> bool:
     return text.startswith(function) and text.endswith(")")
 
 
-def _whole(text: str) -> int | None:
-    """Read a whole number of 64 bits in any of Go's bases."""
-    if len(text) > MAX_NUMBER or not NUMBER.fullmatch(text):
-        return None
-    digits = text.lower().lstrip("+-")
-    if digits.startswith("0") and digits.isdigit():
-        digits = "0o" + digits
-    try:
-        number = int(digits, 0) * (-1 if text.startswith("-") else 1)
-    except ValueError:
-        return None
-    return number if -(2**63) <= number < 2**63 else None
-
-
-def _number(text: str) -> int:
-    """Return what an order compares: milliseconds of a duration, a number without its fraction, or 0."""
-    if (duration := _milliseconds(text)) is not None:
-        return duration
-    if (whole := _whole(text)) is not None:
-        return whole
-    try:
-        return int(float(text))
-    except (ValueError, OverflowError):
-        return 0
-
-
-def _milliseconds(text: str) -> int | None:
-    if len(text) > MAX_NUMBER:
-        return None
-    unsigned = text.lstrip("+-")
-    parts = DURATION_PART.findall(unsigned)
-    if not parts or "".join(number + unit for number, unit in parts) != unsigned:
-        return None
-    total = sum(float(number) * UNITS_MS[unit] for number, unit in parts)
-    return int(-total if text.startswith("-") else total)
-
-
 def _shown_number(side: _Side, number: int) -> str:
-    """Return how a compared number is shown: times to an end, and durations, in hours, minutes and seconds."""
+    """Return how a compared number is shown: ages, times to an end, and durations, in hours, minutes and seconds."""
     if side.value.endswith(INVALID):
         return side.value
-    if side.written.upper() in EXPIRATIONS:
-        return _duration(number)
-    return side.text if _milliseconds(side.text) is not None else str(number)
-
-
-def _duration(milliseconds: int) -> str:
-    hours, rest = divmod(abs(milliseconds) // 1_000, 3_600)
-    minutes, seconds = divmod(rest, 60)
-    parts = [(hours, "h"), (minutes, "m"), (seconds, "s")]
-    shown = "".join(f"{number}{unit}" for number, unit in parts if number)
-    return f"{'-' if milliseconds < 0 and shown else ''}{shown or '0s'}"
+    if side.written.upper() in EXPIRATIONS or _is_call(AGE, side.written):
+        return duration_text(number)
+    return side.text if milliseconds(side.text) is not None else str(number)
 
 
 def _with_values(sides: tuple[_Side, _Side], operator: str) -> str:

@@ -262,6 +262,12 @@ def test_part_of_a_day_is_a_day() -> None:
     assert settings("tls://a.example:443", "[certificate_expiration] >= 36h")["fail_days"] == 2
 
 
+def test_age_of_a_time_comes_over() -> None:
+    conditions = ["[STATUS] == 200", "age([BODY].updated_at) < 1h", "age([HEADER].Last-Modified, 2006-01-02) < 48h"]
+
+    assert settings("https://a.example/", *conditions)["conditions"] == conditions
+
+
 def test_check_without_any_condition_that_can_be_judged_is_paused() -> None:
     check, told = brought("https://a.example/", "[CONTEXT].x == 1")
     some, _told = brought("https://a.example/", "[CONTEXT].x == 1", "[STATUS] == 200")

@@ -2,10 +2,13 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.exceptions import ValidationError
 
 from apps.checks.types.conditions import Judged, Seen, check_conditions, judge_condition
@@ -134,7 +137,17 @@ def test_bodies_of_all_sorts(condition: str, body: str, ok: bool, shown: str) ->
         ("[DNS_RCODE] == NOERROR", "unknown_placeholder"),
         ("[DOMAIN_EXPIRATION] > 720h", "domain"),
         ("[STATUS] > any(1, 2)", "function"),
-        ("age([HEADER].Date) < 10m", "function"),
+        ("age([STATUS]) < 10m", "function"),
+        ("age(2026-01-01) < 10m", "function"),
+        ("10m > age()", "function"),
+        ("age([HEADER]) < 10m", "function"),
+        ("age([BODY].time < 10m", "function"),
+        ("len(age([BODY].time)) < 10", "function"),
+        ("[BODY].time == any(age([BODY].time), 1)", "function"),
+        ("age([BODY].time, 15:04:05) < 10m", "layout"),
+        ("age([BODY].time, %Y-%m-%d) < 10m", "layout"),
+        ("age([BODY].time,) < 10m", "layout"),
+        ("age([CONTEXT].time) < 10m", "unknown_placeholder"),
         ("[BODY] == " + "x" * 500, "too_long"),
     ],
 )
@@ -199,3 +212,64 @@ def test_what_a_server_says_calls_no_function(condition: str, said: str) -> None
 )
 def test_what_looks_like_a_call_is_compared_as_the_text_it_is(condition: str, ok: bool) -> None:
     assert judge_condition(condition, seen("pat(*)")).ok is ok
+
+
+TIMES = {
+    "time": "2026-03-01T11:30:00Z",
+    "own": "01.03.2026 11:59",
+    "ms": 1772366340000,
+    "micro": 1772366340000000,
+    "soon": "2026-03-01T12:00:30Z",
+    "text": "just now",
+    "runs": [{"at": "2026-03-01T11:59:00Z"}, {"at": "2026-03-01T06:00:00Z"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("condition", "ok", "shown"),
+    [
+        ("age([BODY].time) < 1h", True, "age([BODY].time) < 1h"),
+        ("age([BODY].time) < 5m", False, "age([BODY].time) (30m) < 5m"),
+        ("5m >= age([BODY].time)", False, "5m >= age([BODY].time) (30m)"),
+        ("age([body].time) == 1800000", True, "age([body].time) == 1800000"),
+        ("age([BODY].time) != 1800000", False, "age([BODY].time) (1800000) != 1800000"),
+        ("age([BODY].ms) <= 60000", True, "age([BODY].ms) <= 60000"),
+        ("age([BODY].soon) < 0", True, "age([BODY].soon) < 0"),
+        ("age([BODY].own, 02.01.2006 15:04) < 2m", True, "age([BODY].own, 02.01.2006 15:04) < 2m"),
+        ("age([BODY].own) < 2m", False, "age([BODY].own) (INVALID) < 2m"),
+        ("age([BODY].text) < 2m", False, "age([BODY].text) (INVALID) < 2m"),
+        ("age([BODY].text) != 5", False, "age([BODY].text) (INVALID) != 5"),
+        ("age([BODY].gone) < 2m", False, "age([BODY].gone) (INVALID) < 2m"),
+        ("age([BODY].micro) < 2m", False, "age([BODY].micro) (INVALID) < 2m"),
+        ("age([BODY]) < 2m", False, "age([BODY]) (INVALID) < 2m"),
+        ("age([BODY].runs[*].at) < 2h", False, "age([BODY].runs[1].at) (6h) < 2h"),
+        ("age([HEADER].Last-Modified) < 2h", True, "age([HEADER].Last-Modified) < 2h"),
+        ("age([HEADER].X-Gone) < 2h", False, "age([HEADER].X-Gone) (INVALID) < 2h"),
+        ("[BODY].text == pat(*message([BODY])*)", False, "[BODY].text (just now) == pat(*message([BODY])*)"),
+    ],
+)
+def test_age_is_how_long_ago_a_time_was(condition: str, ok: bool, shown: str) -> None:
+    check_conditions([condition], KNOWN)
+    answer = replace(seen(TIMES), headers={"last-modified": "Sun, 01 Mar 2026 11:00:00 GMT"})
+
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False):
+        judged = judge_condition(condition, answer)
+
+    assert judged == Judged(shown, ok)
+
+
+def test_body_that_is_a_time_has_an_age() -> None:
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False):
+        assert judge_condition("age([BODY]) == 60000", seen(' "2026-03-01T11:59:00Z"\n')).ok
+
+
+def test_age_with_a_layout_stands_beside_an_earlier_answer_s_words() -> None:
+    """What is put in is a place or a part of a layout; it neither ends the call nor begins an operator."""
+
+    def fill(part: str, change: Callable[[str], str]) -> str:
+        return part.replace("{x}", change("time) < 1h, "))
+
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False):
+        judged = judge_condition("age([BODY].{x}) < 1h", seen(TIMES), fill)
+
+    assert not judged.ok
