@@ -93,8 +93,9 @@ def test_key_of_a_check_of_another_kind_is_refused(program: Program, acme: Tenan
     assert (status, said["errors"]) == (400, {"checks[0].kind": [sentence]})
 
 
-def test_dry_run_says_the_same_and_does_nothing(program: Program, acme: Tenant) -> None:
-    status, said = program.post("apply?dry_run=1", YAML)
+@pytest.mark.parametrize("flag", ["dry_run=1", "dry_run", "dry_run=", "dry_run=TRUE"])
+def test_dry_run_says_the_same_and_does_nothing(program: Program, acme: Tenant, flag: str) -> None:
+    status, said = program.post(f"apply?{flag}", YAML)
 
     assert (status, said["dry_run"], said["counts"]["create"]) == (200, True, 2)
     assert [step["action"] for step in said["steps"]] == ["create", "create"]
@@ -291,6 +292,7 @@ def test_all_or_nothing(program: Program, acme: Tenant) -> None:
     [
         ("?dryrun=1", YAML, "dryrun"),
         ("?dry_run=maybe", YAML, "dry_run"),
+        ("?dry_run=1&dry_run=0", YAML, "dry_run"),
         ("?prune=other", YAML, "managedBy"),
         ("", b"a: [", "__all__"),
         ("", b"checks: []\nchecks: []", "checks"),

@@ -25,9 +25,11 @@ from apps.tenants.api.base import TenantAPIView
 from apps.tenants.permissions import Permission
 
 WHOLE = "__all__"
-FLAGS = {"1": True, "true": True, "0": False, "false": False, "": False}
+FLAGS = {"1": True, "true": True, "": True, "0": False, "false": False}
 DOCUMENT = {"application/yaml": OpenApiTypes.STR, "application/json": OpenApiTypes.OBJECT}
-DRY_RUN = OpenApiParameter("dry_run", OpenApiTypes.BOOL, description="Only say what would be done.")
+DRY_RUN = OpenApiParameter(
+    "dry_run", OpenApiTypes.BOOL, description="Only say what would be done. Without a value, too: `?dry_run`."
+)
 DIVIDER = OpenApiParameter(
     "divider",
     OpenApiTypes.STR,
@@ -108,17 +110,23 @@ class ImportSerializer(PlanSerializer):
 
 
 def _queried(request: Request, *names: str) -> dict[str, str]:
-    """Return the query's values; an unknown name is refused, so that a misspelt ``dry_run`` never applies."""
-    unknown = [name for name in request.query_params if name not in names]
-    if unknown:
-        raise exceptions.ValidationError({unknown[0]: [_("There is no such parameter.")]})
-    return {name: request.query_params.get(name, "") for name in names}
+    """Return what the query gives; an unknown name is refused, so that a misspelt ``dry_run`` never applies, and so is one
+    that stands there twice, of which either could be meant."""
+    given = dict(request.query_params.lists())
+    for name, values in given.items():
+        if name not in names:
+            raise exceptions.ValidationError({name: [_("There is no such parameter.")]})
+        if len(values) > 1:
+            raise exceptions.ValidationError({name: [_("Give this parameter once.")]})
+    return {name: values[0] for name, values in given.items()}
 
 
-def _flag(name: str, text: str) -> bool:
-    if text.lower() not in FLAGS:
-        raise exceptions.ValidationError({name: [_("Give 1 or 0.")]})
-    return FLAGS[text.lower()]
+def _is_dry_run(query: Mapping[str, str]) -> bool:
+    """Tell whether ``dry_run`` is asked for; who gives it no value wants it."""
+    text = query.get("dry_run", "0").lower()
+    if text not in FLAGS:
+        raise exceptions.ValidationError({"dry_run": [_("Give 1 or 0.")]})
+    return FLAGS[text]
 
 
 def _raw(request: Request) -> bytes:
@@ -180,9 +188,9 @@ class ApplyView(TenantAPIView):
     def post(self, request: Request) -> Response:
         """Create, change and (with ``prune``) delete checks, all or nothing; ``dry_run=1`` only says what would be done."""
         query = _queried(request, "dry_run", "prune")
-        is_dry_run = _flag("dry_run", query["dry_run"])
+        is_dry_run = _is_dry_run(query)
         try:
-            plan = apply_document(_document(request), prune_label=query["prune"], is_dry_run=is_dry_run)
+            plan = apply_document(_document(request), prune_label=query.get("prune", ""), is_dry_run=is_dry_run)
         except DocumentErrors as error:
             raise exceptions.ValidationError({path or WHOLE: texts for path, texts in error.errors.items()}) from error
         return Response(PlanSerializer({"dry_run": is_dry_run, "counts": plan.counts, "steps": plan.steps}).data)
@@ -205,9 +213,9 @@ class ImportView(TenantAPIView):
     def post(self, request: Request, source: str) -> Response:
         """Create the checks of an export and report what cannot come along; ``dry_run=1`` only reports."""
         query = _queried(request, "dry_run", "divider")
-        is_dry_run = _flag("dry_run", query["dry_run"])
+        is_dry_run = _is_dry_run(query)
         try:
-            made = import_checks(source=source, files=_files(request, query["divider"]), is_dry_run=is_dry_run)
+            made = import_checks(source=source, files=_files(request, query.get("divider", "")), is_dry_run=is_dry_run)
         except UnknownKind as error:
             raise exceptions.NotFound(str(error)) from error
         except SourceError as error:
