@@ -12,10 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.accounts.models import User
-from apps.checks.domain import grouping
 from apps.checks.domain.checks import create_check, delete_check, pause_check, rename_check, resume_check, update_check
 from apps.checks.domain.flips import change_state, now_as
-from apps.checks.domain.grouping import GroupCycle, contents_of, follow_flips, groups_of, members_of, regroup_all
+from apps.checks.domain.group_members import all_groups, groups_of, members_of
+from apps.checks.domain.group_shape import GroupCycle, contents_of
+from apps.checks.domain.grouping import follow_flips, regroup_all
 from apps.checks.domain.settings import config_of, keep_config
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Check, CheckState, Flip, Turn
@@ -85,7 +86,7 @@ def test_contents_are_the_members_of_all_groups_within_whoever_asks(in_acme: Ten
             group.save()
         groups = list(Check.objects.filter(kind="group"))
 
-        found = contents_of(groups)
+        found = contents_of([group.id for group in groups])
 
         assert {group.id: set(found[group.id].check_ids) for group in groups} == {
             group.id: reached(group) - {group.id} for group in groups
@@ -311,7 +312,7 @@ def test_looking_for_groups_reads_an_index_of_groups_alone(in_acme: Tenant) -> N
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
 
-    plan = grouping._groups().order_by("id").explain()
+    plan = all_groups().order_by("id").explain()
 
     assert "checks_check_groups" in plan
 

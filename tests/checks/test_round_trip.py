@@ -14,7 +14,7 @@ from apps.checks.domain import agents
 from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.checks import Timing, Wanted, create_checks, delete_checks, pause_check
 from apps.checks.domain.dependencies import set_parents_of
-from apps.checks.domain.grouping import members_of
+from apps.checks.domain.group_members import members_of
 from apps.checks.domain.settings import config_of
 from apps.checks.models import Agent, Check, Dependency
 from apps.checks.types.group import GroupConfig

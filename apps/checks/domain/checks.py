@@ -110,7 +110,8 @@ def create_checks(wanted: Sequence[Wanted]) -> list[Check]:
     """Watch these, in their order; the first turns begin now, those of many one after the other.
 
     Raises `BeyondLimit` where the tenant's plan has no room for them, or not for such settings, `RegionGone` and
-    `NotOnAgents`, `KeyTaken`, and `AddressTaken` or `GroupCycle` by their kinds; then none is made.
+    `NotOnAgents`, `KeyTaken`, and by their kinds `AddressTaken`, or `GroupCycle`, `GroupsTooDeep` and `TooManyGroups`; then none is
+    made.
     """
     regions = standing_regions(_regions_of(wanted))  # first: who waits for it must hold nothing else
     for given in wanted:

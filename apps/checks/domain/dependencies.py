@@ -56,17 +56,24 @@ Graph = Mapping[UUID, Collection[UUID]]
 
 def find_cycle(graph: Graph, start: UUID) -> list[UUID]:
     """Return the way from a check over its parents back to itself, without the repeated end; empty where there is none."""
-    stack: list[tuple[UUID, list[UUID]]] = [(start, [start])]
-    seen: set[UUID] = set()
-    while stack:
-        here, way = stack.pop()
+    ahead = [start]
+    came_from: dict[UUID, UUID] = {}
+    while ahead:
+        here = ahead.pop()
         for parent in graph.get(here, ()):
             if parent == start:
-                return way
-            if parent not in seen:
-                seen.add(parent)
-                stack.append((parent, [*way, parent]))
+                return _way_from(start, here, came_from)
+            if parent not in came_from:
+                came_from[parent] = here
+                ahead.append(parent)
     return []
+
+
+def _way_from(start: UUID, end: UUID, came_from: Mapping[UUID, UUID]) -> list[UUID]:
+    way = [end]
+    while way[-1] != start:
+        way.append(came_from[way[-1]])
+    return way[::-1]
 
 
 def too_deep(graph: Graph, *, limit: int = MAX_DEPTH) -> set[UUID]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from apps.checks.domain.grouping import groups_of, members_of
+from apps.checks.domain.group_members import groups_of, members_of
 from apps.checks.domain.hindsight import Piece, Rules, look_back_at_members, overlaid
 from apps.checks.domain.settings import config_of
 from apps.checks.domain.unknown_times import (

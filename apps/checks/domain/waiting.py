@@ -3,7 +3,7 @@
 Each finds a row where its sweep has something to do; where it finds none, the sweep would change nothing.
 """
 
-from apps.checks.domain.grouping import KIND
+from apps.checks.domain.group_members import KIND
 from apps.checks.domain.judging import SILENT_AFTER
 from apps.checks.domain.turns import OVERDUE
 from apps.checks.enums import State

@@ -1,7 +1,7 @@
 """Which checks a maintenance window covers: every one, those with one of its tags, those it names, and all that belongs to
 a group that it names, groups within it included.
 
-What belongs to a group is asked of `apps.checks.domain.grouping` and handed to the statements: its rule is written there.
+What belongs to a group is asked of `apps.checks.domain.group_shape` and handed to the statements: its rule is written there.
 """
 
 import logging
@@ -13,7 +13,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from apps.checks.domain.grouping import KIND, Contents, contents_of
+from apps.checks.domain.group_members import KIND
+from apps.checks.domain.group_shape import Contents, contents_of
 from apps.checks.domain.settings import UNREADABLE
 from apps.checks.enums import State
 from apps.checks.models import Check
@@ -104,7 +105,7 @@ def _contents(tenant_id: UUID, group_ids: Collection[UUID]) -> Mapping[UUID, Con
     """Return what belongs to one tenant's groups; nothing where the settings of one cannot be read."""
     with tenant_scope(tenant_id):
         try:
-            return contents_of(Check.objects.filter(id__in=group_ids))
+            return contents_of(group_ids)
         except UNREADABLE:
             logger.exception("the groups that windows of tenant %s name cannot be read", tenant_id)
             return {}
@@ -122,6 +123,6 @@ def count_grouped(windows: Iterable[MaintenanceWindow]) -> dict[UUID, int]:
 def count_within(named: Iterable[Check]) -> int:
     """Return how many checks a window that names these would cover through groups alone."""
     checks = {check.id: check for check in named}
-    groups = [check for check in checks.values() if check.kind == KIND]
+    groups = [check.id for check in checks.values() if check.kind == KIND]
     inside = {check_id for contents in contents_of(groups).values() for check_id in contents.check_ids}
     return len(inside - checks.keys())

@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.db.models.functions import Greatest
 
 from apps.checks.domain.flips import Change, flip, lock_free_states, lock_states, record_flips
-from apps.checks.domain.grouping import KIND
+from apps.checks.domain.group_members import KIND
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.unprobed import parted
 from apps.checks.enums import HELD_STATES, State

@@ -1,0 +1,195 @@
+"""Groups within groups: how many and how deep there may be, and what it costs to look at them."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from apps.checks.domain import group_shape
+from apps.checks.domain.applying import apply_document
+from apps.checks.domain.checks import change_check, rename_check
+from apps.checks.domain.flips import change_state, now_as
+from apps.checks.domain.group_shape import GroupCycle, GroupsTooDeep, TooManyGroups, contents_of
+from apps.checks.domain.grouping import regroup_all
+from apps.checks.enums import State
+from apps.checks.models import Check, CheckState
+from apps.core.tenancy import tenant_scope
+from apps.events.domain.outbox import deliver_pending
+from apps.tenants.models import Tenant
+from tests.checks.test_groups import make_group, state
+from tests.factories.checks import make_check
+from tests.factories.plans import document, give_plan, wanted
+from tests.rivals import at_once
+
+pytestmark = pytest.mark.django_db
+
+
+def nested(count: int, sign: str = "g") -> dict[str, Any]:
+    """Return a document in which each group has the next one for a member, and the last one a check."""
+    names = [f"{sign}{number}" for number in range(count + 1)]
+    groups = [wanted(name, kind="group", config={"members": [within]}) for name, within in pairwise(names)]
+    return document(*groups, wanted(names[-1]))
+
+
+def stored_chain(count: int) -> list[Check]:
+    """Make groups within each other as no rule allows it, outermost first; each is called by a tag that is given later."""
+    groups = [make_group(f"G{number}", tag=f"in-{number}") for number in range(count)]
+    for number, group in enumerate(groups[1:]):
+        Check.objects.filter(id=group.id).update(tags=[f"in-{number}"])
+    return groups
+
+
+# --- How deep -------------------------------------------------------------------------------------------------------------
+
+
+def test_chain_of_groups_has_a_bound_at_either_end_and_between(in_acme: Tenant) -> None:
+    apply_document(nested(11))
+
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        make_group("Above", members=["key:g0"])
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        make_group("g11", tag="web")
+    below = Check.objects.get(key="g10")
+    make_group("Inner", tag="x", tags=["y"])
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        change_check(below.id, config={"tag": "y"})
+
+    make_group("Beside", members=["key:g1"])
+    change_check(below.id, config={"members": ["nobody"]})
+
+
+def test_two_chains_that_one_group_joins_are_measured_as_one(in_acme: Tenant) -> None:
+    upper = make_group("Upper", members=["Joint"])
+    for number in range(5):
+        upper = make_group(f"Upper {number}", members=[upper.name])
+    lower = make_group("Lower", members=["nobody"])
+    for number in range(5):
+        lower = make_group(f"Lower {number}", members=[lower.name])
+
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        make_group("Joint", members=[lower.name])
+
+    make_group("Joint", members=["Lower 2"])
+
+
+def test_deep_groups_of_a_document_are_refused_and_nothing_is_made(in_acme: Tenant) -> None:
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        apply_document(nested(12))
+
+    assert not Check.objects.exists()
+
+
+def test_what_is_stored_deeper_than_that_is_looked_at_all_the_same(in_acme: Tenant) -> None:
+    groups = stored_chain(15)
+    check = make_check("Check", state=State.DOWN, tags=["in-14"])
+
+    changed = [regroup_all()]
+    deliver_pending()
+
+    inside = {group.id for group in groups[1:]} | {check.id}
+    assert contents_of([groups[0].id])[groups[0].id].check_ids == inside
+    assert (changed, state(groups[0])) == ([1], "down")
+    rename_check(groups[3], name="Renamed")
+    with pytest.raises(GroupsTooDeep):
+        change_check(groups[3].id, config={"rule": "quorum"})
+
+
+def test_circle_that_tags_closed_is_nobody_elses_fault(in_acme: Tenant) -> None:
+    one, other = make_group("One", tag="one"), make_group("Other", tag="other")
+    Check.objects.filter(id=one.id).update(tags=["other"])
+    Check.objects.filter(id=other.id).update(tags=["one"])
+
+    above, below = make_group("Above", members=["One"]), make_group("Below", tags=["one"], tag="none")
+
+    assert contents_of([above.id])[above.id].check_ids == {one.id, other.id, below.id}
+    with pytest.raises(GroupCycle, match="Other → One → Other"):
+        change_check(other.id, config={"rule": "quorum"})
+
+
+# --- How many -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("checks", "most"), [(2, 20), (22, 22), (1_000, 25), (None, 25)])
+def test_groups_have_a_bound_that_the_plan_sets(
+    in_acme: Tenant, monkeypatch: pytest.MonkeyPatch, checks: int | None, most: int
+) -> None:
+    monkeypatch.setattr(group_shape, "MAX_GROUPS", 25)
+    give_plan(in_acme, "free", checks=checks)
+    groups = [wanted(f"g{number}", kind="group", config={"tag": "web"}) for number in range(most)]
+    apply_document(document(*groups))
+
+    with pytest.raises(TooManyGroups) as refused, transaction.atomic():
+        make_group("One more", tag="web")
+
+    text = f"There may be at most {most} groups. Delete some first, or give those that are there more members."
+    assert str(refused.value) == text
+    assert Check.objects.count() == most
+
+
+def test_who_has_more_groups_than_that_may_still_change_them(in_acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    group, _other = make_group("Shop", tag="web"), make_group("Other", tag="web")
+    monkeypatch.setattr(group_shape, "MAX_GROUPS", 1)
+
+    assert change_check(group.id, config={"tag": "db"}) == group
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_rivals_for_the_last_groups_exactly_so_many_pass(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_shape, "MAX_GROUPS", 3)
+    refused: list[TooManyGroups] = []
+
+    def make() -> None:
+        with tenant_scope(acme.id):
+            try:
+                make_group(tag="web")
+            except TooManyGroups as refusal:
+                refused.append(refusal)
+
+    at_once(make, workers=6)
+
+    with tenant_scope(acme.id):
+        assert (Check.objects.count(), len(refused)) == (3, 3)
+
+
+# --- What it costs --------------------------------------------------------------------------------------------------------
+
+
+def test_any_number_of_groups_is_made_with_the_same_number_of_queries(in_acme: Tenant) -> None:
+    apply_document(nested(2))
+    counts = []
+    for count, sign in ((3, "f"), (9, "m")):
+        with CaptureQueriesContext(connection) as captured:
+            apply_document(nested(count, sign))
+        counts.append(len(captured))
+
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_any_number_of_groups_is_swept_and_looked_into_with_so_many_queries(in_acme: Tenant, count: int) -> None:
+    apply_document(nested(count))
+    outermost = Check.objects.get(key="g0").id
+
+    with CaptureQueriesContext(connection) as swept:
+        regroup_all()
+    with CaptureQueriesContext(connection) as looked_into:
+        inside = contents_of([outermost])[outermost].check_ids
+
+    assert len(inside) == count
+    # whose groups there are; the tenant's groups with their states, their members, and a transaction that has nothing to do
+    assert (len(swept), len(looked_into)) == (5, 2)
+
+
+def test_groups_that_are_looked_at_together_see_what_each_other_became(in_acme: Tenant) -> None:
+    check = make_check("Check", state=State.UP)
+    inner, outer = make_group("Inner", members=["Check"]), make_group("Outer", members=["Inner"])
+    CheckState.objects.filter(watched=check).update(state=State.DOWN)
+
+    changed = regroup_all(), state(inner), state(outer)
+    change_state(outer.id, now_as(State.PAUSED))
+    again = regroup_all()
+
+    assert changed == (1, "down", "up")  # the outer one follows the inner one's flip
+    assert (again, state(outer)) == (0, "paused")
