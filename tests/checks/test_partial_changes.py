@@ -12,6 +12,7 @@ from apps.accounts.models import User
 from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.baselines import approve_baseline
 from apps.checks.domain.checks import change_check, create_check, delete_check, rename_check
+from apps.checks.domain.document_keys import KeyTaken
 from apps.checks.domain.document_steps import Action
 from apps.checks.domain.pacing import hold_turns
 from apps.checks.domain.results import store_results
@@ -63,6 +64,21 @@ def test_what_becomes_different_while_a_document_waits_is_left_for_its_next_run(
         again = apply_document(document)
     assert [step.action for step in plan.checks] == [Action.UPDATE, Action.UNCHANGED]
     assert [step.action for step in again.checks] == [Action.UNCHANGED, Action.UPDATE]
+
+
+def test_a_key_that_another_check_is_given_while_a_document_waits_is_taken(acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        make_check("Mine")
+        other = make_check("Other")
+        document = export_checks()
+    document["checks"] = document["checks"][:1]  # as it is, but for its key
+
+    rival = meanwhile(tenant_scope(acme.id), lambda: change_check(other.id, key="mine"))
+    with rival, tenant_scope(acme.id), pytest.raises(KeyTaken):
+        apply_document(document)
+
+    with tenant_scope(acme.id):
+        assert dict(Check.objects.values_list("name", "key")) == {"Mine": "", "Other": "mine"}
 
 
 def patched_meanwhile(tenant: Tenant, check: Check, rival: Callable[[], object], sent: dict[str, Any]) -> Any:

@@ -22,7 +22,7 @@ from apps.checks.domain.configuration import (
     settle_config,
 )
 from apps.checks.domain.dependencies import set_parents_of
-from apps.checks.domain.document_keys import with_keys
+from apps.checks.domain.document_keys import keys_kept, with_keys
 from apps.checks.domain.document_limits import refuse_beyond_plan, with_usual_intervals
 from apps.checks.domain.document_members import Roll, roll_of, settled_members, written_members
 from apps.checks.domain.document_plan import Plan, Step
@@ -330,7 +330,8 @@ def _keep_keys(steps: list[tuple[Step, Check]]) -> None:
     found = [check for step, check in steps if check.key != step.key]
     for step, check in steps:
         check.key = step.key
-    Check.objects.bulk_update(found, ["key"], batch_size=500)
+    with keys_kept():  # rival: who gives another check one of these keys
+        Check.objects.bulk_update(found, ["key"], batch_size=500)
 
 
 def _redrawn(plan: Plan) -> Iterator[tuple[Step, tuple[str, ...]]]:
