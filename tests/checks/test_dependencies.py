@@ -200,3 +200,12 @@ def test_check_that_was_deleted_meanwhile_is_refused_with_a_word(in_acme: Tenant
         set_parents(server, [router])
 
     assert list(depends_on(server)) == [switch]
+
+
+@pytest.mark.django_db
+def test_circle_through_a_check_that_was_deleted_meanwhile_is_refused_with_a_word(in_acme: Tenant) -> None:
+    check = make_check("A")
+    delete_check(check)
+
+    with pytest.raises(CheckGone):
+        set_parents(check, [check])

@@ -163,6 +163,8 @@ def _refuse_bad_shape(graph: Graph, *, first: UUID | None) -> None:
     if not way:
         raise TooDeep
     names = dict(Check.objects.filter(id__in=way).values_list("id", "name"))
+    if len(names) < len(way):
+        raise CheckGone
     chain = " → ".join(names[one] for one in [*way, way[0]])
     raise DependencyCycle(_("This would go round in a circle: %(chain)s.") % {"chain": chain})
 
