@@ -63,12 +63,14 @@ async def _ask_each(
     recurse: bool = True,
     dnssec: bool = False,
 ) -> dns.message.Message:
-    """Ask until one says something of the name, as the system's resolver does; else return what the last one said."""
-    for first in range(len(servers.hosts)):
-        in_turn = replace(servers, hosts=(*servers.hosts[first:], *servers.hosts[:first]))
-        answer = await ask(net, in_turn, name, record_type, recurse=recurse, dnssec=dnssec)
+    """Ask until one says something of the name, as the system's resolver does; else return the last word there was."""
+    answer = await ask(net, servers, name, record_type, recurse=recurse, dnssec=dnssec)
+    for first in range(1, len(servers.hosts)):
         if answer.rcode() in OF_THE_NAME:
             break
+        in_turn = replace(servers, hosts=(*servers.hosts[first:], *servers.hosts[:first]))
+        with suppress(ProbeFailure):
+            answer = await ask(net, in_turn, name, record_type, recurse=recurse, dnssec=dnssec)
     return answer
 
 

@@ -149,6 +149,18 @@ async def test_next_resolver_is_asked_where_one_fails(chosen: Path, server: Name
     assert (outcome.verdict, resolver.asked) == (Verdict.SUCCESS, ["www.plain.test"])
 
 
+async def test_word_of_one_resolver_outlives_the_silence_of_the_next(chosen: Path) -> None:
+    chosen.write_text("nameserver 127.0.0.1\nnameserver 127.0.0.2\n")
+    silent = Resolver(None, is_dead=True)
+    async with (
+        answering(Resolver(dns.rcode.SERVFAIL, is_dead=False)) as port,
+        answering(silent, host="127.0.0.2", port=port),
+    ):
+        outcome = await look(port, timeout=SHORT, rcode="SERVFAIL", matching="free")
+
+    assert (outcome.verdict, outcome.details["rcode"]) == (Verdict.SUCCESS, "SERVFAIL")
+
+
 async def test_public_servers_that_cannot_be_reached_are_our_fault(chosen: Path, settings: Any) -> None:
     chosen.unlink()
     settings.PUBLIC_NAME_SERVERS = ["127.0.0.1", "127.0.0.2"]
