@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from apps.checks.domain.ping_dialects import Asked, Dialect, Refused, Wording, dialect_of, ip_of
+from apps.checks.domain.ping_doors import Door
 from apps.checks.domain.ping_reception import Reception
 from apps.checks.models import MAX_BODY_BYTES
 
@@ -38,7 +39,7 @@ class PingDoor:
         if dialect is None:
             await self._behind(scope, receive, send)
             return
-        self.reception.batches.open()
+        self.reception.batches.open(Door.HTTP)
         wording = await self._answer(dialect, scope, receive)
         await _send(send, wording, is_head=scope["method"] == "HEAD")
 
@@ -46,7 +47,7 @@ class PingDoor:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self.reception.batches.open()
+                self.reception.batches.open(Door.HTTP)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.reception.batches.close()

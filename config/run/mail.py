@@ -20,6 +20,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 - models load only once Django is set up
 
+from apps.checks.domain.ping_doors import Door  # noqa: E402
 from apps.checks.domain.ping_reception import Reception  # noqa: E402
 from apps.checks.mail_door import MailDoor, MailLine  # noqa: E402
 from config.startup import refuse_unsafe_database_role  # noqa: E402
@@ -38,6 +39,7 @@ async def serve(listeners: list[socket.socket]) -> None:
         return MailLine(door, hostname=domain, tls_context=tls, loop=loop)
 
     servers = [await loop.create_server(connect, sock=listener) for listener in listeners]
+    reception.batches.open(Door.MAIL)
     await stop.wait()
     for server in servers:
         server.close()

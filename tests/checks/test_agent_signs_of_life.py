@@ -41,12 +41,13 @@ def test_lost_turns_add_up_and_call_the_agent_overloaded_for_a_while(agent: Agen
 
 def test_a_silent_agent_is_an_outage_of_its_heartbeat(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
+    from apps.checks.domain.ping_doors import Door
 
     agent_work.hear_of(agent, failed_controls=[], buffered=0, version="1")
     later = clock.now() + timedelta(seconds=121)
     for seconds in range(0, 121, 5):
         monkeypatch.setattr(clock, "now", lambda seconds=seconds: later - timedelta(seconds=120 - seconds))
-        give_sign_of_life()
+        give_sign_of_life(Door.HTTP)
 
     sweep_heartbeats()
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
+from apps.checks.domain.ping_doors import Door
 from apps.checks.domain.pings import PingStore
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Heartbeat
@@ -36,7 +37,7 @@ def test_job_that_reports_no_more_is_down_and_no_other_is(acme: Tenant, globex: 
 
     MIGRATION.awaken(None, SimpleNamespace(connection=connection))
 
-    give_sign_of_life()
+    give_sign_of_life(Door.HTTP)
     sweep_heartbeats()
     for tenant in (acme, globex):
         with tenant_scope(tenant.id):

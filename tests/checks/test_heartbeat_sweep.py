@@ -9,6 +9,7 @@ import time_machine
 
 from apps.checks.domain.checks import pause_check
 from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
+from apps.checks.domain.ping_doors import Door
 from apps.checks.domain.pings import PingStore
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
@@ -160,7 +161,7 @@ def test_settings_that_do_not_open_hide_nobody_elses_silence(token: str, scope: 
 
 def open_doors_at(count: float) -> timedelta | None:
     with time_machine.travel(minute(count), tick=False):
-        return give_sign_of_life()
+        return give_sign_of_life(Door.HTTP)
 
 
 def only_sweep_at(count: float) -> list[tuple[str, datetime, str]]:
@@ -248,7 +249,7 @@ def set_clock(before: float, after: float) -> timedelta | None:
     """Set the clock between two signs of life of one process, which notices."""
     open_doors_at(before)
     with time_machine.travel(minute(after), tick=False):
-        return give_sign_of_life(timedelta(minutes=after - before))
+        return give_sign_of_life(Door.HTTP, timedelta(minutes=after - before))
 
 
 @pytest.mark.parametrize("by", [60, -60])
@@ -263,7 +264,7 @@ def test_second_process_that_notices_moves_nothing_again(token: str) -> None:
     set_clock(30, 90)
 
     with time_machine.travel(minute(90), tick=False):
-        give_sign_of_life(timedelta(minutes=60))
+        give_sign_of_life(Door.HTTP, timedelta(minutes=60))
 
     assert Heartbeat.objects.get().deadline_at == minute(130)
 
@@ -293,7 +294,7 @@ CALENDAR_NOON = datetime(2026, 11, 21, 12, 1, tzinfo=UTC)
 
 def sign_at(at: datetime, step: timedelta = timedelta(0)) -> None:
     with time_machine.travel(at, tick=False):
-        give_sign_of_life(step)
+        give_sign_of_life(Door.HTTP, step)
 
 
 def test_what_a_clock_jumped_over_may_still_come(scope: Tenant) -> None:

@@ -21,6 +21,7 @@ from apps.checks.domain.heartbeat_sweep import give_sign_of_life
 from apps.checks.domain.held_results import store_by_age
 from apps.checks.domain.late_results import store_late
 from apps.checks.domain.pacing import hold_turns
+from apps.checks.domain.ping_doors import Door
 from apps.checks.domain.pings import Fate, NewPing, PingStore
 from apps.checks.domain.regions import lose_sight_of_silent_regions
 from apps.checks.domain.results import store_results
@@ -324,7 +325,7 @@ def test_deadlines_move_while_somebody_lets_both_heartbeats_out_of_maintenance(
         Heartbeat.objects.select_for_update().get(watched=check)
 
     with meanwhile(tenant_scope(acme.id), partial(hold, sooner), then=partial(hold, later)):
-        give_sign_of_life(step)
+        give_sign_of_life(Door.HTTP, step)
 
     with tenant_scope(acme.id):
         assert not Heartbeat.objects.filter(deadline_at=limit).exists()

@@ -18,10 +18,11 @@ from apps.checks.domain.heartbeats import ping_key
 from apps.checks.enums import State
 from apps.checks.mail_door import MAX_CONNECTIONS_PER_SENDER
 from apps.checks.models import MAX_BODY_BYTES, Check, Ping
+from apps.checks.models import PingDoor as Sign
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
-from tests.checks.test_ping_door import ClosedDatabase
+from tests.checks.test_ping_door import ClosedDatabase, wait_for
 from tests.checks.test_pings import heartbeat, state_of, token_of
 from tests.peers.certificates import TlsFiles, tls_files
 
@@ -242,6 +243,13 @@ def test_senders_server_shall_try_again_while_the_database_is_away(client: smtpl
 
     assert (unstored, unasked) == (451, 451)
     assert signals() == ["success"]
+
+
+@pytest.mark.usefixtures("port")
+def test_door_gives_a_sign_of_life_of_its_own() -> None:
+    wait_for(Sign.objects.exists)
+
+    assert list(Sign.objects.values_list("name", flat=True)) == ["mail"]
 
 
 def test_guessing_is_slowed_down(client: smtplib.SMTP, check: Check) -> None:

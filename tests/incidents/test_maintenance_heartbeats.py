@@ -9,6 +9,7 @@ import time_machine
 
 from apps.checks.domain.checks import create_check, pause_check, resume_check
 from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
+from apps.checks.domain.ping_doors import Door
 from apps.checks.domain.pings import PingStore
 from apps.checks.enums import State, Verdict
 from apps.checks.models import Check, Flip, Heartbeat, Ping, PingDoor
@@ -254,7 +255,7 @@ def test_silence_while_nothing_could_come_in_is_not_held_against_the_job(move: C
     plan(check, begin=0)
     move(0.5)
     with time_machine.travel(at(1), tick=False):
-        give_sign_of_life()
+        give_sign_of_life(Door.HTTP)
 
     move(3)
 

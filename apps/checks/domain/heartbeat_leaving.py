@@ -15,7 +15,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.heartbeat_rows import beat_of
 from apps.checks.domain.heartbeat_rules import VERDICTS, Beat, deadline, why_failed, why_missed
-from apps.checks.domain.heartbeat_sweep import are_doors_open, judge_late
+from apps.checks.domain.heartbeat_sweep import judge_late
+from apps.checks.domain.ping_doors import find_heard
 from apps.checks.domain.settings import UNREADABLE, config_of
 from apps.checks.enums import State
 from apps.checks.models import Flip, Heartbeat, Ping
@@ -60,10 +61,10 @@ def leave_maintenance(check_ids: Iterable[UUID], *, at: datetime) -> list[Flip]:
     """
     states = {pk: standing for pk, standing in lock_states(check_ids).items() if standing.state == State.MAINTENANCE}
     heartbeats = list(_with_reports(states))
-    are_open = are_doors_open(clock.now())
+    heard = find_heard(states, clock.now())
     changed = []
     for heartbeat in heartbeats:
-        change, heartbeat.deadline_at = _left(heartbeat, at, are_open=are_open)
+        change, heartbeat.deadline_at = _left(heartbeat, at, is_heard=heartbeat.pk in heard)
         changed.append((states[heartbeat.pk], flip(states[heartbeat.pk], change)))
     Heartbeat.objects.bulk_update(heartbeats, ["deadline_at"])
     return record_flips(changed)
@@ -86,16 +87,16 @@ def _with_reports(check_ids: Iterable[UUID]) -> QuerySet[Any]:
     return found.select_for_update(of=("self",))
 
 
-def _left(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
+def _left(heartbeat: Any, at: datetime, *, is_heard: bool) -> Left:
     try:
-        return _judged(heartbeat, at, are_open=are_open)
+        return _judged(heartbeat, at, is_heard=is_heard)
     except UNREADABLE:
         logger.exception("the settings of heartbeat %s cannot be read", heartbeat.pk)
         # The sweep tells its silence at once, if ever a report came that others may be missed after.
         return Change(after=State.UNKNOWN, at=at), heartbeat.deadline_at or (at if heartbeat.last_ping_at else None)
 
 
-def _judged(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
+def _judged(heartbeat: Any, at: datetime, *, is_heard: bool) -> Left:
     """Return what becomes of a heartbeat; raises one of `UNREADABLE`."""
     config = cast("HeartbeatConfig", config_of(heartbeat.watched))
     before = State(heartbeat.before or State.UNKNOWN)
@@ -116,7 +117,7 @@ def _judged(heartbeat: Any, at: datetime, *, are_open: bool) -> Left:
         elif limit and held.verdict != Signal.FAIL:
             error_code, values = why_missed(held.beat, config, limit), {}
         return Change(after=state, at=_since(held, state, at), error_code=error_code, error_values=values), None
-    if limit and limit <= at and are_open:
+    if limit and limit <= at and is_heard:
         so_far = held.before if state == State.UNKNOWN else state
         after, error_code, limit = judge_late(heartbeat, so_far, clock.now())
         return Change(after=after, at=at, error_code=error_code), limit

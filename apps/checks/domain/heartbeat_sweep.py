@@ -1,18 +1,19 @@
 """Noticing what did not come: heartbeats whose deadline has passed are down since that deadline.
 
-Silence says nothing of a job while this installation itself could not be reached. So the ping doors give a sign of life;
-while they give none, nobody is judged, and when they are back, what could not come in is forgiven.
+Silence says nothing of a job while this installation itself could not be reached. So each ping door gives a sign of life;
+while it gives none, nobody who reports through it is judged, and when it is back, what could not come in is forgiven.
 """
 
 import logging
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from django.db import connection, transaction
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.heartbeat_rows import beat_of
 from apps.checks.domain.heartbeat_rules import why_missed
+from apps.checks.domain.ping_doors import ITS_DOOR, SILENCE, Door, asking, open_doors
 from apps.checks.domain.settings import UNREADABLE, config_of
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
@@ -24,17 +25,13 @@ from apps.core.tenancy import system_scope
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-DOOR = "http"
-# So often the doors give their sign of life; silence for longer than the other is a gap in which reports may be lost.
-SIGN_EVERY = timedelta(seconds=5)
-SILENCE = timedelta(seconds=30)
 
 # Rivals: other sweeps, pings, people. The state is locked before the heartbeat, as everywhere.
 LATE = f"""
 SELECT beat.check_id FROM checks_heartbeat AS beat
 JOIN checks_checkstate AS standing ON standing.check_id = beat.check_id
 WHERE beat.wake_at <= %(now)s AND beat.deadline_at <= %(now)s
-  AND standing.state NOT IN ('{State.DOWN}', '{State.MAINTENANCE}')
+  AND standing.state NOT IN ('{State.DOWN}', '{State.MAINTENANCE}') AND {ITS_DOOR} = ANY(%(doors)s)
 ORDER BY beat.check_id LIMIT {BATCH} FOR UPDATE OF standing SKIP LOCKED FOR UPDATE OF beat SKIP LOCKED
 """  # noqa: S608 - constants of this app alone
 # Those whose reports came meanwhile: their alarm, which pings move seldom, is set to the deadline that they have now. It locks
@@ -57,15 +54,16 @@ WITH ahead AS MATERIALIZED (
 )
 UPDATE checks_heartbeat AS beat SET {change} FROM ahead WHERE beat.check_id = ahead.check_id
 """
-# A report that was expected while the doors were closed may have been lost: the job gets the time back. What was late
+# A report that was expected while its door was closed may have been lost: the job gets the time back. What was late
 # before stays late, and what is expected later is not touched.
 EXPECTED = "beat.deadline_at - make_interval(secs => (watched.config->>'grace_seconds')::int) <= %(now)s"
 FORGIVEN = "deadline_at = beat.deadline_at + make_interval(secs => %(gap)s), is_doubtful = true"
-FORGIVE = AHEAD.format(which=EXPECTED, change=FORGIVEN)
+HERE = f"{ITS_DOOR} = %(door)s"
+FORGIVE = AHEAD.format(which=f"{EXPECTED} AND {HERE}", change=FORGIVEN)
 
 
 def sweep_heartbeats() -> list[Flip]:
-    """Flip every heartbeat whose deadline has passed, a batch at a time; nobody while the ping doors are silent."""
+    """Flip every heartbeat whose deadline has passed, a batch at a time; nobody whose ping door is silent."""
     while _sleep_on(clock.now()) == BATCH:
         pass
     flips: list[Flip] = []
@@ -86,11 +84,12 @@ def _sleep_on(now: datetime) -> int:
 @transaction.atomic
 def _sweep_batch(now: datetime) -> list[Flip]:
     with system_scope("one sweep serves every tenant's heartbeats"):
-        if not are_doors_open(now):
+        doors = open_doors(now)
+        if not doors:
             return []
         with connection.cursor() as cursor:
             prefer_keys(cursor)
-            cursor.execute(LATE, {"now": now})
+            cursor.execute(LATE, asking(now=now, doors=doors))
             late = [row[0] for row in cursor.fetchall()]
         if not late:
             return []
@@ -131,50 +130,51 @@ def _next_deadline(config: HeartbeatConfig, now: datetime) -> datetime | None:
     return following + config.grace if following else None
 
 
-def are_doors_open(now: datetime) -> bool:
-    """Tell whether reports could come in of late: silence says nothing where they could not."""
-    return PingDoor.objects.filter(name=DOOR, seen_at__gte=now - SILENCE).exists()
-
-
 @transaction.atomic
-def give_sign_of_life(step: timedelta = timedelta(0)) -> timedelta | None:
-    """Say that the ping doors are open; return the gap if they were not, after forgiving what it may have cost.
+def give_sign_of_life(door: Door, step: timedelta = timedelta(0)) -> timedelta | None:
+    """Say that a ping door is open; return the gap if it was not, after forgiving what that may have cost.
 
-    ``step`` is by how much the caller saw the clock being set since its last sign: the doors were open all the time, and
-    no job is later for it. Rivals: the doors of other processes; the row's lock lets only the first one see the gap.
+    ``step`` is by how much the caller saw the clock being set since its last sign: the door was open all the time, and
+    no job is later for it. Rivals: the same door of other processes; the row's lock lets only the first one see the gap.
     """
     with system_scope("the ping doors are open for every tenant"):
         now = clock.now()
-        seen = PingDoor.objects.select_for_update().filter(name=DOOR).first()
+        seen = PingDoor.objects.select_for_update().filter(name=door).first()
         if seen is None:
-            PingDoor.objects.bulk_create([PingDoor(name=DOOR, seen_at=now)], ignore_conflicts=True)
+            PingDoor.objects.bulk_create([PingDoor(name=door, seen_at=now)], ignore_conflicts=True)
             return None
-        before, gap = seen.seen_at, now - seen.seen_at
-        PingDoor.objects.filter(name=DOOR).update(seen_at=now)
+        gap, values = now - seen.seen_at, asking(door=door, before=seen.seen_at, now=now)
+        PingDoor.objects.filter(name=door).update(seen_at=now)
         if step and abs(gap - step) <= SILENCE:
-            _go_with_the_clock(step, before=before, now=now)
+            _go_with_the_clock(step, values)
             return None
         if gap <= SILENCE:
             return None
         with connection.cursor() as cursor:
-            cursor.execute(FORGIVE, {"gap": gap.total_seconds(), "before": before, "now": now})
+            cursor.execute(FORGIVE, {"gap": gap.total_seconds(), **values})
         return gap
 
 
 # Of jobs that report every so often, time goes on as before. Those that go by the calendar go by their own machine's, which
 # is right: what the clock has jumped over may still come, and is not held against them if it does not.
 BY_PERIOD = f"watched.config->>'schedule' = '{Rhythm.SIMPLE}'"
-MOVE = AHEAD.format(which=BY_PERIOD, change="deadline_at = beat.deadline_at + make_interval(secs => %(step)s)")
-FORGIVE_JUMPED_OVER = AHEAD.format(which=f"{EXPECTED} AND NOT {BY_PERIOD}", change=FORGIVEN)
+MOVED = "deadline_at = beat.deadline_at + make_interval(secs => %(step)s)"
+MOVE = AHEAD.format(which=f"{BY_PERIOD} AND {HERE}", change=MOVED)
+FORGIVE_JUMPED_OVER = AHEAD.format(which=f"{EXPECTED} AND NOT {BY_PERIOD} AND {HERE}", change=FORGIVEN)
 
 
-def _go_with_the_clock(step: timedelta, *, before: datetime, now: datetime) -> None:
-    """Set deadlines as the clock was set."""
+def _go_with_the_clock(step: timedelta, values: dict[str, Any]) -> None:
+    """Set the deadlines of a door's heartbeats as the clock was set."""
     with connection.cursor() as cursor:
-        cursor.execute(MOVE, {"step": step.total_seconds(), "before": before})
+        cursor.execute(MOVE, {"step": step.total_seconds(), **values})
         if step > timedelta(0):
-            cursor.execute(FORGIVE_JUMPED_OVER, {"gap": step.total_seconds(), "before": before, "now": now})
+            cursor.execute(FORGIVE_JUMPED_OVER, {"gap": step.total_seconds(), **values})
             return
+    _read_calendars_anew(values["now"])
+
+
+def _read_calendars_anew(now: datetime) -> None:
+    """Bring deadlines by the calendar forward to the next one from now on; the second door finds nothing to do."""
     ahead = Heartbeat.unscoped.select_related("watched").filter(deadline_at__gt=now)
     ahead = ahead.exclude(watched__config__schedule=Rhythm.SIMPLE)
     changed = []

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db import Error, close_old_connections, connection
 
-from apps.checks.domain.heartbeat_sweep import SIGN_EVERY, give_sign_of_life
+from apps.checks.domain.heartbeat_sweep import give_sign_of_life
+from apps.checks.domain.ping_doors import SIGN_EVERY, Door
 from apps.checks.domain.pings import Address, Fate, NewPing, PingStore, Stored
 from apps.core import clock
 from apps.live.domain.publish import publish_many
@@ -158,27 +159,27 @@ class PingBatches:
         if untold:
             self._database.submit(_publish, untold)
 
-    # --- The doors' sign of life ---
+    # --- The door's sign of life ---
 
-    def open(self) -> None:
-        """Say from now on that pings can come in; a second call changes nothing."""
+    def open(self, door: Door) -> None:
+        """Say from now on that pings can come in by that door; a second call changes nothing."""
         if self._signs is None or self._signs.done():
-            self._signs = asyncio.create_task(self._give_signs())
+            self._signs = asyncio.create_task(self._give_signs(door))
 
-    async def _give_signs(self) -> None:
+    async def _give_signs(self, door: Door) -> None:
         watch, step = clock.StepWatch(), timedelta(0)
         while True:
             try:
                 step += watch.step()
-                gap = await self.in_database(give_sign_of_life, step)
+                gap = await self.in_database(give_sign_of_life, door, step)
                 step = timedelta(0)
             except Unavailable:
                 gap = None
-            except Exception:  # doors without a sign of life would have nobody judged, until a restart
-                logger.exception("the ping doors could not give their sign of life")
+            except Exception:  # a door without a sign of life would have nobody judged, until a restart
+                logger.exception("the ping door %s could not give its sign of life", door)
                 gap = None
             if gap:
-                logger.warning("no ping could come in for %s; what was expected then is forgiven", gap)
+                logger.warning("no ping could come in by %s for %s; what was expected then is forgiven", door, gap)
             await asyncio.sleep(SIGN_EVERY.total_seconds())
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from email.parser import BytesHeaderParser
 from uuid import UUID
 
 from apps.checks.domain.heartbeat_rules import Report
+from apps.checks.domain.ping_doors import MAIL_METHOD
 from apps.checks.domain.pings import Address, BySlug, NewPing
 from apps.checks.models import MAX_BODY_BYTES
 from apps.checks.types.charsets import decode
@@ -20,7 +21,6 @@ MAX_HEAD_BYTES = 65_536
 MAX_FIELD = 1_000
 MAX_DEPTH = 5
 MAX_PARTS = 50
-METHOD = "EMAIL"
 AGENT_LENGTH = 200
 SENDER_LENGTH = 80
 
@@ -58,7 +58,7 @@ def mail_ping(address: Address, mail: Mail, *, at: datetime, source_ip: str | No
     return NewPing(
         address=address,
         report=report,
-        method=METHOD,
+        method=MAIL_METHOD,
         source_ip=source_ip,
         agent=agent[:AGENT_LENGTH],
         body=page.encode("utf-8", "replace")[:MAX_BODY_BYTES],

@@ -29,7 +29,7 @@ from apps.checks.domain.heartbeat_rules import (
     why_failed,
     why_missed,
 )
-from apps.checks.domain.heartbeat_sweep import are_doors_open
+from apps.checks.domain.ping_doors import find_heard
 from apps.checks.domain.ping_runs import Begun, Run, starts_of
 from apps.checks.domain.settings import UNREADABLE, opened_config
 from apps.checks.domain.turns import CheckSettings, settings_of
@@ -248,14 +248,15 @@ def _missed_before(
     at all for minutes. It cannot come between, as the rows are locked.
     """
     overdue = {token: one for token, one in found.items() if _is_late(one, pings[-1].report.at)}
-    if not overdue or not are_doors_open(clock.now()):
+    if not overdue:
         return []
     first: dict[str, datetime] = {}
     for ping, token in zip(pings, tokens, strict=True):
         if token in overdue and ping.report.signal not in UNHEEDED:
             first.setdefault(token, ping.report.at)
     late = [overdue[token] for token, at in first.items() if _is_late(overdue[token], at)]
-    return [(one.check_id, _missed(one)) for one in late]
+    heard = find_heard([one.check_id for one in late], clock.now()) if late else ()
+    return [(one.check_id, _missed(one)) for one in late if one.check_id in heard]
 
 
 def _is_late(found: _Found, at: datetime) -> bool:
