@@ -160,6 +160,18 @@ def test_other_methods_are_refused(door: Door, check: Check, method: str) -> Non
     assert door.ask(f"/ping/{token_of(check)}", method).status == 405
 
 
+def test_query_of_many_fields_is_read_or_refused(door: Door, check: Check) -> None:
+    noise = "&a=b" * 30
+
+    named = door.ask(f"/ping/{token_of(check)}/start?rid={RUN}{noise}")
+    made = door.ask(f"/ping/{ping_key()}/brand-new?create=1{noise}")
+    refused = door.ask(f"/ping/{ping_key()}/another?create=1{'&a=b' * 1_000}")
+
+    assert (named.status, made.status) == (200, 201)
+    assert str(Ping.objects.get(watched=check).run_id) == RUN
+    assert (refused.status, refused.text) == (400, "more than 1000 fields in the query")
+
+
 # --- Uptime Kuma --------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +200,21 @@ def test_push_is_a_success_by_one_word_alone(query: str, signal: Signal) -> None
     asked = Asked(method="GET", path="/api/push/Kx0y8KumaToken", query=query, source_ip=None)
 
     assert UptimeKuma().read(asked, clock.now()).ping.report.signal == signal
+
+
+def test_push_with_a_text_that_is_sent_as_it_is(door: Door, scope: Tenant) -> None:
+    """Each "&" of it begins a field."""
+    check = heartbeat(config=HeartbeatConfig(address="Kx0y8KumaToken"))
+
+    most = door.ask(f"/api/push/Kx0y8KumaToken?status=down&msg=log{'&make' * 998}")
+    more = door.ask(f"/api/push/Kx0y8KumaToken?status=down&msg=log{'&make' * 999}")
+
+    assert (most.status, state_of(check)) == (200, State.DOWN)
+    assert (more.status, json.loads(more.text)) == (
+        400,
+        {"ok": False, "msg": "more than 1000 fields in the query"},
+    )
+    assert [(ping.signal, bytes(ping.body or b"")) for ping in Ping.objects.all()] == [("fail", b"log")]
 
 
 @pytest.mark.parametrize("token", ["nobody", "a/b", "x" * 65, "%C3%BC"])
@@ -247,6 +274,7 @@ def test_external_endpoint_by_a_heartbeats_own_token(door: Door, check: Check) -
         ("POST", "?success=true", "Bearer wrong", 404),
         ("POST", "?success=yes", "Bearer s3cret", 400),
         ("POST", "", "Bearer s3cret", 400),
+        ("POST", "?success=true" + "&a=b" * 1_000, "Bearer s3cret", 400),
         ("GET", "?success=true", "Bearer s3cret", 405),
     ],
 )

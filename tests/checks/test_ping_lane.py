@@ -14,6 +14,7 @@ from apps.checks.consumers import PingDoor
 from apps.checks.domain.ping_dialects import ip_of
 from apps.checks.models import Check, Heartbeat, Ping
 from apps.checks.ping_lane import look_at, met_before, parsed
+from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from config.run.lane import pings_first
@@ -91,6 +92,23 @@ def test_answer_is_complete_http(server: uvicorn.Server, check: Check) -> None:
         b"access-control-allow-origin: *",
         b"connection: close",
     ]
+
+
+def test_query_of_many_fields_means_the_same_in_the_lane(server: uvicorn.Server, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        heartbeat(config=HeartbeatConfig(address="Kx0y8KumaToken"))
+    heads = []
+
+    for fields in (30, 1_000):
+        for last in ("make", "m~%20ke", "m(ke"):  # what the lane knows at first sight, and what it parses
+            with Line(server) as line:
+                query = f"status=down&msg=log{'&make' * fields}&{last}"
+                line.say(f"GET /api/push/Kx0y8KumaToken?{query} HTTP/1.1\nHost: a\nConnection: close\n\n")
+                heads.append(line.hear()[9:12])
+
+    assert heads == [b"200"] * 3 + [b"400"] * 3
+    with tenant_scope(acme.id):
+        assert list(Ping.objects.values_list("signal", flat=True)) == ["fail"] * 3
 
 
 def test_pings_and_pages_share_a_connection(server: uvicorn.Server, check: Check) -> None:

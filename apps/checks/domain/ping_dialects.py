@@ -21,6 +21,8 @@ from apps.checks.models import MAX_BODY_BYTES
 from apps.checks.types.heartbeat import SLUG, Signal
 
 MAX_EXIT_STATUS = 255
+# As many as Healthchecks and Uptime Kuma read: a log that is sent as it is may hold an "&" in each of its lines.
+MAX_FIELDS = 1_000
 # Most tokens. A look costs a tenth of making a UUID of it.
 CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # RFC 9110: what a 503 and a 429 bring.
@@ -95,13 +97,14 @@ def _one(query: Mapping[str, list[str]], name: str) -> str | None:
     return query[name][0] if name in query else None
 
 
-def _query(asked: Asked) -> Mapping[str, list[str]]:
+def _query(asked: Asked, dialect: Dialect) -> Mapping[str, list[str]]:
+    """Return what was asked for; raises `Refused` for what would have to be guessed."""
     if not asked.query:
         return {}
     try:
-        return parse_qs(asked.query, keep_blank_values=True, max_num_fields=20)
-    except ValueError:
-        return {}
+        return parse_qs(asked.query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise Refused(dialect.word_trouble(400, f"more than {MAX_FIELDS} fields in the query")) from error
 
 
 def _ping(
@@ -157,7 +160,7 @@ class Healthchecks:
             address, rest = BySlug(parts[0][:40], parts[1]), parts[2:]
         else:
             raise Refused(plain(404, "not found"))
-        query = _query(asked)
+        query = _query(asked, self)
         signal, exit_status = _action(rest)
         report = Report(
             signal=signal,
@@ -250,7 +253,7 @@ class UptimeKuma:
         token = asked.path[len(self.prefix) :].rstrip("/")
         if not token or "/" in token or len(token) > 64 or not token.isascii():
             raise Refused(self.WORDS[Fate.NOT_FOUND])
-        query = _query(asked)
+        query = _query(asked, self)
         text = _one(query, "msg") or ""
         # Its own code takes every word but this one for a failure, and no word at all for this one.
         signal = Signal.SUCCESS if (_one(query, "status") or "up") == "up" else Signal.FAIL
@@ -306,7 +309,7 @@ class Gatus:
             raise Refused(Wording(405, b"", ((b"allow", b"POST"),)))
         if not asked.bearer:
             raise Refused(plain(401, "invalid token"))
-        query = _query(asked)
+        query = _query(asked, self)
         success = _one(query, "success")
         if success not in ("true", "false"):
             raise Refused(plain(400, "invalid success value"))
