@@ -76,6 +76,18 @@ def test_late_report_does_not_outrun_the_sweep(token: str) -> None:
     assert only_sweep_at(72) == flips()
 
 
+def test_late_report_is_seen_before_one_that_waited(token: str) -> None:
+    """What had to go to its other address comes behind newer ones."""
+    other = token_of(heartbeat("Other"))
+
+    with time_machine.travel(minute(72), tick=False):
+        open_doors_at(72)
+        PingStore().store([ping(token, minutes=70.001), ping(other, minutes=69.999)])
+
+    found = Flip.objects.filter(watched__name="Backup").order_by("sequence")[1:]
+    assert [(flip.after, flip.at) for flip in found] == [("down", minute(70)), ("up", minute(70.001))]
+
+
 def test_run_that_ends_too_late_was_down_from_its_deadline(token: str) -> None:
     PingStore().store([ping(token, Signal.START, minutes=10)])
 

@@ -247,7 +247,8 @@ def _missed_before(
     Otherwise it would be chance whether a late job was down meanwhile: the sweep may come round a second too late, or not
     at all for minutes. It cannot come between, as the rows are locked.
     """
-    overdue = {token: one for token, one in found.items() if _is_late(one, pings[-1].report.at)}
+    newest = max(ping.report.at for ping in pings)  # not always the last: one that went to its other address has waited
+    overdue = {token: one for token, one in found.items() if _is_late(one, newest)}
     if not overdue:
         return []
     first: dict[str, datetime] = {}
