@@ -16,14 +16,15 @@ from django.urls import reverse
 from apps.accounts.models import User
 from apps.checks.domain import ping_pruning
 from apps.checks.domain.heartbeats import ping_key
-from apps.checks.domain.pings import PingStore
+from apps.checks.domain.pings import Fate, PingStore
 from apps.checks.models import Check, Ping
 from apps.checks.types.heartbeat import HeartbeatCheck, HeartbeatConfig, Signal
+from apps.core.kinds import ConfigErrors, parse_config
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
 from tests.checks.test_api import Api
-from tests.checks.test_pings import RUN, heartbeat, ping, token_of
+from tests.checks.test_pings import GONE, RUN, UNREAD, damage, heartbeat, ping, token_of
 from tests.factories import make_member
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +126,48 @@ def test_page_names_the_next_instants_of_a_calendar(config: HeartbeatConfig, sco
     shown = page(owner, scope, heartbeat(config=config))
 
     assert " 03:00</time>" in shown
+
+
+@pytest.mark.parametrize("broken", [{}, {"config": GONE}, {"config": UNREAD}])
+def test_page_and_api_say_that_settings_cannot_be_read(broken: dict[str, Any], scope: Tenant, owner: User) -> None:
+    check = heartbeat()
+    PingStore().store([ping(token_of(check))])
+    damage(check, **broken)
+
+    shown, sound = page(owner, scope, check), page(owner, scope, heartbeat("Sound"))
+    status, facts = Api(scope).call("GET", f"{check.id}/heartbeat/")
+
+    told = "The check's settings could not be read."
+    assert (told in shown, told in sound) == (True, False)
+    assert (status, facts["phase"], facts["expected_at"], facts["upcoming"]) == (200, "up", None, [])
+
+
+def test_schedule_that_cannot_be_read_is_mended_and_the_check_renamed(scope: Tenant) -> None:
+    check, api = heartbeat(), Api(scope)
+    damage(check, config=UNREAD)
+
+    renamed, _check = api.call("PATCH", f"{check.id}/", {"name": "Nightly"})
+    refused, why = api.call("PATCH", f"{check.id}/", {"config": {"on_calendar": "03:00\r04:00"}})
+    mended, _check = api.call("PATCH", f"{check.id}/", {"config": {"on_calendar": "03:00\r\n04:00"}})
+
+    assert (renamed, refused, mended) == (200, 400, 200)
+    assert "on_calendar" in str(why)
+    assert "one expression a line" in str(why)
+    assert PingStore().store([ping(token_of(check))]).fates == [Fate.STORED]
+
+
+@pytest.mark.parametrize(("zone", "is_taken"), [("UTC", True), ("Europe/Berlin", False)])
+def test_calendar_is_tried_on_its_own_clock(zone: str, *, is_taken: bool) -> None:
+    """Each year Berlin's clock skips that hour, on the only day."""
+    given = {"schedule": "oncalendar", "on_calendar": "Sun *-03-25..31 02:30", "time_zone": zone}
+
+    errors: dict[str, list[str]] = {}
+    try:
+        parse_config(HeartbeatConfig, given)
+    except ConfigErrors as error:
+        errors = error.errors
+
+    assert list(errors) == ([] if is_taken else ["on_calendar"])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from apps.checks.types.heartbeat import HeartbeatConfig, Signal
 from apps.core import clock
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
-from tests.checks.test_pings import NOW, damage, heartbeat, ping, scope, state_of, token_of
+from tests.checks.test_pings import NOW, UNREAD, damage, heartbeat, ping, scope, state_of, token_of
 
 __all__ = ["scope"]
 pytestmark = pytest.mark.django_db
@@ -329,7 +329,9 @@ def test_calendar_is_read_anew_after_the_clock_was_set_back(scope: Tenant) -> No
     assert made.deadline_at == CALENDAR_NOON + timedelta(minutes=9)  # the report of 12:00
 
 
-@pytest.mark.parametrize("broken", [{"secrets": "derived.AAAA"}, {"config": {**CRON, "time_zone": "Atlantis/Gone"}}])
+@pytest.mark.parametrize(
+    "broken", [{"secrets": "derived.AAAA"}, {"config": {**CRON, "time_zone": "Atlantis/Gone"}}, {"config": UNREAD}]
+)
 def test_calendar_that_cannot_be_read_keeps_no_other_from_it(scope: Tenant, broken: dict[str, Any]) -> None:
     first, sound = cron_at_every_full_hour(), cron_at_every_full_hour()
     damage(first.watched, **broken)

@@ -36,6 +36,7 @@ def scope(acme: Tenant) -> Iterator[Tenant]:
 
 
 GONE = {"schedule": "cron", "cron": "0 * * * *", "grace_seconds": 600, "time_zone": "Atlantis/Gone"}
+UNREAD = {"schedule": "oncalendar", "on_calendar": "Mon 03:00\u2028Tue 03:00", "grace_seconds": 600}
 
 
 def heartbeat(name: str = "Backup", config: HeartbeatConfig = HOURLY, **more: Any) -> Check:
@@ -133,7 +134,7 @@ def test_unknown_addresses_are_told_apart_and_store_nothing(scope: Tenant) -> No
     assert not Ping.objects.exists()
 
 
-@pytest.mark.parametrize("broken", [{"secrets": "derived.AAAA"}, {"config": GONE}])
+@pytest.mark.parametrize("broken", [{"secrets": "derived.AAAA"}, {"config": GONE}, {"config": UNREAD}])
 def test_heartbeat_whose_settings_do_not_open_costs_no_other_a_ping(scope: Tenant, broken: dict[str, Any]) -> None:
     broken_check, sound = heartbeat("Broken"), heartbeat("Sound")
     store, mine, other = PingStore(), token_of(broken_check), token_of(sound)

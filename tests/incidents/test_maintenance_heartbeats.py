@@ -23,7 +23,7 @@ from apps.incidents.domain.plans import WindowSettings
 from apps.incidents.enums import Repeat
 from apps.incidents.models import MaintenanceWindow, Outage
 from apps.tenants.models import Tenant
-from tests.checks.test_pings import damage, token_of
+from tests.checks.test_pings import UNREAD, damage, token_of
 from tests.checks.test_pings import ping as ping_at
 from tests.incidents.test_maintenance import HOUR, NOON, at, flips, go, hand, plan, see, state, well
 
@@ -292,10 +292,11 @@ def test_unheard_job_stays_so_until_its_next_report(move: Callable[[float], None
     assert outages() == []
 
 
-def test_settings_that_do_not_open_hold_nobody_else_back(move: Callable[[float], None]) -> None:
+@pytest.mark.parametrize("how", [{}, {"config": UNREAD}])
+def test_settings_that_do_not_open_hold_nobody_else_back(move: Callable[[float], None], how: dict[str, Any]) -> None:
     broken, sound = job(DAILY), job(DAILY)
     plan(broken, sound, begin=0)
-    damage(broken)
+    damage(broken, **how)
 
     move(3)
     report(sound, 3)

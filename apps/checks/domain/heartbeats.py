@@ -1,5 +1,6 @@
 """Heartbeats as people handle them: made, changed, paused, resumed, moved in with their old addresses."""
 
+import logging
 import secrets
 import string
 from collections.abc import Iterator, Sequence
@@ -17,12 +18,14 @@ from apps.checks.domain.flips import lock_states
 from apps.checks.domain.heartbeat_leaving import leave_maintenance
 from apps.checks.domain.heartbeat_rows import beat_of
 from apps.checks.domain.heartbeat_rules import deadline, expected_at, phase
-from apps.checks.domain.settings import config_of
+from apps.checks.domain.settings import UNREADABLE, config_of
 from apps.checks.models import Check, Flip, Heartbeat, Ping, PingKey
 from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core import clock
 from apps.core.refusals import Refusal
 from apps.core.tenancy import current_tenant_id
+
+logger = logging.getLogger(__name__)
 
 SLUG_LENGTH = 100
 KEY_SIGNS = string.ascii_lowercase + string.digits
@@ -73,8 +76,11 @@ def _new_heartbeat(check: Check) -> Heartbeat:
 
 def _expect(heartbeat: Heartbeat, check: Check, state: str) -> None:
     config = _config(check)
-    limit = deadline(beat_of(heartbeat, state), config)
-    heartbeat.deadline_at = None if limit is None else max(limit, clock.now())
+    try:
+        limit = deadline(beat_of(heartbeat, state), config)
+        heartbeat.deadline_at = None if limit is None else max(limit, clock.now())
+    except UNREADABLE:  # whoever renames it, or an editor of many, changes no schedule
+        logger.exception("the settings of heartbeat %s cannot be read; its deadline stays", heartbeat.pk)
     if config.slug or check.key:
         heartbeat.slug = _slug_of(check, config)
     heartbeat.token = config.token or heartbeat.token
@@ -133,7 +139,7 @@ class HeartbeatFacts:
     """A heartbeat as its page and the API show it."""
 
     heartbeat: Heartbeat
-    config: HeartbeatConfig
+    config: HeartbeatConfig | None  # None: they cannot be read, so its reports are not stored
     phase: str
     expected_at: datetime | None
     upcoming: list[datetime]
@@ -141,12 +147,14 @@ class HeartbeatFacts:
 
 def heartbeat_facts(check: Check) -> HeartbeatFacts:
     """Return what is known of a heartbeat, and when its next reports are expected."""
-    heartbeat = Heartbeat.objects.get(watched=check)
-    config, now = _config(check), clock.now()
-    beat = beat_of(heartbeat, check.checkstate.state)
-    return HeartbeatFacts(
-        heartbeat, config, phase(beat, config, now), expected_at(beat, config), _upcoming(config, now)
-    )
+    heartbeat, state = Heartbeat.objects.get(watched=check), check.checkstate.state
+    try:
+        config, now = _config(check), clock.now()
+        beat, upcoming = beat_of(heartbeat, state), _upcoming(config, now)
+        return HeartbeatFacts(heartbeat, config, phase(beat, config, now), expected_at(beat, config), upcoming)
+    except UNREADABLE:
+        logger.exception("the settings of heartbeat %s cannot be read", heartbeat.pk)
+        return HeartbeatFacts(heartbeat, None, state, None, [])
 
 
 def _upcoming(config: HeartbeatConfig, after: datetime) -> list[datetime]:

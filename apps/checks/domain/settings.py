@@ -7,11 +7,13 @@ from uuid import UUID
 from apps.checks.models import Check
 from apps.checks.types.base import CheckType
 from apps.checks.types.registry import CHECK_TYPES
+from apps.checks.types.schedules import BadSchedule
 from apps.core.kinds import Config, load_config, split_config
 from apps.core.secrets import SealBroken, seal, unseal
 
-# What stored settings may raise: sealed with a key that is gone, of a kind or a time zone that is not known any more.
-UNREADABLE = (SealBroken, LookupError, TypeError)
+# What stored settings may raise: sealed with a key that is gone, of a kind or a time zone that is not known any more, with a
+# schedule that nobody can read.
+UNREADABLE = (SealBroken, LookupError, TypeError, BadSchedule)
 
 
 def _place(check_id: UUID) -> str:

@@ -16,12 +16,15 @@ from apps.checks.enums import Verdict
 from apps.checks.types.base import Fact, Group, Outcome, ProbeContext
 from apps.checks.types.messages import Message
 from apps.checks.types.schedules import (
+    UNSEEN,
     BadSchedule,
     Calendar,
     Cron,
     Every,
     Schedule,
+    calendar_lines,
     check_calendar,
+    check_comes_true,
     check_cron,
     check_zone,
 )
@@ -62,15 +65,22 @@ class Rhythm(TextChoices):
     ON_CALENDAR = "oncalendar", _("systemd OnCalendar")
 
 
-def _refusing(check: Callable[[str], None], message: Any) -> Callable[[str], None]:
-    """Return a validator for a text that may be empty."""
+NO_CRON = _("This is no cron expression of five fields that ever comes true.")
+NO_CALENDAR = _("One of these is no OnCalendar expression that ever comes true.")
+HOLDS_UNSEEN = _(
+    "There is a character that cannot be seen, such as a tab. Write plain spaces, and one expression a line."
+)
+
+
+def _refusing(check: Callable[[str], None], message: Any, **others: Any) -> Callable[[str], None]:
+    """Return a validator for a text that may be empty; ``others`` are its messages for some reasons."""
 
     def validate(text: str) -> None:
         try:
             if text:
                 check(text)
         except BadSchedule as error:
-            raise ValidationError(message, code="schedule") from error
+            raise ValidationError(others.get(str(error), message), code="schedule") from error
 
     return validate
 
@@ -97,6 +107,11 @@ def check_ping_key(key: str) -> None:
         raise ValidationError(_("This could be guessed: it repeats too few different characters."), code="ping_key")
 
 
+# The setting that holds the schedule, and what is said of one that nobody can keep.
+BY_CLOCK: Mapping[str, tuple[str, Any]] = {
+    Rhythm.CRON: ("cron", NO_CRON),
+    Rhythm.ON_CALENDAR: ("on_calendar", NO_CALENDAR),
+}
 SCHEDULE, REPORTS = _("When reports are expected"), _("How reports are read")
 
 
@@ -127,7 +142,7 @@ class HeartbeatConfig(BaseConfig):
         help=_("Five fields, as in a crontab: 0 3 * * *."),
         placeholder="0 3 * * *",
         max_length=200,
-        check=_refusing(check_cron, _("This is no cron expression of five fields that ever comes true.")),
+        check=_refusing(check_cron, NO_CRON),
     )
     on_calendar: str = setting(
         "",
@@ -138,7 +153,7 @@ class HeartbeatConfig(BaseConfig):
         widget=Widget.AREA,
         placeholder="Mon..Fri 03:00",
         max_length=1_000,
-        check=_refusing(check_calendar, _("One of these is no OnCalendar expression that ever comes true.")),
+        check=_refusing(check_calendar, NO_CALENDAR, **{UNSEEN: HOLDS_UNSEEN}),
     )
     time_zone: str = setting(
         "UTC",
@@ -228,8 +243,19 @@ class HeartbeatConfig(BaseConfig):
         is_judging = self.filters_body or self.filters_subject
         if is_judging and not (self.failure_keywords or self.success_keywords or self.start_keywords):
             errors["success_keywords"] = _("Name at least one keyword.")
+        if not errors and self.schedule in BY_CLOCK:
+            errors = self._unkept()
         if errors:
             raise ValidationError(errors)
+
+    def _unkept(self) -> dict[str, Any]:
+        """Return what is wrong with a schedule in its own time zone, which may skip all that it asks for."""
+        name, message = BY_CLOCK[self.schedule]
+        try:
+            check_comes_true(RHYTHMS[self.schedule](self))
+        except BadSchedule:
+            return {name: message}
+        return {}
 
     # Prepared once per configuration: a busy installation hears thousands of pings a second.
 
@@ -285,7 +311,7 @@ RHYTHMS: Mapping[str, Callable[[HeartbeatConfig], Schedule]] = {
 TARGETS: Mapping[str, Callable[[HeartbeatConfig], str]] = {
     Rhythm.SIMPLE: lambda config: period_words(config.period_seconds),
     Rhythm.CRON: lambda config: f"{config.cron} {config.time_zone}",
-    Rhythm.ON_CALENDAR: lambda config: f"{'; '.join(config.on_calendar.splitlines())} {config.time_zone}",
+    Rhythm.ON_CALENDAR: lambda config: f"{'; '.join(calendar_lines(config.on_calendar))} {config.time_zone}",
 }
 
 

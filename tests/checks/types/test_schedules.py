@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oncalendar import OnCalendar
+from oncalendar import BaseIterator
 
 from apps.checks.types import schedules
 from apps.checks.types.schedules import (
+    UNSEEN,
     BadSchedule,
     Calendar,
     Cron,
@@ -79,11 +80,11 @@ def test_what_comes_once_in_decades_is_looked_for_once(monkeypatch: pytest.Monke
     """Each look takes a tenth of a second, and a job may report twice a second."""
     looks: list[datetime] = []
 
-    def counting(expressions: str, start: datetime) -> Iterator[datetime]:
+    def counting(expression: str, start: datetime) -> Iterator[datetime]:
         looks.append(start)
-        return OnCalendar(expressions, start)
+        return BaseIterator(expression, start)
 
-    monkeypatch.setattr(schedules, "OnCalendar", counting)
+    monkeypatch.setattr(schedules, "BaseIterator", counting)
     schedule = Calendar("\n".join(["Mon *-02-29 23:59:59"] * 20), BERLIN)
     found = {schedule.following(utc("2026-01-01") + timedelta(seconds=number)) for number in range(500)}
     later = schedule.following(utc("2044-02-29T22:59:59"))
@@ -91,7 +92,56 @@ def test_what_comes_once_in_decades_is_looked_for_once(monkeypatch: pytest.Monke
 
     assert found == {utc("2044-02-29T22:59:59")}
     assert (before, later) == (utc("2044-02-29T22:59:59"), utc("2072-02-29T22:59:59"))
-    assert len(looks) == 3
+    assert len(looks) == 3 * 20
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("2025-10-26T00:49:59", "2025-10-26T00:50"),
+        ("2025-10-26T00:50", "2025-10-26T02:00"),  # as systemd's: the hour's second time is left out
+        ("2025-10-26T01:00:05", "2025-10-26T02:00"),
+        ("2025-10-26T01:29:05", "2025-10-26T02:00"),
+        ("2025-10-26T01:59:59", "2025-10-26T02:00"),
+        ("2025-10-26T02:00", "2025-10-26T02:10"),
+        ("2026-03-29T00:50", "2026-03-29T01:00"),  # 01:50 is followed by 03:00
+    ],
+)
+def test_calendar_counts_the_repeated_hour_once(after: str, expected: str) -> None:
+    assert Calendar("*:0/10", BERLIN).following(utc(after)) == utc(expected)
+
+
+def test_lines_of_several_zones_come_in_true_time() -> None:
+    """On Berlin's clock the later one comes first: 02:15 for the second time, and 02:45 for the first."""
+    schedule = Calendar("00:45 UTC\n01:15 UTC", BERLIN)
+
+    assert schedule.following(utc("2026-10-25T00:30")) == utc("2026-10-25T00:45")
+    assert schedule.following(utc("2026-10-25T00:45")) == utc("2026-10-25T01:15")
+
+
+@pytest.mark.parametrize(
+    ("line", "after", "expected", "most"),
+    [
+        ("*-*-* *:*:*", "2025-10-26T01:00:05", "2025-10-26T02:00", 1),
+        ("Sun *-03-25..31 02:*:*", "2026-01-01", None, 200),  # what the clock skips, each year again
+    ],
+)
+def test_clock_that_is_set_costs_a_look_and_no_walk(
+    line: str, after: str, expected: str | None, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From second to second it took minutes, on the thread that stores everybody's pings."""
+    seen: list[datetime | None] = []
+
+    class Counting(BaseIterator):
+        def __next__(self) -> datetime:
+            seen.append(None)
+            return super().__next__()
+
+    monkeypatch.setattr(schedules, "BaseIterator", Counting)
+    found = Calendar(line, BERLIN).following(utc(after))
+
+    assert found == (utc(expected) if expected else None)
+    assert len(seen) <= most
 
 
 def test_expression_that_is_over_has_no_next() -> None:
@@ -165,10 +215,47 @@ def test_bad_cron_is_refused(text: str) -> None:
         check_cron(text)
 
 
-@pytest.mark.parametrize("text", ["", "25:00", "*-02-30", "2020-01-01", "10:00\nnever", "\n".join(["daily"] * 21)])
+@pytest.mark.parametrize(
+    "text", ["", "25:00", "*-02-30", "2020-01-01", "10:00\nnever", "10:00 Europe", "\n".join(["daily"] * 21)]
+)
 def test_bad_calendar_is_refused(text: str) -> None:
     with pytest.raises(BadSchedule):
         check_calendar(text)
+
+
+@pytest.mark.parametrize("sign", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\t", "\xa0", "\u200b"])
+def test_calendar_with_what_nobody_sees_is_refused(sign: str) -> None:
+    with pytest.raises(BadSchedule, match=UNSEEN):
+        check_calendar(f"Mon 03:00{sign}Tue 03:00")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Calendar("Mon 03:00\u2028Tue 03:00", BERLIN),
+        Calendar("03:00\r04:00", BERLIN),
+        Calendar("Mon" + "," * 5_000, BERLIN),
+        Calendar("", BERLIN),
+        Cron("0 3 * *", BERLIN),
+        Cron("0 61 * * *", BERLIN),
+    ],
+)
+def test_stored_schedule_that_cannot_be_read_says_so(schedule: Calendar | Cron) -> None:
+    """As an earlier release may have taken it."""
+    with pytest.raises(BadSchedule):
+        schedule.following(utc("2026-01-01"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(alphabet="034:\r\n\x0b\x85\u2028 Mon,", max_size=20))
+def test_what_is_taken_can_be_read(text: str) -> None:
+    try:
+        check_calendar(text)
+    except BadSchedule:
+        return
+
+    for zone in ZONES:
+        assert Calendar(text, zone).following(utc("2024-01-01")) is not None
 
 
 @pytest.mark.parametrize("text", ["Europe", "Mars/Olympus", "../etc/passwd", ""])
@@ -190,6 +277,6 @@ def test_whatever_is_written_is_taken_or_refused(text: str) -> None:
 def test_sound_expressions_are_taken() -> None:
     for text in ("0 3 * * *", "*/5 8-18 * * MON-FRI", "0 0 L * *", "0 0 * * 5L"):
         check_cron(text)
-    for text in ("daily", "Mon..Fri 03:00", "*-*~1 10:00 Europe/Riga", "minutely\nweekly"):
+    for text in ("daily", "Mon..Fri 03:00", "*-*~1 10:00 Europe/Riga", "minutely\nweekly", " 03:00\r\n04:00 \r\n"):
         check_calendar(text)
     check_zone(BERLIN)
