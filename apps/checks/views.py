@@ -35,6 +35,7 @@ from apps.checks.types.base import CheckType
 from apps.checks.types.groups import kind_groups
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core import clock
+from apps.core.kind_forms import PREFIX
 from apps.core.kinds import ConfigErrors
 from apps.core.refusals import Refusal
 from apps.core.registry import UnknownKind
@@ -102,11 +103,12 @@ def _named(form: CheckForm) -> dict[str, Any]:
 
 
 def _kept(form: CheckForm, keep: Callable[[CheckForm], Check]) -> Check | None:
-    """Keep what the form says; what a rule refuses stands above the form."""
+    """Keep what the form says; what a rule refuses stands at its field, or above the form."""
     try:
         return keep(form)
     except Refusal as refusal:
-        form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        field = refusal.field.replace("config.", PREFIX)
+        form.add_error(field if field in form.fields else None, str(refusal))
     except ConfigErrors as error:  # with what a colleague has made of the other settings meanwhile
         form.add_config_errors(error)
     return None

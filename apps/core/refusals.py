@@ -9,7 +9,8 @@ from django.utils.functional import Promise
 class Refusal(ValueError):
     """A rule forbids what was asked; the text tells a person why. Pages show it, the API answers 409 with it.
 
-    A subclass with a ``message`` needs no argument. ``field`` names the field to change, where it is one field's fault.
+    A subclass with a ``message`` needs no argument. ``field`` names the field to change, where it is one field's fault;
+    a setting's is such as ``config.members``.
     """
 
     message: str | Promise = ""

@@ -76,9 +76,12 @@ def problem(status: int, told: bytes) -> str:
     return "\n".join(_places(errors))
 
 
-def _places(errors: dict[str, Any]) -> list[str]:
-    return [
-        str(text) if place == "__all__" else f"{place}: {text}"
-        for place, texts in errors.items()
-        for text in (texts if isinstance(texts, list) else [texts])
-    ]
+def _places(errors: dict[str, Any], above: str = "") -> list[str]:
+    found: list[str] = []
+    for place, texts in errors.items():
+        if isinstance(texts, dict):
+            found += _places(texts, f"{above}{place}.")
+            continue
+        listed = texts if isinstance(texts, list) else [texts]
+        found += [str(text) if place == "__all__" else f"{above}{place}: {text}" for text in listed]
+    return found

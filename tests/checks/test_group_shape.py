@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
+from apps.accounts.models import User
 from apps.checks.domain import group_shape
 from apps.checks.domain.applying import apply_document
 from apps.checks.domain.checks import change_check, rename_check
@@ -19,6 +22,7 @@ from apps.core.tenancy import tenant_scope
 from apps.events.domain.outbox import deliver_pending
 from apps.tenants.models import Tenant
 from tests.checks.test_groups import make_group, state
+from tests.factories.api import make_api
 from tests.factories.checks import make_check
 from tests.factories.plans import document, give_plan, wanted
 from tests.rivals import at_once
@@ -79,6 +83,22 @@ def test_deep_groups_of_a_document_are_refused_and_nothing_is_made(in_acme: Tena
         apply_document(nested(12))
 
     assert not Check.objects.exists()
+
+
+def test_api_and_page_name_the_field_of_a_group_that_is_too_deep(client: Client, owner: User, acme: Tenant) -> None:
+    with tenant_scope(acme.id):
+        apply_document(nested(11))
+    client.force_login(owner)
+    form = {"name": "Above", "config-members": "key:g0", "config-rule": "worst", "config-quorum": "1"}
+
+    answer = make_api(acme).post("/api/v1/checks/", {"name": "Above", "kind": "group", "config": {"members": ["g0"]}})
+    page = client.post(reverse("checks:create", args=["acme"]) + "?kind=group", form)
+
+    sentence = (
+        "A chain of groups within groups has at most 10 links: name what is in the inner groups as members instead."
+    )
+    assert (answer.status_code, answer.json()["errors"]) == (409, {"config": {"members": [sentence]}})
+    assert (page.status_code, page.context["form"].errors) == (422, {"config-members": [sentence]})
 
 
 def test_what_is_stored_deeper_than_that_is_looked_at_all_the_same(in_acme: Tenant) -> None:

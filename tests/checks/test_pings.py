@@ -22,6 +22,7 @@ from apps.core.kinds import ConfigErrors, parse_config
 from apps.core.tenancy import tenant_scope
 from apps.events.models import OutboxRow
 from apps.tenants.models import Tenant
+from tests.factories.api import make_api
 
 pytestmark = pytest.mark.django_db
 NOW = clock.now()  # as the suite begins: whatever looks at the real time as well, and cannot bear an hour, travels back
@@ -237,6 +238,9 @@ def test_address_that_another_heartbeat_has_is_refused(acme: Tenant, globex: Ten
         with pytest.raises(AddressTaken):
             update_check(mine, name="Backup", config=taken, timing=Timing(), tags=[])
         assert Check.objects.count() == 1
+    given = {"name": "Backup", "kind": "heartbeat", "config": {"address": taken.address}}
+    answer = make_api(acme).post("/api/v1/checks/", given)
+    assert (answer.status_code, answer.json()["errors"]) == (409, {"config": {"address": [str(AddressTaken())]}})
 
 
 @pytest.mark.parametrize("address", ["short", "a/b/c/d/e/f/g", "x" * 65, "white space here"])

@@ -18,6 +18,7 @@ from apps.core.documents import read_document
 from apps.core.tenancy import tenant_scope
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
+from config.cli.api import problem
 from config.cli.filling import filled
 from tests.factories.api import make_api
 from tests.peers.process import free_port
@@ -128,6 +129,12 @@ def test_apply_shows_the_plan_and_does_it(signed_in: Shell, acme: Tenant) -> Non
     assert nothing == ""
     assert again == '~ update blog (News, http)\n    name: "Blog" -> "News"\n0 create, 1 update, 1 unchanged, 0 prune\n'
     assert config_named(acme, "shop").headers == {"Authorization": "Bearer topsecret"}
+
+
+def test_refusal_of_a_setting_names_its_place() -> None:
+    told = json.dumps({"errors": {"config": {"members": ["Too deep."]}, "__all__": ["Too many."]}}).encode()
+
+    assert problem(409, told) == "config.members: Too deep.\nToo many."
 
 
 def test_missing_secret_names_its_place(signed_in: Shell) -> None:

@@ -26,6 +26,8 @@ Graph = dict[UUID, set[UUID]]  # each group with the groups that are its members
 class GroupCycle(Refusal):
     """A group would belong to itself."""
 
+    field = "config.members"
+
 
 class GroupsTooDeep(Refusal):
     """So many groups within each other help nobody to understand."""
@@ -33,6 +35,7 @@ class GroupsTooDeep(Refusal):
     message = gettext_lazy(
         "A chain of groups within groups has at most 10 links: name what is in the inner groups as members instead."
     )
+    field = "config.members"
 
 
 class TooManyGroups(Refusal):

@@ -37,6 +37,7 @@ class AddressTaken(Refusal):
     """Two heartbeats cannot have one address."""
 
     message = _("Another heartbeat has this address already. Leave it empty and give the job its new one.")
+    field = "config.address"
 
 
 class HeartbeatSource:

@@ -25,7 +25,13 @@ class Conflict(exceptions.APIException):
 
     def __init__(self, detail: Any = None, *, field: str = "") -> None:
         super().__init__(detail)
-        self.members: dict[str, Any] = {"errors": {field: [str(detail)]}} if field else {}
+        self.members: dict[str, Any] = {"errors": _at(field, str(detail))} if field else {}
+
+
+def _at(field: str, text: str) -> Any:
+    """Return the text at its field, as a refusal of the body has it: a setting's within ``config``."""
+    above, _dot, name = field.rpartition(".")
+    return {above: {name: [text]}} if above else {name: [text]}
 
 
 class LimitReached(exceptions.APIException):
