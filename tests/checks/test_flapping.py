@@ -1,12 +1,24 @@
 """When a check flaps, and when it has calmed down."""
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 
-from apps.checks.domain.flapping import ENDS_BELOW, STARTS_ABOVE, change_ratio, flaps, look_for_calm, stretch_of
+from apps.checks.domain.flapping import (
+    ENDS_BELOW,
+    ENOUGH,
+    STARTS_ABOVE,
+    change_ratio,
+    flaps,
+    latest_changes,
+    look_for_calm,
+    stretch_of,
+)
 from apps.checks.domain.flips import Change, change_state
 from apps.checks.enums import State
 from apps.checks.models import Check, CheckState
@@ -107,6 +119,45 @@ def test_pauses_maintenance_and_lost_sight_are_no_changes(in_acme: Tenant, hand:
     )
 
     assert marks == [False] * 7
+
+
+@pytest.mark.django_db
+def test_no_more_changes_are_read_than_settle_it(in_acme: Tenant, hand: time_machine.Traveller) -> None:
+    """Heartbeats may change twice a second."""
+    check = make_check(state=State.UP)
+    swing(check, [State.DOWN, State.UP] * 20, hand)
+    rows = []
+
+    def count(execute: Callable[..., Any], *given: Any) -> Any:
+        found = execute(*given)
+        rows.append(given[-1]["cursor"].rowcount)
+        return found
+
+    with connection.execute_wrapper(count):
+        assert look_for_calm() == 0
+
+    assert max(rows) == ENOUGH
+    assert CheckState.objects.get(watched=check).is_flapping
+
+
+@pytest.mark.django_db
+def test_changes_are_those_of_each_checks_own_stretch(in_acme: Tenant, hand: time_machine.Traveller) -> None:
+    often, seldom = make_check("often", state=State.UP), make_check("seldom", state=State.UP, interval_seconds=300)
+    for check in (often, seldom):
+        swing(check, [State.DOWN, State.UP], hand)
+        swing(check, [State.UNKNOWN, State.UP, State.DOWN], hand, start=28)
+
+    found = latest_changes({often.id: 60, seldom.id: 300}, now=NOON + 40 * MINUTE)
+
+    assert found == {often.id: before(-32), seldom.id: before(-32, -2, 0)}
+
+
+def test_enough_changes_are_above_both_thresholds_however_old_they_are() -> None:
+    oldest = before(20) * ENOUGH
+
+    for was_flapping in (False, True):
+        assert flaps(oldest, was_flapping=was_flapping, now=NOON, interval_seconds=60)
+    assert not flaps(oldest[1:], was_flapping=False, now=NOON, interval_seconds=60)
 
 
 @pytest.mark.django_db

@@ -7,11 +7,12 @@ time (20 intervals, but at least ten minutes), since flips carry their instants 
 have been forgiven before a flip, so the upper threshold is a little above Nagios' 20 %.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import floor
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.checks.enums import State
 from apps.checks.events import CheckCalmedDown, CheckStartedFlapping
@@ -26,6 +27,8 @@ SHORTEST_STRETCH = timedelta(minutes=10)
 LONGEST_STRETCH = timedelta(hours=12)
 STARTS_ABOVE, ENDS_BELOW = 0.25, 0.10
 YOUNGEST_WEIGHT, OLDEST_WEIGHT = 1.2, 0.8
+# So many within the stretch are above both thresholds however old they are: nobody need read more of them.
+ENOUGH = floor(PLACES * STARTS_ABOVE / OLDEST_WEIGHT) + 1
 # Flips between these say that something changed; losing sight, pauses and maintenance say nothing of the target.
 SEEN = (State.UP, State.DEGRADED, State.DOWN)
 BATCH_SIZE = 500
@@ -77,7 +80,7 @@ def _judge(rows: Iterable[CheckState]) -> int:
     """Bring the marks in line with the flips; return how many changed."""
     standings, now = list(rows), clock.now()
     intervals = dict(Check.unscoped.filter(id__in=[row.pk for row in standings]).values_list("id", "interval_seconds"))
-    changes = _changes(intervals, since=now - LONGEST_STRETCH)
+    changes = latest_changes(intervals, now=now)
     turned = []
     for row in standings:
         is_flapping = flaps(
@@ -97,10 +100,25 @@ def _judge(rows: Iterable[CheckState]) -> int:
     return len(turned)
 
 
-def _changes(check_ids: Iterable[UUID], *, since: datetime) -> dict[UUID, list[datetime]]:
-    """Return when each check changed, as far as it was seen before and after."""
+# From the index of flips by their times alone.
+LATEST = f"""
+SELECT asked.check_id, change.at
+FROM unnest(%s::uuid[], %s::timestamptz[]) AS asked (check_id, since_at)
+CROSS JOIN LATERAL (
+    SELECT at FROM checks_flip
+    WHERE check_id = asked.check_id AND at >= asked.since_at AND before = ANY(%s) AND after = ANY(%s)
+    ORDER BY at DESC LIMIT {ENOUGH}
+) AS change
+"""  # noqa: S608 - constants of this module alone
+
+
+def latest_changes(intervals: Mapping[UUID, int], *, now: datetime) -> dict[UUID, list[datetime]]:
+    """Return when each check changed within its own stretch, as far as it was seen before and after: the last `ENOUGH`."""
+    sinces = [now - stretch_of(seconds) for seconds in intervals.values()]
+    seen = [state.value for state in SEEN]
     found: dict[UUID, list[datetime]] = {}
-    rows = Flip.unscoped.filter(watched__in=list(check_ids), at__gte=since, before__in=SEEN, after__in=SEEN)
-    for check_id, at in rows.values_list("watched_id", "at"):
-        found.setdefault(check_id, []).append(at)
+    with connection.cursor() as cursor:
+        cursor.execute(LATEST, [list(intervals), sinces, seen, seen])
+        for check_id, at in cursor.fetchall():
+            found.setdefault(check_id, []).append(at)
     return found
