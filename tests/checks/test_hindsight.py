@@ -86,6 +86,18 @@ def test_regions_are_judged_together_where_they_have_results() -> None:
     assert told(found) == [(0, 2, "up"), (2, 3, "down"), (3, 5, "up"), (5, 6, "down")]
 
 
+def test_region_that_could_not_measure_for_long_has_no_say() -> None:
+    rules = Rules(timedelta(seconds=60), retries=0, recoveries=1, confirmations=2)
+
+    def found(blind: str, other: str) -> list[tuple[float, float, str]]:
+        results = sorted([*seen(blind, region=7), *seen(other, region=8)], key=lambda each: each.at)
+        return told(look_back(results, rules, since=NOON, until=minute(6)))
+
+    assert found("??????", "oxxxxo") == [(0, 1, "up"), (1, 5, "down"), (5, 6, "up")]
+    assert found("o???oo", "xxxxxx") == [(0, 1, "up"), (1, 4, "down"), (4, 6, "up")]
+    assert found("??oooo", "xxxxxx") == [(2, 6, "up")]  # it might have said otherwise
+
+
 def test_hindsight_counts_in_unknown_times_alone() -> None:
     learned = [
         Learned(Span(0, 20), State.UP),

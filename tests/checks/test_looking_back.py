@@ -1,6 +1,7 @@
 """Late results make known what nobody seemed to have seen, and nobody is told about the past."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,12 +16,12 @@ from apps.alerting.models import Alert
 from apps.checks.domain import agent_work, agents, looking_back
 from apps.checks.domain.checks import delete_check, pause_check
 from apps.checks.domain.days import Day, Uptime, uptime_of
-from apps.checks.domain.late_results import AT_MOST, QUIET
+from apps.checks.domain.late_results import AT_MOST, QUIET, store_late
 from apps.checks.domain.looking_back import forget_old_hindsight, look_back_at_late_results
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.uptime import daily_uptime
 from apps.checks.enums import State, Verdict
-from apps.checks.models import Agent, Check, CheckState, Flip, Hindsight, LookBack, Region, Turn
+from apps.checks.models import MAIN_REGION, Agent, Check, CheckState, Flip, Hindsight, LookBack, Region, Turn
 from apps.core import clock
 from apps.core.tenancy import system_scope, tenant_scope
 from apps.events.domain.outbox import deliver_pending
@@ -257,6 +258,22 @@ def test_what_the_agent_could_not_measure_stays_unseen(agent: Agent, silent_sinc
     look_back()
 
     assert learned(check, silent_since) == [(30, 210, "up")]
+
+
+def test_a_region_that_could_measure_nothing_all_along_contradicts_nobody(agent: Agent, silent_since: datetime) -> None:
+    """It is alive, so that it is asked for its word in vain."""
+    check = watched(agent, silent_since, retries=0, confirmations=2, interval_seconds=30)
+    Check.objects.update(regions=[agent.region_id, MAIN_REGION])
+    blind = {"opinion": None, "last_verdict": UNSURE, "run_since_at": check.created_at, "last_result_at": silent_since}
+    Turn.objects.create(watched=check, region_id=MAIN_REGION, due_at=clock.now(), claimable_at=None, **blind)
+    looks = [seen(check, silent_since + (30 * place - 85) * SECOND, UNSURE) for place in range(4)]
+    come_back(agent)
+
+    store_late([replace(look, region_id=MAIN_REGION) for look in looks])
+    agent_work.backfill(agent, late(check, silent_since, BAD))
+    look_back()
+
+    assert learned(check, silent_since) == [(30, 90, "down")]
 
 
 def test_times_that_are_known_learn_nothing(agent: Agent, silent_since: datetime) -> None:

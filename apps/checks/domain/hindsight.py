@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from apps.checks.domain.spans import Span, common, without
-from apps.checks.domain.verdicts import RegionView, Standing, judge_regions, next_standing
+from apps.checks.domain.verdicts import RegionView, Standing, blind_after, is_blind, judge_regions, next_standing
 from apps.checks.enums import State, Verdict
 
 # A result says how things are until the next one, for so many intervals at most.
@@ -75,6 +75,11 @@ class Rules:
     def good_for(self) -> timedelta:
         return GOOD_FOR * self.interval
 
+    @property
+    def lead(self) -> timedelta:
+        """How long before a time results say how things were then."""
+        return max(self.good_for, blind_after(self.interval))
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -94,6 +99,7 @@ class _Run:
     until: datetime
     verdict: int
     opinion: int | None
+    is_able: bool = True
 
 
 def look_back(
@@ -128,7 +134,9 @@ def _runs_of(results: Iterable[Seen], rules: Rules, opinion: int | None) -> list
         standing = next_standing(standing, verdict=each.verdict, retries=rules.retries, recoveries=rules.recoveries)
         until = each.at + rules.good_for
         if is_seamless and runs[-1].verdict == each.verdict:
-            runs[-1].until, runs[-1].opinion = until, standing.opinion
+            run = runs[-1]
+            run.until, run.opinion = until, standing.opinion
+            run.is_able = not is_blind(run.verdict, since_at=run.since, last_at=each.at, interval=rules.interval)
             continue
         if is_seamless:
             runs[-1].until = each.at
@@ -136,7 +144,7 @@ def _runs_of(results: Iterable[Seen], rules: Rules, opinion: int | None) -> list
     return runs
 
 
-Views = dict[int, int | None]  # the opinion of each region that has a result then
+Views = dict[int, _Run]  # what each region says that has a result then
 
 
 def _over_time(
@@ -152,7 +160,7 @@ def _over_time(
     views: Views = {}
     for (at, is_begin, run), (following, _is_begin, _run) in pairwise(edges):
         if is_begin:
-            views[run.region_id] = run.opinion
+            views[run.region_id] = run
         else:
             del views[run.region_id]
         if at < following:
@@ -162,7 +170,7 @@ def _over_time(
 def _pieces(stretches: Iterable[tuple[datetime, datetime, Views]], rules: Rules) -> list[Piece]:
     pieces: list[Piece] = []
     for start, end, views in stretches:
-        said = [RegionView(region_id, opinion, None) for region_id, opinion in views.items()]
+        said = [RegionView(run.region_id, run.opinion, None, is_able=run.is_able) for run in views.values()]
         standing = pieces[-1].state if pieces and pieces[-1].until == start else State.UNKNOWN
         state = judge_regions(said, confirmations=rules.confirmations, standing=standing).state
         if state == State.UNKNOWN:

@@ -1,6 +1,6 @@
 """What the regions' standings make of a check, and the flips that follow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,7 +9,7 @@ from django.db import transaction
 
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.patience import History, Watch, confidence
-from apps.checks.domain.verdicts import RegionView, judge_regions
+from apps.checks.domain.verdicts import RegionView, is_blind, judge_regions
 from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, CheckState, Flip, Turn
 from apps.core import clock
@@ -31,8 +31,8 @@ def rejudge(check_ids: Iterable[UUID], *, at: datetime | None = None, leaving: S
     if not ids:
         return []
     states = lock_states(ids)
-    seen = _seen(ids)
     checks = {check.id: check for check in Check.unscoped.filter(id__in=ids).only(*READ)}
+    seen = _seen(checks)
     changed = [
         (standing, flip(standing, change))
         for check_id, standing in states.items()
@@ -83,11 +83,16 @@ def _last_sign(turn: Turn, now: datetime) -> datetime:
     )
 
 
-def _seen(check_ids: list[UUID]) -> dict[UUID, list[_Seen]]:
+def _is_blind(turn: Turn, check: Check) -> bool:
+    interval = timedelta(seconds=check.interval_seconds)
+    return is_blind(turn.last_verdict, since_at=turn.run_since_at, last_at=turn.last_result_at, interval=interval)
+
+
+def _seen(checks: Mapping[UUID, Check]) -> dict[UUID, list[_Seen]]:
     """Return what each check's regions say."""
     now = clock.now()
     found: dict[UUID, list[_Seen]] = {}
-    turns = Turn.unscoped.filter(watched__in=check_ids).select_related("region")
+    turns = Turn.unscoped.filter(watched__in=list(checks)).select_related("region")
     for turn in turns.order_by("watched_id", "region_id"):
         is_silent = turn.region.seen_at is not None and now - _last_sign(turn, now) > SILENT_AFTER
         view = RegionView(
@@ -95,7 +100,9 @@ def _seen(check_ids: list[UUID]) -> dict[UUID, list[_Seen]]:
             opinion=turn.opinion,
             since_at=turn.run_since_at,
             failures=turn.failures,
-            is_able=turn.region.sick_since_at is None and not is_silent,
+            is_able=turn.region.sick_since_at is None
+            and not is_silent
+            and not _is_blind(turn, checks[turn.watched_id]),
         )
         found.setdefault(turn.watched_id, []).append(_Seen(view, turn))
     return found

@@ -110,7 +110,7 @@ def _keep(cursor: Any, unknown: Sequence[UnknownTime]) -> None:
     """Replace what was known of these times."""
     ends = [part.until or clock.now() + REACHES_BACK for part in unknown]
     check_ids = [part.noted.check_id for part in unknown]
-    leads = [part.since - part.noted.rules.good_for for part in unknown]
+    leads = [part.since - part.noted.rules.lead for part in unknown]
     cursor.execute(RESULTS, [list(range(len(unknown))), check_ids, leads, ends, MOST_RESULTS + 1])
     results = {number: list(rows) for number, rows in groupby(cursor.fetchall(), key=itemgetter(0))}
     forget(cursor, unknown, ends)

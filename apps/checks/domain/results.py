@@ -1,5 +1,6 @@
 """Storing results: one COPY into a staging table, then one statement that keeps the results, moves the turns and judges each
-region's standing. Only checks of which a region changed its mind are looked at again (`apps.checks.domain.judging`).
+region's standing. Only checks of which a region changed its mind, or lost or regained its say, are looked at again
+(`apps.checks.domain.judging`).
 
 COPY cannot write tables under row-level security, hence the staging table; it lives in the session and empties itself at
 each commit.
@@ -18,6 +19,7 @@ from apps.checks.domain.judging import rejudge
 from apps.checks.domain.patience import BRIEF, MAX_RETRIES, OUTAGES, PLACES
 from apps.checks.domain.rollups import note_overdue
 from apps.checks.domain.turns import hurry_other_regions
+from apps.checks.domain.verdicts import BLIND_AFTER, BLIND_INTERVALS
 from apps.checks.enums import Verdict
 from apps.checks.models import MAIN_REGION, Flip
 from apps.core.postgres.hints import prefer_keys
@@ -61,6 +63,13 @@ STAGING_TYPES = (
     *("int4", "text", "text", "text", "text"),
 )
 COPY = "COPY staged_result FROM STDIN (FORMAT BINARY)"
+
+
+def _is_blind(row: str) -> str:
+    """`verdicts.is_blind` in SQL, of a turn as it was or as it became."""
+    return f"""coalesce({row}.last_verdict = {Verdict.UNKNOWN} AND {row}.last_result_at - {row}.run_since_at >= make_interval(
+                  secs => greatest({BLIND_AFTER.total_seconds()}, {BLIND_INTERVALS} * watched.interval_seconds)), false)"""
+
 
 # The rule of `apps.checks.domain.verdicts`, for a whole batch. Two guards against a prober whose lease ran out while it was
 # still at work: a result that is stored already is not fresh, and a turn that has moved on is not moved again.
@@ -132,9 +141,14 @@ WITH fresh AS (
     WHERE turn.check_id = fresh.check_id AND turn.region_id = fresh.region_id
       AND turn.due_at = fresh.due_at AND turn.claimable_at IS NOT NULL
     RETURNING turn.check_id, turn.region_id, turn.failures, turn.opinion IS DISTINCT FROM was.opinion AS is_changed,
-              cardinality(watched.regions) > 1 AS has_others
+              cardinality(watched.regions) > 1 AS has_others,
+              cardinality(watched.regions) > 1 AND {_is_blind("was")} <> {_is_blind("turn")} AS has_other_say
+), noticed AS (
+    SELECT check_id, region_id, is_changed OR failures = 1 AND has_others AS is_news,
+           is_changed OR has_other_say AS may_flip
+    FROM moved
 )
-SELECT check_id, region_id, is_changed FROM moved WHERE is_changed OR failures = 1 AND has_others
+SELECT check_id, region_id, is_news, may_flip FROM noticed WHERE is_news OR may_flip
 """  # noqa: S608 - constants of this app alone
 
 
@@ -158,12 +172,12 @@ def store_results(results: Iterable[NewResult]) -> Stored:
             prefer_keys(cursor, STAGING)
             _copy(cursor, rows)
             cursor.execute(STORE)
-            noticed: list[tuple[UUID, int, bool]] = cursor.fetchall()
+            noticed: list[tuple[UUID, int, bool, bool]] = cursor.fetchall()
         note_overdue(result.due_at for result in given)
         if not noticed:
             return Stored([])
-        hurry_other_regions([(check_id, region_id) for check_id, region_id, _is_changed in noticed])
-        return Stored(rejudge(check_id for check_id, _region_id, is_changed in noticed if is_changed))
+        hurry_other_regions([(check_id, region_id) for check_id, region_id, is_news, _may_flip in noticed if is_news])
+        return Stored(rejudge(check_id for check_id, _region_id, _is_news, may_flip in noticed if may_flip))
 
 
 def _copy(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -3,9 +3,13 @@ says the first in SQL for whole batches, and a property test holds the two toget
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from apps.checks.enums import State, Verdict
+
+# A region whose looks could not measure for so long is blind. The third one in a row comes two intervals after the first, give
+# or take a moment: hence less than two.
+BLIND_AFTER, BLIND_INTERVALS = timedelta(seconds=90), 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,18 @@ def waits_for_retry(after: Standing) -> bool:
     return after.failures > 0
 
 
+def blind_after(interval: timedelta) -> timedelta:
+    """Return for how long a region may say that it could not measure before it has no say."""
+    return max(BLIND_AFTER, BLIND_INTERVALS * interval)
+
+
+def is_blind(verdict: int | None, *, since_at: datetime | None, last_at: datetime | None, interval: timedelta) -> bool:
+    """Tell whether a region is, whose results have been such since then up to the last one."""
+    if verdict != Verdict.UNKNOWN or since_at is None or last_at is None:
+        return False
+    return last_at - since_at >= blind_after(interval)
+
+
 @dataclass(frozen=True, slots=True)
 class RegionView:
     """What one region says of a check, since when its results have been so, and how many failed in a row there."""
@@ -55,7 +71,7 @@ class RegionView:
     opinion: int | None
     since_at: datetime | None
     failures: int = 0
-    is_able: bool = True  # False: its prober is sick or silent, so that it is left out
+    is_able: bool = True  # False: its prober is sick, silent or blind here, so that it is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +97,42 @@ def judge_regions(views: Iterable[RegionView], *, confirmations: int, standing: 
     if not known:
         moments = [view.since_at for view in views if view.since_at]
         return Judgement(State.UNKNOWN, max(moments, default=None), (), 0)
-    needed = max(1, min(confirmations, len(able)))
+    needed = _needed(confirmations, len(able))
     failing = [view for view in known if view.opinion == Verdict.FAILURE]
     unwell = failing + [view for view in known if view.opinion == Verdict.DEGRADED]
     is_left_at = None
     for state, saying in ((State.DOWN, failing), (State.DEGRADED, unwell)):
         may_return = standing == state and bool(saying) and len(saying) + len(views) - len(known) >= needed
         if len(saying) >= needed or may_return:
-            return _judgement(state, saying, needed, not_before=is_left_at)
+            return _judgement(state, saying, at=_agreed_at(views, saying, confirmations), not_before=is_left_at)
         is_left_at = _left_at(views, saying, needed) if standing in (State.DOWN, State.DEGRADED) else None
     well = [view for view in known if view.opinion == Verdict.SUCCESS]
     if not well:
         return Judgement(standing if standing in UNDECIDED else State.UNKNOWN, None, (), 0)
-    return _judgement(State.UP, well, 1, not_before=is_left_at)
+    return _judgement(State.UP, well, at=_agreed_at(views, well, 1), not_before=is_left_at)
 
 
 # What a check stays as long as those who say anything have not agreed on something else.
 UNDECIDED = (State.NEW, State.UP, State.DEGRADED, State.DOWN)
+
+
+def _needed(confirmations: int, able: int) -> int:
+    return max(1, min(confirmations, able))
+
+
+def _agreed_at(views: list[RegionView], saying: list[RegionView], confirmations: int) -> datetime | None:
+    """Return since when as many say so as must: until the others lost sight, these may have had something else to say."""
+    unable = [view for view in views if not view.is_able]
+    moments = sorted(view.since_at for view in (*saying, *unable) if view.since_at)
+    for at in moments:
+        able = len(views) - _so_by(at, unable)
+        if _so_by(at, saying) >= _needed(confirmations, able):
+            return at
+    return max(moments, default=None)
+
+
+def _so_by(at: datetime, views: list[RegionView]) -> int:
+    return sum(view.since_at is None or view.since_at <= at for view in views)
 
 
 def _left_at(views: list[RegionView], saying: list[RegionView], needed: int) -> datetime | None:
@@ -108,9 +143,7 @@ def _left_at(views: list[RegionView], saying: list[RegionView], needed: int) -> 
     return moments[place] if 0 <= place < len(moments) else None
 
 
-def _judgement(state: State, views: list[RegionView], needed: int, *, not_before: datetime | None) -> Judgement:
-    moments = sorted(view.since_at for view in views if view.since_at)
-    at = moments[min(needed, len(moments)) - 1] if moments else None
+def _judgement(state: State, views: list[RegionView], *, at: datetime | None, not_before: datetime | None) -> Judgement:
     return Judgement(
         state=state,
         at=max(filter(None, (at, not_before)), default=None),
