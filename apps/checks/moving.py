@@ -78,7 +78,7 @@ def bring(request: TenantRequest, source: str) -> HttpResponse:
     preview = None
     if form.is_valid():
         try:
-            made = import_checks(source=source, files=form.parts, is_dry_run=True)
+            made = import_checks(source=source, files=form.parts, can=request.can, is_dry_run=True)
             preview = Preview(made.plan, _sealed(made.document, "", _place(request, source)), made.losses)
         except (SourceError, DocumentError) as error:
             form.add_error(None, str(error))

@@ -90,7 +90,7 @@ def test_import_takes_what_fits_and_reports_the_rest(in_acme: Tenant) -> None:
     )
     give_plan(in_acme, "free", checks=2)
 
-    made = import_checks(source="uptimerobot", files=[raw], is_dry_run=False)
+    made = import_checks(source="uptimerobot", files=[raw], can=(), is_dry_run=False)
 
     assert sorted(Check.objects.values_list("name", "interval_seconds")) == [("Blog", 600), ("Shop", 300)]
     assert [(loss.name, str(loss.reason), loss.is_whole) for loss in made.losses if "plan" in str(loss.reason)] == [

@@ -215,7 +215,8 @@ class ImportView(TenantAPIView):
         query = _queried(request, "dry_run", "divider")
         is_dry_run = _is_dry_run(query)
         try:
-            made = import_checks(source=source, files=_files(request, query.get("divider", "")), is_dry_run=is_dry_run)
+            files = _files(request, query.get("divider", ""))
+            made = import_checks(source=source, files=files, can=self.can, is_dry_run=is_dry_run)
         except UnknownKind as error:
             raise exceptions.NotFound(str(error)) from error
         except SourceError as error:

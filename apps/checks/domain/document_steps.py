@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from apps.core.kinds import Text
+from apps.tenants.permissions import Permission
 
 
 class Action(StrEnum):
@@ -48,7 +49,12 @@ class SectionStep:
 
 
 class Section(Protocol):
-    """A list of a document beside its checks. Everything runs in the open scope; checks go by their keys."""
+    """A list of a document beside its checks. Everything runs in the open scope; checks go by their keys.
+
+    ``permission`` is the right that whoever imports its entries needs.
+    """
+
+    permission: ClassVar[Permission]
 
     def export(self, *, keys: Mapping[UUID, str]) -> list[dict[str, Any]]:
         """Return what there is, as a document describes it; ``keys`` are those of the checks, by id."""

@@ -1,6 +1,6 @@
 """Bringing checks over from other products: an export becomes a configuration document and a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from apps.checks.domain.applying import apply_document, regions_by_code, standin
 from apps.checks.domain.configuration import API_VERSION, MAX_CHECKS, DocumentErrors, read_entries, settle_config
 from apps.checks.domain.document_limits import Allowance
 from apps.checks.domain.document_plan import Plan
+from apps.checks.domain.importing_sections import HERE, settle_sections
 from apps.checks.domain.region_holds import hold_regions
 from apps.checks.importers.base import Loss
 from apps.checks.importers.registry import IMPORTERS
@@ -27,15 +28,17 @@ class Import:
 
 
 @transaction.atomic
-def import_checks(*, source: str, files: Sequence[bytes], is_dry_run: bool) -> Import:
+def import_checks(*, source: str, files: Sequence[bytes], can: Collection[str], is_dry_run: bool) -> Import:
     """Create the checks of an export, which may be in several files; those that are here already stay as they are.
 
+    ``can`` are the names of the rights of whoever imports: besides checks they decide over what else comes along.
     Raises `UnknownKind` for a source that does not exist, `SourceError` for an export that cannot be read.
     """
     found = IMPORTERS.get(source).read(*files)
     losses = list(found.losses)
     hold_regions()
-    known, regions = {check.key for check in standing_checks()}, regions_by_code()
+    standing, regions = standing_checks(), regions_by_code()
+    known = {check.key for check in standing}
     allowance = Allowance()
     new: list[Mapping[str, Any]] = []
     left = 0
@@ -43,7 +46,7 @@ def import_checks(*, source: str, files: Sequence[bytes], is_dry_run: bool) -> I
         name = str(check["name"])
         reason: str | Promise | None = None
         if check["key"] in known:
-            reason = _("It is here already; it stays as it is.")
+            reason = HERE
         elif len(new) >= MAX_CHECKS:
             left += 1
             continue
@@ -57,7 +60,10 @@ def import_checks(*, source: str, files: Sequence[bytes], is_dry_run: bool) -> I
     if left:
         text = _("%(count)s checks are made at once, which leaves %(left)s. Bring the same export again for those.")
         losses.append(Loss("", "", text % {"left": left, "count": MAX_CHECKS}))
-    document = {"apiVersion": API_VERSION, "checks": new}
+    coming = {str(check["key"]) for check in new}
+    others, left_behind = settle_sections(found.others, can=can, standing=standing, coming=coming)
+    losses += left_behind
+    document = {"apiVersion": API_VERSION, "checks": new, **others}
     return Import(document, apply_document(document, is_dry_run=is_dry_run), losses)
 
 

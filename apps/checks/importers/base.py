@@ -1,7 +1,7 @@
 """What every importer is: another product's export in, wanted checks and a report of what stays behind out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.utils.translation import gettext_lazy as _
@@ -40,10 +40,11 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``checks`` are entries of a configuration document (`domain.configuration`)."""
+    """``checks`` are entries of a configuration document (`domain.configuration`), ``others`` those of its other sections."""
 
     checks: list[Mapping[str, Any]]
     losses: list[Loss]
+    others: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 class Importer(Protocol):

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,8 @@ from apps.checks.importers.gatus_endpoints import (
     made_of,
     put_condition,
 )
+from apps.checks.importers.gatus_windows import ALERTS_ALONE, is_in_force, schedule_of
+from apps.checks.importers.windows import Unsaid, Window
 from apps.checks.importers.wish import Gathering, Wish, is_true, seconds, text_pairs
 from apps.checks.types.heartbeat import YEAR_SECONDS
 from apps.core.kinds import Text
@@ -24,13 +26,14 @@ from apps.core.kinds import Text
 LISTS = ("endpoints", "external-endpoints", "suites")
 BEHIND: Mapping[str, Text] = {
     "alerts": _("Its alerts stay behind; make alert rules here."),
-    "maintenance-windows": _("Its maintenance windows stay behind; plan them here."),
 }
-SECTIONS: Mapping[str, Text] = {"alerting": BEHIND["alerts"], "maintenance": BEHIND["maintenance-windows"]}
+SECTIONS: Mapping[str, Text] = {"alerting": BEHIND["alerts"]}
+MAINTENANCE, WINDOWS = "maintenance", "maintenance-windows"  # of a whole file, and of an endpoint
+ASIDE = frozenset({*BEHIND, WINDOWS})
 NAMES = ("name", "group", "extra-labels")  # which judge nothing
-TAKEN = frozenset({*NAMES, *BEHIND, "enabled", "url", "method", "body", "graphql", "headers", "interval", "conditions"})
+TAKEN = frozenset({*NAMES, *ASIDE, "enabled", "url", "method", "body", "graphql", "headers", "interval", "conditions"})
 TAKEN_BY_ENDPOINTS = TAKEN | {"dns", "ssh", "client"}
-TAKEN_BY_EXTERNAL = frozenset({"name", "group", *BEHIND, "enabled", "token", "heartbeat"})
+TAKEN_BY_EXTERNAL = frozenset({"name", "group", *ASIDE, "enabled", "token", "heartbeat"})
 LEAST_GRACE = 60  # Gatus notices a silence an interval later at most; less than this no heartbeat has here
 NEGATED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
 SLOW = re.compile(r"\[RESPONSE_TIME\]\s*<=?\s*(\w+)", re.IGNORECASE)
@@ -43,7 +46,7 @@ MARKED = re.compile(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}")  # in a text of nothing
 
 
 class Gatus:
-    """Endpoints and external endpoints; suites, alerting, storage and interface settings stay behind."""
+    """Endpoints and external endpoints with their maintenance; suites, alerting, storage and interface settings stay behind."""
 
     kind: ClassVar[str] = "gatus"
     label: ClassVar[Text] = _("Gatus")
@@ -59,14 +62,16 @@ class Gatus:
         for place, document in read_each(files, _document):
             count += sum(len(document[name]) for name in LISTS if isinstance(document.get(name), list))
             refuse_beyond(count)
-            for where, endpoint in _listed(document, "endpoints"):
-                _gather(place + where, endpoint, gathering)
-            for where, endpoint in _listed(document, "external-endpoints"):
-                _gather_external(place + where, endpoint, gathering)
+            keys = [
+                gather(place + where, endpoint, gathering)
+                for listed, gather in (("endpoints", _gather), ("external-endpoints", _gather_external))
+                for where, endpoint in _listed(document, listed)
+            ]
+            _plan(place + MAINTENANCE, "", document.get(MAINTENANCE), [key for key in keys if key], gathering)
             for where, suite in _listed(document, "suites"):
                 text = _("Suites do not come over: make a check “HTTP steps” of it.")
                 gathering.lose(place + where, _spelled(str(suite.get("name") or where)), text, is_whole=True)
-            for name in sorted(set(document).difference(LISTS)):
+            for name in sorted(set(document).difference(LISTS, [MAINTENANCE])):
                 gathering.lose(place + _spelled(name), "", SECTIONS.get(name, _("This section stays behind.")))
         return gathering.found()
 
@@ -116,7 +121,7 @@ def _lose_all(where: str, given: Endpoint, taken: frozenset[str], gathering: Gat
     for field in given:
         if field not in taken:
             gathering.lose(where, name, _("“%(option)s” stays behind.") % {"option": _spelled(field)[:60]})
-    for variable in sorted(_variables([value for field, value in given.items() if field in taken - set(BEHIND)])):
+    for variable in sorted(_variables([value for field, value in given.items() if field in taken - ASIDE])):
         text = _("“%(variable)s” is a variable of Gatus' environment, whose value is not in the file: put it in.")
         gathering.lose(where, name, text % {"variable": variable[:60]})
 
@@ -125,7 +130,31 @@ def _name(where: str, endpoint: Endpoint) -> str:
     return str(_spelled(str(endpoint.get("name") or where)))
 
 
-def _gather(where: str, given: Endpoint, gathering: Gathering) -> None:
+def _plan(where: str, owner: str, given: Any, keys: Collection[str], gathering: Gathering) -> None:
+    """Plan maintenance of checks, or say why it stays behind."""
+    if not is_in_force(given):
+        return
+    try:
+        if _variables(given):
+            raise Unsaid(_("it has variables of Gatus' environment"))
+        schedule = schedule_of(_spelled(given))
+    except Unsaid as unsaid:
+        gathering.leave(where, owner, unsaid)
+        return
+    name = str(_("Maintenance at %(time)s") % {"time": schedule["time_of_day"]})
+    gathering.plan(Window(where=where, owner=owner, name=name, schedule=schedule, checks=keys))
+    gathering.lose(where, owner, ALERTS_ALONE)
+
+
+def _plan_each(where: str, given: Endpoint, key: str, gathering: Gathering) -> None:
+    """Plan the windows of an endpoint, if a check came of it."""
+    listed, name = given.get(WINDOWS), _name(where, given)
+    windows = listed if isinstance(listed, list) else [listed]
+    for place, window in enumerate(windows if key else ()):
+        _plan(f"{where}.{WINDOWS}[{place}]", name, window, [key], gathering)
+
+
+def _gather(where: str, given: Endpoint, gathering: Gathering) -> str:
     _lose_all(where, given, TAKEN_BY_ENDPOINTS, gathering)
     endpoint, name = _spelled(given), _name(where, given)
     group = str(endpoint.get("group") or "")
@@ -133,14 +162,14 @@ def _gather(where: str, given: Endpoint, gathering: Gathering) -> None:
     if made is None:
         text: Text = _("Nothing here does “%(url)s”.") % {"url": str(endpoint.get("url"))[:80]}
         gathering.lose(where, name, text, is_whole=True)
-        return
+        return ""
     if made.kind != "http" and any(map(NEGATED.fullmatch, conditions_of(endpoint))):
         text = _("It is upside down: up means failed. No check here turns its verdict round.")
         gathering.lose(where, name, text, is_whole=True)
-        return
+        return ""
     degraded_ms = _put_conditions(where, name, conditions_of(endpoint), made, gathering)
-    judging = [value for field, value in given.items() if field in TAKEN_BY_ENDPOINTS.difference(NAMES, BEHIND)]
-    gathering.add(
+    judging = [value for field, value in given.items() if field in TAKEN_BY_ENDPOINTS.difference(NAMES, ASIDE)]
+    key = gathering.add(
         Wish(
             where=where,
             name=name,
@@ -157,6 +186,8 @@ def _gather(where: str, given: Endpoint, gathering: Gathering) -> None:
             needs=frozenset(made.settings) - made.idle,
         )
     )
+    _plan_each(where, given, key, gathering)
+    return key
 
 
 def _put_conditions(where: str, name: str, conditions: Iterable[str], made: Made, gathering: Gathering) -> int | None:
@@ -196,7 +227,7 @@ def _is_disabled(endpoint: Endpoint) -> bool:
 # --- External endpoints --------------------------------------------------------------------------------------------------
 
 
-def _gather_external(where: str, given: Endpoint, gathering: Gathering) -> None:
+def _gather_external(where: str, given: Endpoint, gathering: Gathering) -> str:
     _lose_all(where, given, TAKEN_BY_EXTERNAL, gathering)
     endpoint, name = _spelled(given), _name(where, given)
     group, beat = str(endpoint.get("group") or ""), endpoint.get("heartbeat")
@@ -211,7 +242,7 @@ def _gather_external(where: str, given: Endpoint, gathering: Gathering) -> None:
     settings: dict[str, Any] = {"period_seconds": int(period or YEAR_SECONDS), "grace_seconds": LEAST_GRACE}
     if _is_disabled(endpoint):
         settings["manual_resume"] = True  # where the next report would end the pause
-    gathering.add(
+    key = gathering.add(
         Wish(
             where=where,
             name=name,
@@ -223,6 +254,8 @@ def _gather_external(where: str, given: Endpoint, gathering: Gathering) -> None:
             is_maimed=bool(_variables(given.get("heartbeat"))),
         )
     )
+    _plan_each(where, given, key, gathering)
+    return key
 
 
 def _address(endpoint: Endpoint) -> str:

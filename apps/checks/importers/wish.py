@@ -14,6 +14,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import MAX_ENTRIES, Found, Loss
+from apps.checks.importers.windows import MAX_WINDOWS, SECTION, UNCOVERED, Unsaid, Window, Windows
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import Config, ConfigErrors, Text, number_bounds, parse_config
 
@@ -70,6 +71,7 @@ class Gathering:
         self._has_unique_ids = has_unique_ids
         self._marks: set[tuple[str, str]] = set()
         self._checks: dict[str, Mapping[str, Any]] = {}
+        self._windows = Windows(prefix)
         self._losses: list[Loss] = []
         self._unlisted = 0
         self._numbers: dict[str, int] = {}  # the last one given to a key that several want
@@ -81,8 +83,8 @@ class Gathering:
         else:
             self._losses.append(Loss(where, name[:MAX_NAME], reason, is_whole))
 
-    def add(self, wish: Wish) -> bool:
-        """Take a wish as far as it can be carried, and return whether a check comes of it."""
+    def add(self, wish: Wish) -> str:
+        """Take a wish as far as it can be carried, and return the key of the check that comes of it, or nothing."""
         if wish.kind not in CHECK_TYPES:
             self.lose(
                 wish.where,
@@ -90,13 +92,13 @@ class Gathering:
                 _("There is no check of kind “%(kind)s” here.") % {"kind": wish.kind},
                 is_whole=True,
             )
-            return False
+            return ""
         if not self._marks.isdisjoint(self._marks_of(wish, wish.settings)):
             self.lose(wish.where, wish.name, _("It is in this export twice; it comes over once."), is_whole=True)
-            return False
+            return ""
         config = self._fitted(wish, CHECK_TYPES.get(wish.kind).Config)
         if config is None:
-            return False
+            return ""
         self._marks.update(self._marks_of(wish, config))
         key = self._key(wish)
         entry: dict[str, Any] = {
@@ -111,12 +113,26 @@ class Gathering:
         if wish.is_paused or self._is_maimed(wish, config):
             entry["paused"] = True
         self._checks[key] = entry
-        return True
+        return key
+
+    def plan(self, window: Window) -> None:
+        """Take maintenance, or report that there is no place for it, or nothing that it covers."""
+        if not window.checks:
+            self.lose(window.where, window.owner, UNCOVERED)
+        elif not self._windows.plan(window):
+            text = _("An import makes %(count)s maintenance windows at most; plan this one here.")
+            self.lose(window.where, window.owner, text % {"count": MAX_WINDOWS})
+
+    def leave(self, where: str, owner: str, unsaid: Unsaid) -> None:
+        """Report maintenance that no window here says."""
+        text = _("This maintenance stays behind: %(reason)s. Plan it here.")
+        self.lose(where, owner, text % {"reason": unsaid.reason})
 
     def found(self) -> Found:
         text = _("The report ends here; %(count)s more of its lines are left out.") % {"count": self._unlisted}
         end = [Loss("", "", text)] if self._unlisted else []
-        return Found(list(self._checks.values()), self._losses + end)
+        windows = self._windows.entries()
+        return Found(list(self._checks.values()), self._losses + end, {SECTION: windows} if windows else {})
 
     def _marks_of(self, wish: Wish, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield what no two checks share: an id, which is its kind's alone, and the address where a job reports."""

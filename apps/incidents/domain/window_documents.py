@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,8 @@ from apps.incidents.domain.maintenance import (
 from apps.incidents.domain.plans import WindowSettings
 from apps.incidents.enums import Repeat
 from apps.incidents.models import MaintenanceWindow
+from apps.incidents.permissions import PLAN_MAINTENANCE
+from apps.tenants.permissions import Permission
 
 NAME = "maintenance"
 LABEL = _("Maintenance")
@@ -70,6 +72,8 @@ class _Standing:
 
 class MaintenanceSection:
     """The section: what is still to come, each by its key."""
+
+    permission: ClassVar[Permission] = PLAN_MAINTENANCE
 
     def export(self, *, keys: Mapping[UUID, str]) -> list[dict[str, Any]]:
         """Return the windows that have something to come and cover something."""

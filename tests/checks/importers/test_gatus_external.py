@@ -38,13 +38,12 @@ def test_job_whose_silence_gatus_does_not_mind_is_not_missed(heartbeat: Any) -> 
     ]
 
 
-def test_disabled_job_stays_paused_and_its_alerts_and_windows_are_told() -> None:
-    check, told = external(enabled=False, heartbeat={"interval": "1h"}, alerts=[{}], **{"maintenance-windows": [{}]})
+def test_disabled_job_stays_paused_and_its_alerts_are_told() -> None:
+    check, told = external(enabled=False, heartbeat={"interval": "1h"}, alerts=[{}])
 
     assert (check["paused"], check["config"]["manual_resume"]) == (True, True)
     assert [reason for _where, reason in told] == [
         "Its alerts stay behind; make alert rules here.",
-        "Its maintenance windows stay behind; plan them here.",
     ]
 
 

@@ -12,6 +12,7 @@ from apps.checks.importers.registry import IMPORTERS
 from apps.checks.importers.wish import integer, seconds
 from apps.checks.types.registry import CHECK_TYPES
 from tests.checks.importers.reading import EXPORTS, checks, found, losses
+from tests.checks.importers.test_gatus_windows import ALERTS_ALONE
 
 
 @pytest.mark.parametrize("path", sorted(EXPORTS.iterdir()), ids=lambda path: path.name)
@@ -106,9 +107,9 @@ def test_gatus_losses() -> None:
     assert ("endpoints[3]", "pub-sub", "Nothing here does “sctp://example.org:38412”.") in lost
     assert ("suites[0]", "sign-in", "Suites do not come over: make a check “HTTP steps” of it.") in lost
     assert [(where, reason) for where, name, reason in lost if not name] == [
+        ("maintenance", ALERTS_ALONE),
         ("alerting", "Its alerts stay behind; make alert rules here."),
         ("connectivity", "This section stays behind."),
-        ("maintenance", "Its maintenance windows stay behind; plan them here."),
         ("security", "This section stays behind."),
         ("storage", "This section stays behind."),
         ("ui", "This section stays behind."),

@@ -98,6 +98,6 @@ def test_jobs_of_overlapping_files_are_made_once(in_acme: Tenant) -> None:
     address = "31365bce-8da9-4729-8ff3-aaa71d56b712"
     raw = b'{"checks": [{"name": "Backup", "slug": "backup", "ping_url": "https://hc.example/%s"}]}' % address.encode()
 
-    import_checks(source="healthchecks", files=[raw, raw], is_dry_run=False)
+    import_checks(source="healthchecks", files=[raw, raw], can=(), is_dry_run=False)
 
     assert list(Check.objects.values_list("key", flat=True)) == ["hc-backup"]
