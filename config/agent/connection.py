@@ -7,20 +7,18 @@ import secrets
 import threading
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import pycurl
 
 from apps.checks.domain.agent_wire import AgentToken, NotSigned, open_answer
 from apps.checks.domain.wire_fields import WireError, load, read_time
-from apps.core.http.curl import MEBIBYTE, ca_file
+from apps.core.http.curl import MEBIBYTE
 from config.agent import VERSION
 from config.agent.errors import AnswerTooLarge, RequestRefused, ServerAway, TokenRefused
-from config.agent.options import LOOPBACK
 from config.agent.server_clock import ServerClock, steady_seconds
+from config.agent.way import way_to
 
 NONCE = "Obsera-Nonce"
-CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
 MAX_ANSWER_BYTES = 8 * MEBIBYTE
 MAX_REFUSAL_BYTES = 65_536
@@ -57,25 +55,16 @@ class Connection:
         self._chunks: list[bytes] = []
         self._size = 0
         self._stop = stop
-        self._curl = pycurl.Curl()
-        self._set_constants(named_ca_file or ca_file(), is_loopback=urlsplit(server).hostname in LOOPBACK)
+        self._curl = way_to(server, named_ca_file=named_ca_file)
+        self._set_constants()
 
-    def _set_constants(self, roots: str, *, is_loopback: bool) -> None:
+    def _set_constants(self) -> None:
         option = self._curl.setopt
-        option(pycurl.NOSIGNAL, 1)
-        option(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS | pycurl.PROTO_HTTP * is_loopback)
-        option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        option(pycurl.FOLLOWLOCATION, 0)  # the token goes to the host it was given for
-        option(pycurl.NETRC, pycurl.NETRC_IGNORED)
-        option(pycurl.CAINFO, roots)
         option(pycurl.TCP_KEEPALIVE, 1)
         option(pycurl.ACCEPT_ENCODING, "gzip")
         option(pycurl.USERAGENT, f"obsera-agent/{VERSION}")
-        option(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_SECONDS * 1_000))
         option(pycurl.WRITEFUNCTION, self._take_body)
         option(pycurl.HEADERFUNCTION, self._take_header)
-        if is_loopback:
-            option(pycurl.NOPROXY, "*")
         if self._stop is not None:
             option(pycurl.NOPROGRESS, 0)
             option(pycurl.XFERINFOFUNCTION, self._is_to_stop)

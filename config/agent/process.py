@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from apps.checks.domain.prober import run_prober
 from apps.core.http import guard
@@ -23,6 +24,7 @@ from config.agent.orders import OrderBook
 from config.agent.part import Part
 from config.agent.present import Present
 from config.agent.server_clock import ServerClock
+from config.agent.way import lost_way
 from config.agent.work import AgentWork
 
 logger = logging.getLogger("config.agent")
@@ -66,11 +68,13 @@ def _run(options: Options, buffer: Buffer) -> ExitCode:
     ca_file = options.ca_file
     present = Connection(options.server, options.token, server_clock, named_ca_file=ca_file)
     history = Connection(options.server, options.token, server_clock, named_ca_file=ca_file, stop=stop)
+    # The server is the control where none is named: a failure that is seen without a way to it may be this network's own.
+    lost_home = None if options.controls else partial(lost_way, options.server, named_ca_file=ca_file)
     desk = AgentWork(link, buffer, server_clock, OrderBook(options.kinds), limits=options.limits())
     parts = (
         Backfill(history, link, buffer, server_clock, desk),
         Present(present, link, desk),
-        Probing(desk, stop, options.controls),
+        Probing(desk, stop, options.controls, lost_home),
     )
     _stop_on_signals(stop)
     start_all(parts, desk, stop)
@@ -97,15 +101,18 @@ def start_all(parts: Sequence[Part], desk: AgentWork, stop: threading.Event) -> 
 class Probing(Part):
     """The prober's thread. Its end is everybody's end."""
 
-    def __init__(self, desk: AgentWork, stop: threading.Event, controls: Sequence[str]) -> None:
+    def __init__(
+        self, desk: AgentWork, stop: threading.Event, controls: Sequence[str], lost_home: Callable[[], str] | None
+    ) -> None:
         super().__init__("prober", stop)
         self._desk = desk
         self._controls = controls
+        self._lost_home = lost_home
 
     def work(self) -> None:
         """Probe until told to stop."""
         try:
-            run_prober(self._desk, self._stop_all, controls=self._controls)
+            run_prober(self._desk, self._stop_all, controls=self._controls, lost_home=self._lost_home)
         finally:
             self._stop_all.set()
             self._desk.close()
@@ -124,6 +131,8 @@ def _say_start(options: Options, buffer: Buffer) -> None:
     kinds = ", ".join(sorted(options.kinds)) or "all kinds"
     logger.info("obsera-agent %s, agent %s, for %s", VERSION, options.token.agent_id, options.server)
     logger.info("may probe %s in %s; %d results wait in %s", kinds, options.allowed, buffer.waiting, buffer.folder)
+    if not options.controls:
+        logger.info("no --control is named: what fails while the server cannot be reached is unknown, and no downtime")
 
 
 def _ending(link: Link, buffer: Buffer, *, has_failed: bool) -> ExitCode:

@@ -4,16 +4,20 @@ import json
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
+
+import pytest
 
 from apps.checks.domain.agent_wire import RESULT_FIELDS, AgentToken
 from apps.checks.domain.wire_fields import to_wire_time
 from apps.checks.enums import Verdict
 from tests.agent.running import AGENT, running_agent
 from tests.agent.stand_in import StandIn, await_true, serving
+from tests.peers.process import free_port
 from tests.peers.web import Web
 from tests.peers.web import serving as serving_web
 
@@ -64,6 +68,7 @@ def test_the_log_tells_what_matters_and_no_secret(tmp_path: Path) -> None:
     assert [line for line in lines if line] == [
         f"obsera-agent 0.1.0, agent {server.token.agent_id}, for {url}",
         f"may probe all kinds in 127.0.0.1/32; 0 results wait in {tmp_path}/state/{server.token.agent_id}",
+        "no --control is named: what fails while the server cannot be reached is unknown, and no downtime",
         "connected; 0 results wait from before",
         "stopped; 0 results wait on disk for the next start",
     ]
@@ -143,6 +148,54 @@ def _stop_serving(server: StandIn) -> None:
 
 def _serve_again(server: StandIn) -> None:
     server.misbehave = None
+
+
+FAILED, NOT_MEASURED = (Verdict.FAILURE, "status_mismatch"), (Verdict.UNKNOWN, "region_sick")
+
+
+@pytest.mark.parametrize(
+    ("stops", "has_control", "told"),
+    [
+        ("leaving the network", False, NOT_MEASURED),
+        ("leaving the network", True, FAILED),
+        ("saying 503", False, FAILED),
+    ],
+)
+def test_what_fails_while_the_server_cannot_be_reached_is_no_downtime_unless_a_control_answers(
+    tmp_path: Path, stops: str, has_control: bool, told: tuple[Verdict, str]
+) -> None:
+    server, port = StandIn(), free_port()
+
+    def broken(link, asked: bytes) -> None:
+        is_well = asked.startswith(b"HEAD")  # as controls are asked
+        link.sendall(HELLO if is_well else b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def probes() -> int:
+        return sum(asked.startswith(b"GET") for asked in web.asked)
+
+    with serving_web(broken) as web, ExitStack() as served:
+        url = served.enter_context(serving(server, port=port))
+        options = ("--control", web.url()) if has_control else ()
+        with running_agent(tmp_path, url, server.token, *options) as agent:
+            server.offer(interval=3, url=web.url())
+            await_true(lambda: results(server, "trade") != [])
+            if stops == "saying 503":
+                _stop_serving(server)
+            else:
+                served.close()
+            agent.await_log("the server is away")
+            before = probes()
+            await_true(lambda: probes() >= before + 4)
+            _serve_again(server)
+            if stops != "saying 503":
+                served.enter_context(serving(server, port=port))
+            agent.await_log("all that waited has arrived")
+            assert agent.end() == 0
+
+    seen = {row["due_at"]: (row["verdict"], row["error_code"]) for row in results(server, "trade", "late")}
+    in_order = [seen[due_at] for due_at in sorted(seen)]
+    assert in_order[0] == FAILED
+    assert set(in_order[2:5]) == {told}  # the one before may have been seen just before the server went
 
 
 def test_what_was_kept_survives_kill_9_and_arrives_after_a_restart(tmp_path: Path) -> None:

@@ -128,7 +128,13 @@ def test_without_the_server_it_goes_on_and_brings_everything_once(
     agent, token = made
     checks = [watch(agent, site, path) for path in ("/a", "/b", "/c")]
     port = free_port()
-    with ExitStack() as served, running_agent(tmp_path, served.enter_context(serving_product(port)), token) as running:
+    assert site.web is not None
+    # Without one, nobody knows whose failure it is that is seen while the server cannot be reached.
+    control = ("--control", site.web.url("/well"))
+    with (
+        ExitStack() as served,
+        running_agent(tmp_path, served.enter_context(serving_product(port)), token, *control) as running,
+    ):
         await_true(lambda: all(len(dues(check)) >= 2 for check in checks))
         served.close()
         running.await_log("the server is away")

@@ -32,10 +32,11 @@ PATIENCE_SECONDS = 60.0  # only a bound against hanging
 
 
 @contextmanager
-def probing(controls: Sequence[str] = ()) -> Iterator[None]:
+def probing(controls: Sequence[str] = (), lost_home: Callable[[], str] | None = None) -> Iterator[None]:
     """A prober at work in a thread of its own."""
     stop = threading.Event()
-    thread = threading.Thread(target=run_prober, args=[DatabaseWork(MAIN_REGION), stop], kwargs={"controls": controls})
+    given = {"controls": controls, "lost_home": lost_home}
+    thread = threading.Thread(target=run_prober, args=[DatabaseWork(MAIN_REGION), stop], kwargs=given)
     thread.start()
     try:
         yield
@@ -254,6 +255,27 @@ class TestControls:
             wait_for(lambda: CheckState.objects.get().state == State.DOWN)
 
         assert SickSpell.objects.count() == 0
+
+    @pytest.mark.parametrize(
+        ("lost", "state", "told"),
+        [
+            ("no way there", State.UNKNOWN, (Verdict.UNKNOWN, "region_sick")),
+            ("", State.DOWN, (Verdict.FAILURE, "status_mismatch")),
+        ],
+    )
+    def test_failure_without_a_way_home_is_unknown_and_no_sickness_to_tell_of(
+        self, scope: Tenant, target: FlipTarget, lost: str, state: State, told: tuple[Verdict, str]
+    ) -> None:
+        http_check(target, "/a")
+
+        with probing(lost_home=lambda: lost):
+            wait_for(lambda: CheckState.objects.get().state == State.UP)
+            target.break_path("/a")
+            Turn.objects.update(due_at=clock.now(), claimable_at=clock.now())
+            wait_for(lambda: CheckState.objects.get().state == state)
+
+        assert set(Result.objects.exclude(error_code="").values_list("verdict", "error_code")) == {told}
+        assert (SickSpell.objects.count(), Region.objects.get(id=MAIN_REGION).sick_since_at) == (0, None)
 
     def test_failure_counts_while_the_controls_answer(self, scope: Tenant, target: FlipTarget) -> None:
         target.break_path("/a")

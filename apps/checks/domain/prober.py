@@ -20,7 +20,7 @@ from uuid import UUID
 
 import uvloop
 
-from apps.checks.domain.controls import Controls
+from apps.checks.domain.controls import Controls, control_targets, home
 from apps.checks.domain.prober_work import BatchRefused, PlaceAway, ProberWork
 from apps.checks.domain.results import NewResult
 from apps.checks.domain.settings import UNREADABLE, opened_config
@@ -68,11 +68,19 @@ class Prober:
     """One prober of one worker process. ``stop`` ends it within a beat; what is under way is given back."""
 
     def __init__(
-        self, work: ProberWork, stop: Event, *, controls: Sequence[str] = (), has_browser: bool = False
+        self,
+        work: ProberWork,
+        stop: Event,
+        *,
+        controls: Sequence[str] = (),
+        lost_home: Callable[[], str] | None = None,
+        has_browser: bool = False,
     ) -> None:
+        """``lost_home`` looks, where the region has no other controls, for what keeps us from the place that we work for."""
         self._work = work
         self._stop = stop
         self._control_targets = controls
+        self._home = Controls(home(lost_home) if lost_home else {})
         self._has_browser = has_browser
         # By a check's id as a number, here and below: a UUID's own hash and comparison are Python's, and slow.
         self._held: dict[int, Held] = {}
@@ -93,7 +101,7 @@ class Prober:
         self._probes = ProbeLoop(self._on_outcome, max_in_flight=MAX_IN_FLIGHT, has_browser=self._has_browser)
         self._pace = Pace(self._start)
         self._stalls = StallWatch()
-        self._controls = Controls(self._control_targets, self._probes.probe_once)
+        self._controls = Controls(control_targets(self._control_targets, self._probes.probe_once))
         try:
             while not self._stop.is_set():
                 beat_ends = self._loop.time() + BEAT_SECONDS
@@ -213,7 +221,7 @@ class Prober:
     def _keep(self, result: NewResult, *, is_news: bool) -> None:
         if result.verdict != Verdict.FAILURE:
             self._results.append(result)
-        elif not self._controls.is_watched:
+        elif not self._controls.is_watched and not self._home.is_watched:
             self._results.append(result)
             if is_news:
                 self._has_news.set()
@@ -229,7 +237,9 @@ class Prober:
             while self._suspects:
                 suspects, self._suspects = self._suspects, []
                 failed = await self._controls.failed()
-                self._results += [_not_measured(result) for result in suspects] if failed else suspects
+                # Of a lost home nobody there need be told: it is found again when it hears of us.
+                is_doubtful = failed or await self._home.failed()
+                self._results += [_not_measured(result) for result in suspects] if is_doubtful else suspects
                 self._note_sickness(failed)
                 if self._suspects_are_news:
                     self._suspects_are_news = False
@@ -344,8 +354,15 @@ def _not_measured(result: NewResult) -> NewResult:
     return replace(result, verdict=Verdict.UNKNOWN, error_code="region_sick", error_values=None, details=None)
 
 
-def run_prober(work: ProberWork, stop: Event, *, controls: Sequence[str] = (), has_browser: bool = False) -> None:
+def run_prober(
+    work: ProberWork,
+    stop: Event,
+    *,
+    controls: Sequence[str] = (),
+    lost_home: Callable[[], str] | None = None,
+    has_browser: bool = False,
+) -> None:
     """Run a prober in this thread until ``stop`` is set; ``has_browser`` lets it run browser journeys."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     gc.freeze()  # what the modules hold stays for good
-    uvloop.run(Prober(work, stop, controls=controls, has_browser=has_browser).run())
+    uvloop.run(Prober(work, stop, controls=controls, lost_home=lost_home, has_browser=has_browser).run())
