@@ -17,6 +17,7 @@ from apps.checks.importers.gatus_endpoints import (
     made_of,
     put_condition,
 )
+from apps.checks.importers.gatus_suites import USUAL_INTERVAL, Unsayable, walk_of
 from apps.checks.importers.gatus_windows import ALERTS_ALONE, is_in_force, schedule_of
 from apps.checks.importers.windows import Unsaid, Window
 from apps.checks.importers.wish import Gathering, Wish, is_true, seconds, text_pairs
@@ -34,6 +35,8 @@ NAMES = ("name", "group", "extra-labels")  # which judge nothing
 TAKEN = frozenset({*NAMES, *ASIDE, "enabled", "url", "method", "body", "graphql", "headers", "interval", "conditions"})
 TAKEN_BY_ENDPOINTS = TAKEN | {"dns", "ssh", "client"}
 TAKEN_BY_EXTERNAL = frozenset({"name", "group", *ASIDE, "enabled", "token", "heartbeat"})
+TAKEN_BY_STEPS = (TAKEN_BY_ENDPOINTS - {WINDOWS}) | {"store", "always-run"}  # a window would be for all steps
+TAKEN_BY_SUITES = frozenset({"name", "group", *BEHIND, "enabled", "interval", "timeout", "context", "endpoints"})
 LEAST_GRACE = 60  # Gatus notices a silence an interval later at most; less than this no heartbeat has here
 NEGATED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
 SLOW = re.compile(r"\[RESPONSE_TIME\]\s*<=?\s*(\w+)", re.IGNORECASE)
@@ -46,7 +49,7 @@ MARKED = re.compile(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}")  # in a text of nothing
 
 
 class Gatus:
-    """Endpoints and external endpoints with their maintenance; suites, alerting, storage and interface settings stay behind."""
+    """Endpoints, external endpoints and suites with their maintenance; alerting, storage and interface settings stay behind."""
 
     kind: ClassVar[str] = "gatus"
     label: ClassVar[Text] = _("Gatus")
@@ -60,17 +63,14 @@ class Gatus:
         gathering = Gathering("gatus")
         count = 0
         for place, document in read_each(files, _document):
-            count += sum(len(document[name]) for name in LISTS if isinstance(document.get(name), list))
+            count += _count(document) + sum(_count(suite) for _where, suite in _listed(document, "suites"))
             refuse_beyond(count)
             keys = [
-                gather(place + where, endpoint, gathering)
-                for listed, gather in (("endpoints", _gather), ("external-endpoints", _gather_external))
-                for where, endpoint in _listed(document, listed)
+                gather(place + where, entry, gathering)
+                for listed, gather in zip(LISTS, (_gather, _gather_external, _gather_suite), strict=True)
+                for where, entry in _listed(document, listed)
             ]
             _plan(place + MAINTENANCE, "", document.get(MAINTENANCE), [key for key in keys if key], gathering)
-            for where, suite in _listed(document, "suites"):
-                text = _("Suites do not come over: make a check “HTTP steps” of it.")
-                gathering.lose(place + where, _spelled(str(suite.get("name") or where)), text, is_whole=True)
             for name in sorted(set(document).difference(LISTS, [MAINTENANCE])):
                 gathering.lose(place + _spelled(name), "", SECTIONS.get(name, _("This section stays behind.")))
         return gathering.found()
@@ -85,6 +85,10 @@ def _document(raw: bytes, reading: Reading) -> Mapping[str, Any]:
 
 def _mark(found: re.Match[bytes]) -> bytes:
     return DOLLAR.encode() if found[1] else OPEN.encode() + (found[2] or found[3]) + CLOSE.encode()
+
+
+def _count(document: Mapping[str, Any]) -> int:
+    return sum(len(document[name]) for name in LISTS if isinstance(document.get(name), list))
 
 
 def _listed(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Endpoint]]:
@@ -264,3 +268,43 @@ def _address(endpoint: Endpoint) -> str:
     parts = (str(endpoint.get(field) or "").strip().lower() for field in ("group", "name"))
     key = "_".join(re.sub(r"[/_,.#+& ]", "-", part) for part in parts)
     return hashlib.sha256(f"{key}:{secret}".encode()).hexdigest() if secret else ""
+
+
+# --- Suites --------------------------------------------------------------------------------------------------------------
+
+
+def _gather_suite(where: str, given: Endpoint, gathering: Gathering) -> str:
+    suite, name = _spelled(given), _name(where, given)
+    group = str(suite.get("group") or "")
+    steps = [(f"{where}.{place}", endpoint) for place, endpoint in _listed(given, "endpoints")]
+    spelled = [(f"{where}.{place}", endpoint) for place, endpoint in _listed(suite, "endpoints")]
+    try:
+        walk = walk_of(suite, spelled)
+    except Unsayable as error:
+        gathering.lose(where, name, str(error), is_whole=True)
+        return ""
+    own = {**given, "endpoints": None}
+    _lose_all(where, own, TAKEN_BY_SUITES, gathering)
+    for place, endpoint in steps:
+        _lose_all(place, endpoint, TAKEN_BY_STEPS, gathering)
+    for loss in walk.losses:
+        gathering.lose(*loss)
+    judges = (TAKEN_BY_STEPS | TAKEN_BY_SUITES).difference(NAMES, ASIDE)
+    parts = (own, *(endpoint for _place, endpoint in steps))
+    judging = [value for part in parts for field, value in part.items() if field in judges]
+    return gathering.add(
+        Wish(
+            where=where,
+            name=name,
+            source_id=f"suite-{group}-{name}",  # an endpoint may have the same name
+            kind="multistep",
+            settings=walk.settings,
+            interval_seconds=seconds(suite.get("interval")) or USUAL_INTERVAL,
+            timeout_seconds=walk.timeout_seconds,
+            retries=0,
+            tags=(group, *(label for _place, endpoint in spelled for label in _labels(endpoint))),
+            is_paused=_is_disabled(suite),
+            is_maimed=walk.is_maimed or bool(_variables(judging)),
+            needs=frozenset(walk.settings),
+        )
+    )

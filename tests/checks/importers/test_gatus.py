@@ -377,12 +377,3 @@ def test_what_an_endpoint_has_beyond_a_check_is_named() -> None:
 
     assert check["tags"] == ["core", "env:prod"]
     assert told == [f"“{name}” stays behind." for name in rest]
-
-
-def test_suite_is_named_and_stays_behind_whole() -> None:
-    found = read({"suites": [{"name": "sign-in", "endpoints": [{"name": "a", "url": "https://a.example/"}]}]})
-
-    assert found.checks == []
-    assert [(loss.where, loss.name, str(loss.reason), loss.is_whole) for loss in found.losses] == [
-        ("suites[0]", "sign-in", "Suites do not come over: make a check “HTTP steps” of it.", True)
-    ]

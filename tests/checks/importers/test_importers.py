@@ -96,7 +96,15 @@ def test_gatus() -> None:
         "grace_seconds": 60,
         "address": gatus_token("jobs_nightly", "potato"),
     }
-    assert sorted(made) == ["certificate", "database", "front-end", "nightly", "off", "resolver"]
+    sign_in = made["sign-in"]
+    assert (sign_in["key"], sign_in["kind"], sign_in["interval_seconds"], sign_in["timeout_seconds"]) == (
+        "gatus-suite-shop-sign-in",
+        "multistep",
+        600,
+        20,
+    )
+    assert "paused" not in sign_in
+    assert sorted(made) == ["certificate", "database", "front-end", "nightly", "off", "resolver", "sign-in"]
 
 
 def test_gatus_losses() -> None:
@@ -105,7 +113,11 @@ def test_gatus_losses() -> None:
     assert ("endpoints[0]", "front-end", "Its alerts stay behind; make alert rules here.") in lost
     assert ("endpoints[0]", "front-end", "The condition “[NONSENSE] == 1” stays behind.") in lost
     assert ("endpoints[3]", "pub-sub", "Nothing here does “sctp://example.org:38412”.") in lost
-    assert ("suites[0]", "sign-in", "Suites do not come over: make a check “HTTP steps” of it.") in lost
+    assert (
+        "suites[0].endpoints[1]",
+        "sign-out",
+        "It always runs there; here no step follows one that failed.",
+    ) in lost
     assert [(where, reason) for where, name, reason in lost if not name] == [
         ("maintenance", ALERTS_ALONE),
         ("alerting", "Its alerts stay behind; make alert rules here."),
