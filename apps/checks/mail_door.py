@@ -13,9 +13,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from apps.checks.domain.ping_batches import Unavailable
 from apps.checks.domain.ping_dialects import ip_of
+from apps.checks.domain.ping_lookups import count_heartbeats
 from apps.checks.domain.ping_mails import address_at, mail_ping, read_mail
 from apps.checks.domain.ping_reception import Reception
-from apps.checks.domain.pings import Address, Fate, count_heartbeats
+from apps.checks.domain.pings import Address, Fate
 from apps.checks.models import MAX_BODY_BYTES
 from apps.core import clock
 
@@ -48,20 +49,29 @@ class MailDoor:
     ) -> str:
         """Take a recipient only if it is a heartbeat."""
         source_ip, meant = _source(session), address_at(address, self._domain)
-        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS or self._reception.is_guessing(meant or "", source_ip):
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return TOO_MANY
+        is_guessing = self._reception.is_guessing(meant or "", source_ip)
         try:
-            count = await self._reception.batches.in_database(count_heartbeats, meant) if meant is not None else 0
+            count = await self._count(meant, is_guessing=is_guessing) if meant is not None else 0
         except Unavailable:
             return AWAY
         if meant is None or not count:
             self._reception.note(meant or "", source_ip, Fate.NOT_FOUND)
-            return UNKNOWN
+            return TOO_MANY if is_guessing else UNKNOWN
         if count > 1:
             return AMBIGUOUS
         if meant not in _taken(envelope):
             _taken(envelope).append(meant)
         return "250 2.1.5 OK"
+
+    async def _count(self, meant: Address, *, is_guessing: bool) -> int:
+        """Return how many heartbeats an address means; what a guesser asks waits for others' questions."""
+        if is_guessing:
+            counts = await self._reception.lookups.count([meant])
+        else:
+            counts = await self._reception.batches.in_database(count_heartbeats, [meant])
+        return counts.get(meant, 0)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Store a mail for each of its heartbeats; who asks again after a failure half-way pings the others twice."""

@@ -263,6 +263,20 @@ def test_guessing_is_slowed_down(client: smtplib.SMTP, check: Check) -> None:
     assert (answers[0], answers[-1]) == (550, 452)
 
 
+def test_job_behind_a_guessers_mail_server_is_let_in(client: smtplib.SMTP, check: Check) -> None:
+    """As where a mail server hands a whole domain on: every mail comes from its address."""
+    guesses = (f"{number:08}-0000-4000-8000-000000000000@{DOMAIN}" for number in range(500))
+    client.ehlo()
+    client.mail(SENDER)
+    while client.rcpt(next(guesses))[0] != 452:
+        pass
+
+    answers = [client.rcpt(address)[0] for address in (address_of(check), f"{ping_key()}+backup@{DOMAIN}")]
+
+    assert answers == [250, 250]
+    assert client.data(LETTER)[0] == 250
+
+
 def test_one_sender_has_so_many_lines_at_most(port: int) -> None:
     lines = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(MAX_CONNECTIONS_PER_SENDER)]
     greetings = [line.recv(1_000)[:4] for line in lines]

@@ -17,9 +17,12 @@ from django.db import connection, transaction
 
 from apps.checks.consumers import PingDoor
 from apps.checks.domain import ping_bounds
+from apps.checks.domain.heartbeats import ping_key
 from apps.checks.domain.ping_bounds import Bound
+from apps.checks.domain.ping_dialects import gatus_token
 from apps.checks.models import Check, Heartbeat, Ping
 from apps.checks.models import PingDoor as Sign
+from apps.checks.types.heartbeat import HeartbeatConfig
 from apps.core.tenancy import tenant_scope
 from apps.tenants.models import Tenant
 from config.run.lane import pings_first
@@ -127,16 +130,73 @@ def test_heartbeat_that_is_pinged_without_end_is_slowed_down(door: Door, check: 
     assert Ping.objects.count() == 150 - len(refused)
 
 
+def guess(door: Door) -> set[int]:
+    """Return what guesses hear: so many that their sender is no longer heeded without a look."""
+    with ThreadPoolExecutor(20) as pool:
+        return set(pool.map(lambda _: door.ask(f"/ping/{uuid4()}").status, range(150)))
+
+
 @pytest.mark.usefixtures("standing_bounds")
 def test_guessing_is_slowed_down_and_known_jobs_are_not(door: Door, check: Check) -> None:
     known = f"/ping/{token_of(check)}"
     door.ask(known)
 
-    with ThreadPoolExecutor(20) as pool:
-        guesses = list(pool.map(lambda _: door.ask(f"/ping/{uuid4()}").status, range(150)))
-
-    assert set(guesses) == {404, 429}
+    assert guess(door) == {404, 429}
     assert door.ask(known).status == 200
+
+
+@pytest.mark.usefixtures("standing_bounds")
+def test_jobs_behind_a_guessers_router_are_let_in_though_this_process_never_met_them(door: Door, check: Check) -> None:
+    """As after each start, and on each worker."""
+    key, secret = ping_key(), "31365bce8da947298ff3aaa71d56b712"  # which looks like a token of ours
+    heartbeat("Moved", config=HeartbeatConfig(address=gatus_token("core_backup", secret)))
+    heartbeat("Twin"), heartbeat("Twin")
+    guess(door)
+
+    answers = [
+        door.ask(f"/ping/{token_of(check)}").status,
+        door.ask(f"/ping/{key}/moved").status,
+        door.ask(f"/{key}/moved/start").status,
+        door.ask(f"/api/push/{token_of(check)}?status=up").status,
+        door.ask("/api/v1/endpoints/backup/external?success=true", "POST", authorization=f"Bearer {key}").status,
+        door.ask(
+            "/api/v1/endpoints/core_backup/external?success=true", "POST", authorization=f"Bearer {secret}"
+        ).status,
+        door.ask(f"/ping/{key}/new?create=1").status,
+        door.ask(f"/ping/{key}/twin").status,
+    ]
+
+    assert answers == [200, 200, 200, 200, 200, 200, 201, 409]
+
+
+@pytest.mark.usefixtures("standing_bounds")
+def test_guesses_stay_refused_whatever_they_look_like(door: Door, check: Check) -> None:
+    key = ping_key()
+    guess(door)
+
+    answers = [
+        door.ask(f"/ping/{uuid4()}"),
+        door.ask(f"/ping/{key}/nobody"),
+        door.ask("/ping/abcdefghijklmnopqrstuv/backup?create=1"),
+        door.ask("/api/push/abcdefghijklmnop"),
+        door.ask("/api/v1/endpoints/backup/external?success=true", "POST", authorization="Bearer guessed"),
+    ]
+
+    assert [(answer.status, answer.headers["retry-after"]) for answer in answers] == [(429, "5")] * 5
+    assert not Ping.objects.exists()
+    assert Heartbeat.objects.count() == 1
+
+
+@pytest.mark.usefixtures("standing_bounds")
+def test_nobody_is_refused_as_a_guesser_while_the_database_cannot_say(door: Door, check: Check) -> None:
+    path = f"/ping/{token_of(check)}"
+    guess(door)
+
+    with ClosedDatabase():
+        answer = door.ask(path)
+
+    assert (answer.status, answer.text, answer.headers["retry-after"]) == (503, "try again", "5")
+    assert door.ask(path).status == 200
 
 
 def test_bound_lets_a_burst_pass_and_refuses_for_nothing() -> None:

@@ -20,6 +20,7 @@ ALLOWED = {
     "checks/domain/held_results.py": "a prober's batch holds results of many tenants",
     "checks/domain/judging.py": "a batch's checks belong to many tenants",
     "checks/domain/heartbeat_sweep.py": "one sweep serves every tenant's heartbeats",
+    "checks/domain/ping_lookups.py": "an address says itself whose it is",
     "checks/domain/ping_pruning.py": "one broom sweeps every tenant's old pings",
     "checks/domain/pings.py": "a batch of pings is for many tenants",
     "checks/domain/learning.py": "one job learns for every tenant's checks",

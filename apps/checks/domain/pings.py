@@ -362,23 +362,3 @@ def _record(changes: list[tuple[UUID, Change]]) -> None:
     record_flips(
         [(states[check_id], flip(states[check_id], change)) for check_id, some in by_check for _id, change in some]
     )
-
-
-@transaction.atomic
-def find_tenant(ping_key: str) -> UUID | None:
-    """Return whose ping key it is."""
-    with system_scope("a ping key says itself which tenant it opens"), connection.cursor() as cursor:
-        cursor.execute("SELECT tenant_id FROM checks_pingkey WHERE key = %s", [ping_key])
-        row = cursor.fetchone()
-        return row[0] if row else None
-
-
-@transaction.atomic
-def count_heartbeats(address: Address) -> int:
-    """Return how many heartbeats of any tenant an address means: more than one where several share a name."""
-    with system_scope("an address says itself whose it is"), connection.cursor() as cursor:
-        if isinstance(address, BySlug):
-            cursor.execute(RESOLVE, [[address.ping_key], [address.slug]])
-            return sum(count for _key, _slug, _token, count in cursor.fetchall())
-        cursor.execute("SELECT count(*) FROM checks_heartbeat WHERE token = %s", [address])
-        return int(cursor.fetchone()[0])
