@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found, Reading, SourceError, read_each, refuse_beyond
+from apps.checks.importers.gatus_context import Unsayable
 from apps.checks.importers.gatus_endpoints import (
     Endpoint,
     Made,
@@ -17,7 +18,7 @@ from apps.checks.importers.gatus_endpoints import (
     made_of,
     put_condition,
 )
-from apps.checks.importers.gatus_suites import USUAL_INTERVAL, Unsayable, walk_of
+from apps.checks.importers.gatus_suites import USUAL_INTERVAL, walk_of
 from apps.checks.importers.gatus_windows import ALERTS_ALONE, is_in_force, schedule_of
 from apps.checks.importers.windows import Unsaid, Window
 from apps.checks.importers.wish import Gathering, Wish, is_true, seconds, text_pairs

@@ -341,12 +341,15 @@ def test_value_that_nothing_stores_keeps_the_check_from_judging() -> None:
 
 @pytest.mark.parametrize("place", ["[STATUS]", "len([BODY].x)", "[BODY].x[*].y", "text"])
 def test_place_that_no_step_looks_at_keeps_the_check_from_judging(place: str) -> None:
-    check, told = suite(endpoint(name="a", store={"x": place}), endpoint("https://a.example/?[CONTEXT].x", name="b"))
+    first = endpoint(name="a", store={"x": place})
 
-    assert (check["paused"], told[0]) == (
-        True,
+    check, told = suite(first, endpoint("https://a.example/?[CONTEXT].x", name="b"), context={"x": "before"})
+
+    assert (check["paused"], check["config"]["steps"][1]["url"]) == (True, "https://a.example/?[CONTEXT].x")
+    assert told == [
         ("suites[0].endpoints[0]", "a", f"“{place}” cannot be stored for later steps."),
-    )
+        ("suites[0]", "flow", PAUSED),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,175 @@
+"""Values of Gatus' suites: constants and what endpoints store, as the steps of a check name them; and what of it is secret.
+
+How Gatus puts them in was read in its source: preprocessWithContext and ResolvePlaceholder in config/endpoint/ of TwiN/gatus.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.checks.importers.wish import text_pairs
+from apps.checks.types.filling import VARIABLE
+from apps.checks.types.hiding import OPEN_HEADERS, SCHEMES
+from apps.core.kinds import Text
+
+ROOM = 64_000  # characters of constants and names in one suite: as many as all of its steps may have
+CONTEXT = "[CONTEXT]"
+VALUE = re.compile(r"\[CONTEXT\]\.([\w.-]+)", re.ASCII)  # in capitals, as Gatus looks for it
+OPERATOR = re.compile(r" (==|!=|<=|>=|<|>) ")
+MORE_THAN_TEXT = re.compile(r"[\[\](]|^\s*$|\s(?:==|!=|<=|>=|<|>)\s")  # to a condition
+STORED_BODY = re.compile(r"\[BODY\]((?:\.[^.\[\]]+|\[\d{1,9}\])*)", re.IGNORECASE)
+STORED_HEADER = re.compile(r"\[HEADER\]\.(\S+)", re.IGNORECASE)
+KEY = re.compile(r"\.([^.\[\]]+)|(\[\d+\])")
+PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TRIMMED = r"\S(?:[\s\S]*\S)?"
+SCHEME = re.compile(rf"(?:{'|'.join(sorted(SCHEMES))})\s+", re.IGNORECASE)
+PUT_IN = re.compile(r"(\{\{\w+\}\})")
+LABEL = re.compile(r"[;,\s]*(?:[\w.-]{1,40}=\s*)?")  # beside a variable, such as "session="
+
+
+class Unsayable(Exception):
+    """No check is like this suite; ``args`` are the reason for people."""
+
+
+class Context:
+    """What is known in a suite, from endpoint to endpoint. ``lose`` is told what stays behind that a check cannot do without."""
+
+    def __init__(self, constants: Any, lose: Callable[[Text], None]) -> None:
+        self._constants = constants
+        self._lose = lose
+        self._room = ROOM
+        self._names: set[str] = set()
+        self._stored: dict[str, str] = {}  # variables by what Gatus calls them; empty for what could not be stored
+        self._secrets: dict[str, str] = {}  # names by values
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return {name: value for value, name in self._secrets.items()}
+
+    def filled(self, text: str) -> str:
+        """Return a text with its values put in."""
+        return VALUE.sub(self._put_in, text)
+
+    def condition(self, condition: str) -> str | None:
+        """Return a condition with its values put in, each of which is one side of it; None where a step cannot say it."""
+        if CONTEXT not in condition.upper():
+            return condition
+        sides = OPERATOR.split(condition)
+        if len(sides) != 3:
+            return None
+        for place in (0, 2):
+            if found := VALUE.fullmatch(sides[place].strip()):
+                value = self._value(found[1])
+                if not value or MORE_THAN_TEXT.search(value):
+                    return None
+                sides[place] = value
+        said = f"{sides[0]} {sides[1]} {sides[2]}"
+        return None if CONTEXT in said.upper() else said
+
+    def sealed(self, header: str, value: str) -> str:
+        """Return a header's value with a secret in place of what may be one."""
+        if header.lower() in OPEN_HEADERS:
+            return value
+        scheme = SCHEME.match(value)
+        begun = scheme.end() if scheme else 0
+        parts = PUT_IN.split(value[begun:])
+        if len(parts) == 1:
+            return value[:begun] + (parts[0] and self._secret(header, parts[0]))
+        is_open = [PUT_IN.fullmatch(part) or LABEL.fullmatch(part) for part in parts]
+        said = (part if fits else self._secret(header, part) for part, fits in zip(parts, is_open, strict=True))
+        return value[:begun] + "".join(said)
+
+    def store(self, given: Any, read_later: set[str]) -> dict[str, str]:
+        """Return what the steps after this one are handed. What none of them reads stays: were it not there, Gatus would
+        not mind, and here the step would fail."""
+        extract: dict[str, str] = {}
+        for path, place in text_pairs(given).items():
+            source = _source(place.strip()) if path in read_later else ""
+            if source is None:
+                self._lose(_("“%(place)s” cannot be stored for later steps.") % {"place": place[:60]})
+                self._stored[path] = ""
+            elif source:
+                self._stored[path] = self._stored.get(path) or self._named(path)
+                extract[self._stored[path]] = source
+        return extract
+
+    def _put_in(self, found: re.Match[str]) -> str:
+        value = self._value(found[1])
+        if value is None:
+            text = _("No endpoint before it stores “%(name)s”, and no constant has that name.")
+            self._lose(text % {"name": found[0][:60]})
+        if value is None or self._stored.get(found[1]) == "":
+            self._take_room(len(found[0]))
+            return found[0]
+        return value
+
+    def _value(self, path: str) -> str | None:
+        """Return what a place stands for: a variable (empty for what could not be stored), or a constant; None for nothing."""
+        if path in self._stored:
+            return self._stored[path] and f"{{{{{self._stored[path]}}}}}"
+        value = self._constants
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        said = _written(value)
+        if said is not None:
+            refuse_variables(said)
+            self._take_room(len(said))
+        return said
+
+    def _secret(self, header: str, value: str) -> str:
+        if value not in self._secrets:
+            self._secrets[value] = self._named(header.lower())
+        return f"{{{{{self._secrets[value]}}}}}"
+
+    def _named(self, wanted: str) -> str:
+        """Return a new name for a variable."""
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", wanted)[:40]
+        plain = plain if PLAIN_KEY.fullmatch(plain) else f"_{plain}"
+        self._take_room(len(plain))
+        name, number = plain, 1
+        while name in self._names:
+            number += 1
+            name = f"{plain}_{number}"
+        self._names.add(name)
+        return name
+
+    def _take_room(self, length: int) -> None:
+        self._room -= length
+        if self._room < 0:
+            raise Unsayable(_("It is too long: %(max)s characters are the most.") % {"max": ROOM})
+
+
+def refuse_variables(text: str) -> None:
+    if found := VARIABLE.search(text):
+        raise Unsayable(_("“%(text)s” would be a variable here.") % {"text": found[0][:60]})
+
+
+def _written(value: Any) -> str | None:
+    """Write a constant as Gatus puts it in; None for what is no plain value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e21 else str(value)
+    is_plain = isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**64)
+    return str(value) if is_plain else None
+
+
+def _source(place: str) -> str | None:
+    """Return where a variable's value is in an answer; None for what no step can look at."""
+    if header := STORED_HEADER.fullmatch(place):
+        return f"header: {header[1]}"
+    body = STORED_BODY.fullmatch(place)
+    if body is None:
+        return None
+    if not body[1]:
+        return f"regex: {TRIMMED}"
+    return "json: $" + "".join(index or _member(key) for key, index in KEY.findall(body[1]))
+
+
+def _member(key: str) -> str:
+    if PLAIN_KEY.fullmatch(key):
+        return f".{key}"
+    quoted = key.replace("\\", "\\\\").replace("'", "\\'")
+    return f"['{quoted}']"
