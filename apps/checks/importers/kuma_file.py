@@ -19,19 +19,23 @@ WITHOUT_LOG = b"\x01\x01"
 MAX_LINKS = 100_000  # of tags to monitors
 MAX_STEPS = 400  # of a million virtual machine instructions each
 TABLES = frozenset({"monitor", "tag", "monitor_tag"})
-WINDOWS = "maintenance"  # a table that older ones lack
+WINDOWS, COVERED, SETTINGS = "maintenance", "monitor_maintenance", "setting"  # tables that older ones lack
 JUDGEMENT, COLUMNS = "quick_check", "table_info"
-MAY = {sqlite3.SQLITE_READ: TABLES | {WINDOWS}, sqlite3.SQLITE_PRAGMA: {JUDGEMENT, COLUMNS}}
-SHOWN_WINDOWS = 20
+MAY = {sqlite3.SQLITE_READ: TABLES | {WINDOWS, COVERED, SETTINGS}, sqlite3.SQLITE_PRAGMA: {JUDGEMENT, COLUMNS}}
 BROKEN = "*** "  # begins what it says of the file itself, and not of a row's values
 
 
 @dataclass(frozen=True, slots=True)
 class KumaFile:
-    """Monitors with names in snake case, as the database has them; ``notes`` are what the report says of the whole."""
+    """Monitors with names in snake case, as the database has them; ``notes`` are what the report says of the whole.
+
+    ``windows`` are the maintenance that is switched on, with the ids of its ``monitors``; ``time_zone`` is the server's.
+    """
 
     rows: list[Row]
     notes: list[Text] = field(default_factory=list)
+    windows: list[Row] = field(default_factory=list)
+    time_zone: str = ""
 
 
 class Patience:
@@ -47,7 +51,7 @@ class Patience:
 
 def read_kuma(raw: bytes, reading: Reading, *, patience: Patience) -> KumaFile:
     """Return what the file holds; raise `SourceError` where it is neither."""
-    return _from_database(raw, patience) if raw.startswith(MAGIC) else KumaFile(_from_backup(raw, reading))
+    return _from_database(raw, patience) if raw.startswith(MAGIC) else _from_backup(raw, reading)
 
 
 def object_of(value: Any) -> Any:
@@ -63,15 +67,22 @@ def object_of(value: Any) -> Any:
 # --- The backup --------------------------------------------------------------------------------------------------
 
 
-def _from_backup(raw: bytes, reading: Reading) -> list[Row]:
+def _from_backup(raw: bytes, reading: Reading) -> KumaFile:
+    """Read a backup. Kuma's own have no maintenance; what our command line makes of a database does."""
     document = reading.document(raw, max_bytes=MAX_BYTES)
-    monitors = document.get("monitorList") if isinstance(document, Mapping) else None
+    document = document if isinstance(document, Mapping) else {}
+    monitors, windows = document.get("monitorList"), document.get("maintenanceList")
     if isinstance(monitors, Mapping):  # the list as its API sends it, by id
         monitors = list(monitors.values())
     if not isinstance(monitors, list):
         raise SourceError(_("Expected a backup with “monitorList”, or the database file kuma.db."))
-    refuse_beyond(len(monitors))
-    return [{_snake(name): value for name, value in row.items()} for row in monitors if isinstance(row, Mapping)]
+    windows = windows if isinstance(windows, list) else []
+    refuse_beyond(max(len(monitors), len(windows)))
+    return KumaFile(
+        [{_snake(name): value for name, value in row.items()} for row in monitors if isinstance(row, Mapping)],
+        windows=[row for row in windows if isinstance(row, Mapping) and isinstance(row.get("monitors"), list)],
+        time_zone=str(document.get("serverTimezone") or ""),
+    )
 
 
 def _snake(name: str) -> str:
@@ -101,18 +112,13 @@ def _from_database(raw: bytes, patience: Patience) -> KumaFile:
         _judge(connection)
         rows = _all(connection, "SELECT * FROM monitor ORDER BY id LIMIT ?", MAX_ENTRIES)
         tags = _database_tags(connection)
-        windows = _windows(connection)
+        windows, zone = _windows(connection), _time_zone(connection)
     except (sqlite3.Error, OverflowError) as error:
         raise SourceError(_("This database cannot be read (%(reason)s).") % {"reason": error}) from error
     finally:
         connection.close()
     notes: list[Text] = [LATE] if raw[VERSIONS] != WITHOUT_LOG else []
-    if windows:
-        shown = ", ".join(windows[:SHOWN_WINDOWS]) + (", …" if len(windows) > SHOWN_WINDOWS else "")
-        notes.append(
-            _("Its maintenance stays behind; make windows under Maintenance for: %(names)s.") % {"names": shown}
-        )
-    return KumaFile([{**row, "tags": tags.get(row.get("id"), [])} for row in rows], notes)
+    return KumaFile([{**row, "tags": tags.get(row.get("id"), [])} for row in rows], notes, windows, zone)
 
 
 LATE = _(
@@ -151,13 +157,28 @@ def _database_tags(connection: sqlite3.Connection) -> dict[Any, list[Row]]:
     return found
 
 
-def _windows(connection: sqlite3.Connection) -> list[str]:
-    """Return the titles of the maintenance that is switched on."""
-    columns = {row["name"] for row in connection.execute(f"PRAGMA {COLUMNS}({WINDOWS})")}
-    if not {"title", "active"} <= columns:
+def _windows(connection: sqlite3.Connection) -> list[Row]:
+    """Return the maintenance that is switched on, with the monitors that it covers."""
+    if not {"id", "title", "active"} <= _columns(connection, WINDOWS):
         return []
-    rows = _all(connection, f"SELECT title FROM {WINDOWS} WHERE active ORDER BY id LIMIT ?", MAX_ENTRIES)  # noqa: S608
-    return [str(row["title"])[:60] for row in rows]
+    rows = _all(connection, f"SELECT * FROM {WINDOWS} WHERE active ORDER BY id LIMIT ?", MAX_ENTRIES)  # noqa: S608
+    covered: dict[Any, list[Any]] = {}
+    if {"monitor_id", "maintenance_id"} <= _columns(connection, COVERED):
+        for row in _all(connection, f"SELECT monitor_id, maintenance_id FROM {COVERED} LIMIT ?", MAX_LINKS):  # noqa: S608
+            covered.setdefault(row["maintenance_id"], []).append(row["monitor_id"])
+    return [{**row, "monitors": covered.get(row["id"], [])} for row in rows]
+
+
+def _time_zone(connection: sqlite3.Connection) -> str:
+    """Return the server's time zone where it was ever chosen; the environment's, which goes before it, is in no file."""
+    if not {"key", "value"} <= _columns(connection, SETTINGS):
+        return ""
+    query = f"SELECT value FROM {SETTINGS} WHERE key = 'serverTimezone' LIMIT ?"  # noqa: S608
+    return next((str(object_of(row["value"]) or "") for row in _all(connection, query, MAX_LINKS)), "")
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[Any]:
+    return {row["name"] for row in connection.execute(f"PRAGMA {COLUMNS}({table})")}
 
 
 def _all(connection: sqlite3.Connection, query: str, most: int) -> list[Row]:

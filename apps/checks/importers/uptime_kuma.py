@@ -15,6 +15,7 @@ from apps.checks.importers.kuma_columns import is_maimed, left_of, left_of_all
 from apps.checks.importers.kuma_file import KumaFile, Patience, Row, object_of, read_kuma
 from apps.checks.importers.kuma_json import rule_of, steps_blindly
 from apps.checks.importers.kuma_services import SERVICES, Made, expected_record
+from apps.checks.importers.kuma_windows import plan_windows
 from apps.checks.importers.wish import (
     Gathering,
     Wish,
@@ -35,7 +36,7 @@ Groups = Mapping[int | str, Any]
 
 
 class UptimeKuma:
-    """Monitors, their groups' names and tags; notifications and status pages stay behind."""
+    """Monitors, their groups' names, tags and maintenance; notifications and status pages stay behind."""
 
     kind: ClassVar[str] = "uptime_kuma"
     label: ClassVar[Text] = _("Uptime Kuma")
@@ -61,12 +62,15 @@ class UptimeKuma:
 
 def _gather_file(file: KumaFile, place: str, gathering: Gathering) -> None:
     groups = {key: row.get("name") for row in file.rows if _is_group(row) and (key := plain_id(row.get("id")))}
+    keys: list[tuple[Any, str]] = []
     for number, row in enumerate(file.rows):
         where = f"{place}monitorList[{number}]"
         if _is_group(row):
             gathering.lose(where, str(row.get("name")), _("Groups become tags of their members."))
             continue
-        _gather(row, where, groups, gathering)
+        if key := _gather(row, where, groups, gathering):
+            keys.append((row.get("id"), key))
+    plan_windows(file, place, keys, gathering)
     for note in (*left_of_all(file.rows), *file.notes):
         gathering.lose(place.removesuffix(": "), "", note)
 
@@ -75,24 +79,24 @@ def _is_group(row: Row) -> bool:
     return row.get("type") == "group"
 
 
-def _gather(row: Row, where: str, groups: Groups, gathering: Gathering) -> None:
+def _gather(row: Row, where: str, groups: Groups, gathering: Gathering) -> str:
     name, type_name = str(row.get("name") or row.get("id")), str(row.get("type"))
     translate = TYPES.get(type_name)
     if translate is None:
         gathering.lose(where, name, _("Nothing here is like its type “%(type)s”.") % {"type": type_name}, is_whole=True)
-        return
+        return ""
     if is_true(row.get("upside_down")):
         gathering.lose(
             where, name, _("It is upside down: up means failed. No check here turns its verdict round."), is_whole=True
         )
-        return
+        return ""
     made = translate(row)
     if made.refusal:
         gathering.lose(where, name, made.refusal, is_whole=True)
-        return
+        return ""
     for text in (*made.behind, *left_of(row)):
         gathering.lose(where, name, text)
-    gathering.add(
+    return gathering.add(
         Wish(
             where=where,
             name=name,

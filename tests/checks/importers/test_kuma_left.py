@@ -261,7 +261,7 @@ def test_row_in_which_nobody_chose_anything_has_no_losses() -> None:
     assert of_the_whole(monitor) == [GENERAL]
 
 
-def test_maintenance_of_a_database_is_named() -> None:
+def test_maintenance_of_an_older_database_is_named() -> None:
     raw = kuma_database(
         MAINTENANCE,
         "INSERT INTO maintenance VALUES (1, 'Patch day', '', 1, 'recurring-weekday'), (2, 'Old', '', 0, 'single'), "
@@ -270,18 +270,20 @@ def test_maintenance_of_a_database_is_named() -> None:
 
     read = IMPORTERS.get("uptime_kuma").read(raw)
 
-    assert [str(loss.reason) for loss in read.losses] == [
-        "Its maintenance stays behind; make windows under Maintenance for: Patch day, Move.",
-        GENERAL,
+    reason = "it keeps to the time zone of its server, which the export does not tell"
+    assert [(loss.name, str(loss.reason)) for loss in read.losses] == [
+        ("Patch day", f"This maintenance stays behind: {reason}. Plan it here."),
+        ("Move", f"This maintenance stays behind: {reason}. Plan it here."),
+        ("", GENERAL),
     ]
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "CREATE VIEW maintenance AS SELECT 1 AS active, load_extension('x') AS title",
+        "CREATE VIEW maintenance AS SELECT 1 AS id, 1 AS active, load_extension('x') AS title",
         "CREATE VIEW maintenance AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-        "SELECT i AS title, 1 AS active FROM n",
+        "SELECT i AS id, i AS title, 1 AS active FROM n",
     ],
 )
 def test_crafted_maintenance_is_refused(statement: str) -> None:
