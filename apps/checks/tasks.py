@@ -17,7 +17,7 @@ from apps.checks.domain.partitions import turn_over_partitions
 from apps.checks.domain.ping_pruning import prune_pings
 from apps.checks.domain.prober import run_prober
 from apps.checks.domain.prober_work import DatabaseWork
-from apps.checks.domain.regions import lose_sight_of_silent_regions, region_of_code
+from apps.checks.domain.regions import lose_sight_of_silent_regions, note_controls, region_of_code
 from apps.checks.domain.rollups import forget_old_rollups, roll_up
 from apps.checks.domain.turns import regions_with_overdue_turns
 from apps.events.hints import hint
@@ -50,6 +50,7 @@ def _wake_a_prober(sender: Any, **_details: Any) -> None:
 def run() -> None:
     """Probe until the worker is told to stop: the one task of a worker with the solo pool."""
     region = region_of_code(settings.PROBE_REGION)
+    note_controls(region, settings.PROBE_CONTROLS)
     run_prober(DatabaseWork(region.id), _stop, controls=settings.PROBE_CONTROLS, has_browser=settings.BROWSER_CHECKS)
 
 

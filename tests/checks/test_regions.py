@@ -1,12 +1,21 @@
 """Regions: who may be chosen, who has fallen silent."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 
+from apps.checks import tasks
 from apps.checks.domain.judging import rejudge
-from apps.checks.domain.regions import lose_sight_of_silent_regions, mark_seen, mark_sick, mark_well, shared_regions
+from apps.checks.domain.regions import (
+    lose_sight_of_silent_regions,
+    mark_seen,
+    mark_sick,
+    mark_well,
+    regions_without_controls,
+    shared_regions,
+)
 from apps.checks.enums import State, Verdict
 from apps.checks.models import MAIN_REGION, CheckState, Flip, Region, SickSpell, Turn
 from apps.core import clock
@@ -22,6 +31,28 @@ def test_only_regions_with_a_living_prober_are_offered(in_acme: Tenant) -> None:
     Region.objects.filter(code="us").update(seen_at=clock.now() - timedelta(hours=1))
 
     assert [region.code for region in shared_regions()] == ["main", "eu"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "missing"), [((), ["main"]), (("https://one.example/", "https://other.example/"), [])]
+)
+def test_a_prober_without_controls_warns_and_its_region_tells(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    targets: tuple[str, ...],
+    missing: list[str],
+) -> None:
+    settings.PROBE_CONTROLS = targets
+    probing: list[object] = []
+    monkeypatch.setattr(tasks, "run_prober", lambda *_given, controls, **_options: probing.append(controls))
+    assert regions_without_controls() == []  # nobody has told
+
+    tasks.run()
+
+    assert probing == [targets]
+    assert regions_without_controls() == missing
+    assert ["no PROBE_CONTROLS are named" in record.getMessage() for record in caplog.records] == [True] * len(missing)
 
 
 def test_where_nobody_looks_nothing_is_known_since_the_last_sign(in_acme: Tenant) -> None:

@@ -1,5 +1,6 @@
 """Regions: which there are, which live, and which are sick."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,8 @@ from apps.checks.enums import State, Verdict
 from apps.checks.models import MAIN_REGION, Agent, Region, SickSpell
 from apps.core import clock
 from apps.core.tenancy import system_scope
+
+logger = logging.getLogger(__name__)
 
 # A region whose prober gave no sign of life for so long cannot be chosen.
 ALIVE_WITHIN = timedelta(minutes=5)
@@ -48,6 +51,22 @@ def shared_regions() -> list[Region]:
         for region in regions
         if region.id == MAIN_REGION or (region.seen_at and now - region.seen_at < ALIVE_WITHIN)
     ]
+
+
+def note_controls(region: Region, targets: Sequence[str]) -> None:
+    """Note whether a shared region has control targets; without any, say so to whoever runs its prober.
+
+    There are none but those that are named: nobody's host is asked without a word of the operator.
+    """
+    Region.objects.filter(id=region.id).update(has_controls=bool(targets))
+    if not targets:
+        text = "no PROBE_CONTROLS are named: while the network of region %s fails, what it probes seems to be down"
+        logger.warning(text, region)
+
+
+def regions_without_controls() -> list[str]:
+    """Return the codes of the shared regions whose probers live, and have no control targets."""
+    return [region.code for region in shared_regions() if region.has_controls is False]
 
 
 def selectable_regions() -> list[Place]:

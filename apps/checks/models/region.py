@@ -18,6 +18,9 @@ class Region(models.Model):
     # Kept by the region's prober: when it last gave a sign of life, and since when its own control targets fail.
     seen_at = models.DateTimeField(null=True)
     sick_since_at = models.DateTimeField(null=True)
+    has_controls = models.BooleanField(
+        null=True, help_text=_("Whether its prober was given any; null where it has not told.")
+    )
 
     class Meta:
         ordering = ["id"]

@@ -7,6 +7,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis.exceptions import RedisError
 
+from apps.checks.domain.regions import regions_without_controls
 from apps.core.redis import client
 from apps.core.tenancy import system_scope
 
@@ -51,8 +52,16 @@ def figures() -> Figures:
 
 
 def readiness() -> dict[str, str]:
-    """Return each thing a request needs and ``ok`` or what is wrong with it. Redis only reminds, so it is told, not needed."""
-    return {"database": _try(_database), "migrations": _try(_migrations), "redis": _try(_redis)}
+    """Return each thing a request needs and ``ok`` or what is wrong with it.
+
+    Redis only reminds, and controls only say whose fault a failure is: both are told, not needed.
+    """
+    return {
+        "database": _try(_database),
+        "migrations": _try(_migrations),
+        "redis": _try(_redis),
+        "controls": _try(_controls),
+    }
 
 
 def _try(question: Any) -> str:
@@ -77,3 +86,8 @@ def _migrations() -> str:
 def _redis() -> str:
     client().ping()
     return "ok"
+
+
+def _controls() -> str:
+    missing = regions_without_controls()
+    return f"PROBE_CONTROLS names none in {', '.join(missing)}" if missing else "ok"
