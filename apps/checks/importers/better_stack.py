@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import Found
+from apps.checks.importers.better_stack_windows import is_maintained, schedule_of
 from apps.checks.importers.hosted import (
     DOMAIN_END,
     NEW_ADDRESS,
@@ -27,12 +28,13 @@ from apps.checks.importers.hosted import (
     unread,
 )
 from apps.checks.importers.tables import Row, normal, read_rows
+from apps.checks.importers.windows import Unsaid, Window, named_by_time
 from apps.checks.importers.wish import Gathering, Wish, integer, is_said, is_true, seconds
 from apps.core.kinds import Text
 
 
 class BetterStack:
-    """Monitors and heartbeats; escalation policies, on-call and regions stay behind."""
+    """Monitors and heartbeats with their maintenance; escalation policies, on-call and regions stay behind."""
 
     kind: ClassVar[str] = "better_stack"
     label: ClassVar[Text] = _("Better Stack")
@@ -61,7 +63,7 @@ def _gather(row: Row, gathering: Gathering) -> None:
     if foreign is None:
         return
     timeout, patience = seconds(row.get("requesttimeout", "timeout")), seconds(row.get("confirmationperiod"))
-    is_taken = gathering.add(
+    key = gathering.add(
         Wish(
             where=row.where,
             name=name,
@@ -77,8 +79,22 @@ def _gather(row: Row, gathering: Gathering) -> None:
             needs=frozenset({"keyword", "expected_status"}),
         )
     )
-    if is_taken:
+    if key:
         FIELDS.lose(row, name, gathering, _left_of(row, foreign))
+        _plan(row, name, key, gathering)
+
+
+def _plan(row: Row, name: str, key: str, gathering: Gathering) -> None:
+    """Plan a check's maintenance, or say why it stays behind."""
+    if not is_maintained(row):
+        return
+    try:
+        schedule = schedule_of(row)
+    except Unsaid as unsaid:
+        gathering.leave(row.where, name, unsaid)
+        return
+    window = Window(where=row.where, owner=name, name=named_by_time(schedule), schedule=schedule, checks=[key])
+    gathering.plan(window)
 
 
 def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
@@ -86,12 +102,6 @@ def _left_of(row: Row, foreign: ForeignType) -> Iterator[Text]:
     if foreign is BEAT:
         yield NEW_ADDRESS
     yield from _unread(row, foreign)
-    begin, end = row.text("maintenancefrom"), row.text("maintenanceto")
-    if begin != end:
-        yield _("Its daily maintenance stays behind; make a window under Maintenance from %(begin)s to %(end)s.") % {
-            "begin": begin[:20] or "–",
-            "end": end[:20] or "–",
-        }
     if "," in row.text("port"):
         yield _("Of its ports only the first is asked.")
 

@@ -20,7 +20,7 @@ from apps.checks.importers.gatus_endpoints import (
 )
 from apps.checks.importers.gatus_suites import USUAL_INTERVAL, walk_of
 from apps.checks.importers.gatus_windows import ALERTS_ALONE, is_in_force, schedule_of
-from apps.checks.importers.windows import Unsaid, Window
+from apps.checks.importers.windows import Unsaid, Window, named_by_time
 from apps.checks.importers.wish import Gathering, Wish, is_true, seconds, text_pairs
 from apps.checks.types.heartbeat import YEAR_SECONDS
 from apps.core.kinds import Text
@@ -146,7 +146,7 @@ def _plan(where: str, owner: str, given: Any, keys: Collection[str], gathering: 
     except Unsaid as unsaid:
         gathering.leave(where, owner, unsaid)
         return
-    name = str(_("Maintenance at %(time)s") % {"time": schedule["time_of_day"]})
+    name = named_by_time(schedule)
     gathering.plan(Window(where=where, owner=owner, name=name, schedule=schedule, checks=keys))
     gathering.lose(where, owner, ALERTS_ALONE)
 

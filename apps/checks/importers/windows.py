@@ -120,3 +120,8 @@ def weekly(*, weekdays: Iterable[int], time_of_day: str, minutes: int, time_zone
         "time_of_day": time_of_day,
         "duration_minutes": minutes,
     }
+
+
+def named_by_time(schedule: Schedule) -> str:
+    """Return the name of a window that nobody named."""
+    return str(_("Maintenance at %(time)s") % {"time": schedule["time_of_day"]})

@@ -64,8 +64,8 @@ def left_of_all(source: str, **fields: Any) -> list[str]:
         ("uptimerobot", {"authType": "NONE", "config": {}, "customFields": {}}, []),
         (
             "better_stack",
-            {"maintenance_from": "01:00:00", "maintenance_to": "03:00:00", "maintenance_days": ["sun"]},
-            ["Its daily maintenance stays behind; make a window under Maintenance from 01:00:00 to 03:00:00."],
+            {"maintenance_from": "01:00:00", "maintenance_to": "", "maintenance_days": ["sun"]},
+            ["This maintenance stays behind: it cannot be read. Plan it here."],
         ),
         ("better_stack", {"maintenance_from": "00:00", "maintenance_to": "00:00", "maintenance_days": ["sun"]}, []),
         ("better_stack", {"ip_version": "ipv4"}, [FAMILY]),
