@@ -1,5 +1,7 @@
 """What becomes of the maintenance that an import brings: windows here, or a line of the report that says why not."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from apps.incidents.permissions import PLAN_MAINTENANCE
 from apps.tenants.enums import Role
 from apps.tenants.models import Tenant
 from tests.checks.importers.test_gatus_windows import NIGHT, endpoint
+from tests.checks.importers.test_several_files import monitor
 from tests.factories.api import make_api
 from tests.factories.plans import give_plan
 
@@ -108,6 +111,55 @@ def test_window_of_which_no_check_comes_is_named(in_acme: Tenant) -> None:
 
     assert lost(made) == [("Maintenance at 23:00", "None of the checks that it covers comes over.")]
     assert covered() == []
+
+
+def test_what_other_products_say_is_taken_by_the_section(in_acme: Tenant) -> None:
+    daily = {
+        "title": "Daily",
+        "strategy": "recurring-interval",
+        "interval_day": 1,
+        "start_time": "23:30",
+        "end_time": "01:00",
+    }
+    kuma = [
+        {**daily, "start_date": "2099-01-01 12:00:00", "end_date": "2100-01-01T12:00"},
+        {"title": "Once", "strategy": "single", "start_date": "2099-03-01 02:00:00", "end_date": "2099-03-01 04:00:00"},
+        {**daily, "title": "Monthly", "strategy": "recurring-day-of-month", "days_of_month": '[1, "lastDay1"]'},
+        {"title": "By cron", "strategy": "cron", "cron": "0 3 * * 6", "duration": 3_600},
+    ]
+    listed = [{"id": number, "timezone": "Europe/Berlin", "monitors": [1], **row} for number, row in enumerate(kuma)]
+    better_stack = {
+        "maintenance_from": "01:00:00",
+        "maintenance_to": "03:00:00",
+        "maintenance_days": ["sun"],
+        "maintenance_timezone": "Eastern Time (US & Canada)",
+    }
+    row = {
+        "id": "1",
+        "url": "https://a.example/",
+        "pronounceable_name": "One",
+        "monitor_type": "status",
+        **better_stack,
+    }
+
+    for source, given in (
+        ("uptime_kuma", {"monitorList": [monitor(1, "Shop")], "maintenanceList": listed}),
+        ("better_stack", {"data": [row]}),
+    ):
+        made = import_checks(source=source, files=[json.dumps(given).encode()], can=MAY, is_dry_run=False)
+        assert not [loss for loss in made.losses if loss.is_whole]
+
+    found = {window.name: window for window in MaintenanceWindow.objects.all()}
+    assert {name: (str(window.repeat), window.time_zone) for name, window in found.items()} == {
+        "Daily": ("weekly", "Europe/Berlin"),
+        "Once": ("once", "Europe/Berlin"),
+        "Monthly": ("cron", "Europe/Berlin"),
+        "By cron": ("cron", "Europe/Berlin"),
+        "Maintenance at 01:00": ("weekly", "America/New_York"),
+    }
+    assert found["Once"].starts_at == datetime(2099, 3, 1, 1, tzinfo=UTC)
+    assert found["Once"].duration == timedelta(hours=2)
+    assert all(window.next_edge_at for window in found.values())
 
 
 def test_page_shows_the_window_and_makes_it(acme: Tenant, client: Any, owner: Any) -> None:
