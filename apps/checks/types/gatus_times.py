@@ -15,13 +15,14 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 LONG_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 # As soon as there are seconds, there may be a fraction of them, whether or not the layout says so.
 FRACTION = r"(?:[.,](?P<fraction>\d{1,9})\d*)?"
-# What a layout's parts stand for; of those that fit, the first counts. Names of zones mean nothing to Go but UTC.
+# What a layout's parts stand for; of those that fit, the first counts. Names of zones mean nothing to Go but UTC. Each has a
+# name, so that none stands twice: many in a row could divide a text in more ways than could be tried.
 PARTS: Mapping[str, str] = {
     "January": f"(?P<month_name>(?i:{LONG_MONTHS}))",
     "Jan": f"(?P<month_name>(?i:{'|'.join(MONTHS)}))",
-    "Monday": "[A-Za-z]{6,9}",
-    "Mon": "[A-Za-z]{3}",
-    "MST": "[A-Z]{3,5}",
+    "Monday": "(?P<weekday>[A-Za-z]{6,9})",
+    "Mon": "(?P<weekday>[A-Za-z]{3})",
+    "MST": "(?P<zone_name>[A-Z]{3,5})",
     "Z07:00": r"(?P<zone>Z|[+-]\d\d:\d\d)",
     "Z0700": r"(?P<zone>Z|[+-]\d{4})",
     "Z07": r"(?P<zone>Z|[+-]\d\d)",
@@ -76,7 +77,7 @@ def age_ms(text: str, layout: str = "") -> int | None:
         return None
     try:
         found = _read(told, layout) if layout else _usual(told)
-    except (ValueError, OverflowError):  # a day, or a year, that no calendar has
+    except (ValueError, OverflowError, OSError):  # a day, or a year, that no calendar has
         return None
     return None if found is None else int((now() - found) / timedelta(milliseconds=1))
 
