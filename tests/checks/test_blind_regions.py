@@ -1,9 +1,12 @@
 """A region that can measure nothing for long has no say: else it would keep a dead check up for ever, alive as it is."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.postgres.functions import TransactionNow
+from django.db import connection
 from django.db.models import F
 
 from apps.checks.domain import agent_work, agents
@@ -22,6 +25,7 @@ pytestmark = pytest.mark.django_db
 
 NOON = datetime(2100, 11, 21, 12, tzinfo=UTC)  # after any check was made
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+MIGRATION = import_module("apps.checks.migrations.0019_blind_regions_are_noticed")
 FAILED, GOOD, UNMEASURED = Verdict.FAILURE, Verdict.SUCCESS, Verdict.UNKNOWN
 
 
@@ -145,3 +149,16 @@ def test_outage_opens_though_an_agent_refuses_its_share(in_acme: Tenant) -> None
 
     assert states == ["up", "up", "down"]
     assert Outage.objects.get().watched_id == check.id
+
+
+def test_check_that_was_stuck_before_is_told_after_the_upgrade(in_acme: Tenant) -> None:
+    check = make_check(state=State.UP, regions=[1, 2], confirmations=2)
+    see(check, 1, FAILED, 0)
+    see(check, 2, UNMEASURED, 0)
+    Turn.objects.filter(watched=check, region_id=2).update(run_since_at=NOON - 60 * MINUTE)
+    stuck = see(check, 2, UNMEASURED, 1, 2, 3)
+
+    MIGRATION.begin_anew(None, SimpleNamespace(connection=connection))
+
+    assert stuck == ["up"] * 3
+    assert see(check, 2, UNMEASURED, 4, 5) == ["up", "down"]
