@@ -88,6 +88,14 @@ def test_late_report_is_seen_before_one_that_waited(token: str) -> None:
     assert [(flip.after, flip.at) for flip in found] == [("down", minute(70)), ("up", minute(70.001))]
 
 
+def test_report_in_time_counts_though_a_late_one_of_its_job_comes_before_it(token: str) -> None:
+    with time_machine.travel(minute(72), tick=False):
+        open_doors_at(72)
+        PingStore().store([ping(token, minutes=70.001), ping(token, minutes=69.999)])
+
+    assert flips() == []
+
+
 def test_run_that_ends_too_late_was_down_from_its_deadline(token: str) -> None:
     PingStore().store([ping(token, Signal.START, minutes=10)])
 

@@ -254,7 +254,7 @@ def _missed_before(
     first: dict[str, datetime] = {}
     for ping, token in zip(pings, tokens, strict=True):
         if token in overdue and ping.report.signal not in UNHEEDED:
-            first.setdefault(token, ping.report.at)
+            first[token] = min(ping.report.at, first.get(token, ping.report.at))
     late = [overdue[token] for token, at in first.items() if _is_late(overdue[token], at)]
     heard = find_heard([one.check_id for one in late], clock.now()) if late else ()
     return [(one.check_id, _missed(one)) for one in late if one.check_id in heard]
