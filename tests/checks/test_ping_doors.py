@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import pytest
 import time_machine
@@ -24,6 +25,7 @@ from tests.checks.test_pings import heartbeat, ping, scope, token_of
 
 __all__ = ["scope"]
 pytestmark = pytest.mark.django_db
+MIGRATION = import_module("apps.checks.migrations.0020_mail_door_closed_as_the_other")
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +108,32 @@ def test_mail_door_that_never_gave_a_sign_of_life_has_nobody_judged() -> None:
     open_until(72, Door.HTTP)
 
     assert sweep_at(72) == []
+
+
+def migrate() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(MIGRATION.MAIL_AS_HTTP)
+
+
+def test_upgrade_from_one_sign_for_both_doors_is_forgiven_to_who_reports_by_mail(by_mail: Check) -> None:
+    open_until(55, Door.HTTP)
+
+    migrate()
+
+    assert open_at(75, Door.HTTP, Door.MAIL) == [timedelta(minutes=20), timedelta(minutes=20)]
+    assert standing(by_mail) == (minute(90), True)
+
+
+@pytest.mark.parametrize("before", [{}, {Door.HTTP: 55, Door.MAIL: 50}])
+def test_upgrade_makes_up_no_sign_of_life(scope: Tenant, before: dict[Door, float]) -> None:
+    for door, count in before.items():
+        open_until(count, door)
+
+    migrate()
+
+    assert dict(PingDoor.objects.values_list("name", "seen_at")) == {
+        door: minute(count) for door, count in before.items()
+    }
 
 
 @pytest.mark.usefixtures("by_http", "by_mail")
