@@ -1,6 +1,7 @@
 """Each ping door by itself: whose silence says nothing while one of them is closed, and who is forgiven when it is back."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
 
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.checks.domain.flips import Change, change_state
 from apps.checks.domain.heartbeat_leaving import leave_maintenance
 from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
-from apps.checks.domain.ping_doors import Door
+from apps.checks.domain.ping_doors import LATEST, Door
 from apps.checks.domain.ping_mails import Mail, mail_ping
 from apps.checks.domain.pings import NewPing, PingStore
 from apps.checks.enums import State
@@ -34,8 +35,9 @@ def takes_mails() -> Iterator[None]:
         yield
 
 
-def mail(token: str, *, minutes: float = 0) -> NewPing:
-    return mail_ping(token, Mail("nas@example.org", "OK", ""), at=minute(minutes), source_ip=None)
+def mail(token: str, signal: Signal = Signal.SUCCESS, *, minutes: float = 0) -> NewPing:
+    made = mail_ping(token, Mail("nas@example.org", "OK", ""), at=minute(minutes), source_ip=None)
+    return replace(made, report=replace(made.report, signal=signal))
 
 
 def reported(name: str, *doors: Door) -> Check:
@@ -196,6 +198,34 @@ def test_job_that_begins_over_http_and_ends_by_mail_is_awaited_by_mail(by_mail: 
     assert sweep_at(72) == []
     open_until(73, Door.MAIL)
     assert sweep_at(73) == [("By mail", "down", minute(69))]
+
+
+@pytest.mark.parametrize("unheeded", [Signal.LOG, Signal.IGNORED])
+def test_many_mails_that_say_nothing_hide_no_door(by_mail: Check, unheeded: Signal) -> None:
+    PingStore().store([mail(token_of(by_mail), unheeded, minutes=1) for _more_than_looked_at in range(LATEST + 1)])
+    open_until(72, Door.HTTP)
+
+    assert sweep_at(72) == []
+    open_until(73, Door.MAIL)
+    assert sweep_at(73) == [("By mail", "down", minute(70))]
+
+
+def test_job_whose_only_mail_said_that_it_begins_is_awaited_by_mail(scope: Tenant) -> None:
+    PingStore().store([mail(token_of(heartbeat("Begun")), Signal.START)])
+    open_until(12, Door.HTTP)
+
+    sweep_at(12)
+    assert not Flip.objects.exists()
+    open_until(13, Door.MAIL)
+    sweep_at(13)
+    assert list(Flip.objects.values_list("after", "at")) == [("down", minute(10))]
+
+
+def test_last_success_says_more_of_the_door_than_what_came_after_it(by_http: Check) -> None:
+    PingStore().store([mail(token_of(by_http), Signal.LOG, minutes=1) for _some in range(LATEST - 1)])
+    open_until(72, Door.HTTP)
+
+    assert sweep_at(72) == [("By HTTP", "down", minute(70))]
 
 
 def test_maintenance_that_ends_while_the_mail_door_is_closed_judges_no_mails(by_http: Check, by_mail: Check) -> None:

@@ -30,16 +30,18 @@ class Door(StrEnum):
 
 # The door of the heartbeat `beat`: that of its last success or failure. So a job that says over HTTP that it begins, and by
 # mail that it ended, is awaited by mail. Only its latest reports are looked at, which bounds what the worst plan would read;
-# and none where no mails are taken.
+# if none of them is one of these, the newest tells. None is looked at where no mails are taken.
 LATEST = 20
-ITS_DOOR = f"""
-CASE WHEN %(takes_mails)s AND (
+NEWEST = f"""
     SELECT ping.method FROM checks_ping AS ping
-    WHERE ping.check_id = beat.check_id AND ping.number > beat.pings - {LATEST}
-      AND ping.signal IN ('{Signal.SUCCESS}', '{Signal.FAIL}')
+    WHERE ping.check_id = beat.check_id AND ping.number > beat.pings - {LATEST} AND {{which}}
     ORDER BY ping.number DESC LIMIT 1
-) = '{MAIL_METHOD}' THEN '{Door.MAIL}' ELSE '{Door.HTTP}' END
 """  # noqa: S608 - constants alone
+VERDICT = NEWEST.format(which=f"ping.signal IN ('{Signal.SUCCESS}', '{Signal.FAIL}')")
+ITS_DOOR = f"""
+CASE WHEN %(takes_mails)s AND COALESCE(({VERDICT}), ({NEWEST.format(which="true")})) = '{MAIL_METHOD}'
+THEN '{Door.MAIL}' ELSE '{Door.HTTP}' END
+"""
 HEARD = f"SELECT check_id FROM checks_heartbeat AS beat WHERE check_id = ANY(%(ids)s) AND {ITS_DOOR} = ANY(%(doors)s)"  # noqa: S608
 
 
