@@ -8,7 +8,7 @@ import dns.rcode
 import pytest
 
 from apps.checks.enums import Verdict
-from apps.checks.types import dns_exchange, dns_ours, record_sets
+from apps.checks.types import dns_exchange, dns_heard, dns_ours, record_sets
 from tests.checks.types.asking import ask
 from tests.checks.types.test_dns import _replying, server
 from tests.peers.nameserver import NameServer
@@ -27,6 +27,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     configured = tmp_path / "resolv.conf"
     configured.write_text("nameserver 127.0.0.1\n")
     monkeypatch.setattr(dns_exchange, "RESOLV_CONF", configured)
+    dns_heard.forget()
     return configured
 
 
@@ -42,13 +43,17 @@ class Resolver:
         query = dns.message.from_wire(wire)
         name = query.question[0].name.to_text(omit_final_dot=True)
         self.asked.append(name)
-        if name != BROKEN and not self.is_dead:
-            return _replying()(wire)
-        if self.rcode is None:
-            return []
-        answer = dns.message.make_response(query)
-        answer.set_rcode(self.rcode)
-        return [answer.to_wire()]
+        return said(query, self.rcode if name == BROKEN or self.is_dead else dns.rcode.NOERROR)
+
+
+def said(query: dns.message.Message, rcode: int | None) -> list[bytes]:
+    if rcode is None:
+        return []
+    if rcode == dns.rcode.NOERROR:
+        return _replying()(query.to_wire())
+    answer = dns.message.make_response(query)
+    answer.set_rcode(rcode)
+    return [answer.to_wire()]
 
 
 async def look(port: int, name: str = BROKEN, **config: Any) -> Any:
