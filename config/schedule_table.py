@@ -38,6 +38,14 @@ SCHEDULE_TABLE = (
         queue="events",
         asks="apps.checks.domain.waiting.LATE_HEARTBEATS",
     ),
+    # Finds those that the look of every second passes over while a ping door is closed.
+    Job(
+        "checks.sweep_all_heartbeats",
+        task="checks.sweep_all_heartbeats",
+        every=timedelta(seconds=30),
+        queue="events",
+        asks="apps.checks.domain.waiting.LATE_HEARTBEATS",
+    ),
     Job("checks.prune_pings", task="checks.prune_pings", every=timedelta(minutes=10), queue="events"),
     # Finds deliveries whose hint was lost, whose next try is due, or whose worker died.
     Job(

@@ -95,6 +95,12 @@ def calm_down() -> None:
 @shared_task(name="checks.sweep_heartbeats")
 def look_for_silence() -> None:
     """Notice heartbeats whose report did not come."""
+    sweep_heartbeats(is_quick=True)
+
+
+@shared_task(name="checks.sweep_all_heartbeats")
+def look_for_all_silence() -> None:
+    """Notice those, too, whose report did not come long ago, while one of the ping doors is closed."""
     sweep_heartbeats()
 
 

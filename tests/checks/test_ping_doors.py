@@ -1,6 +1,6 @@
 """Each ping door by itself: whose silence says nothing while one of them is closed, and who is forgiven when it is back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -11,14 +11,16 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
+from apps.checks.domain import heartbeat_sweep
 from apps.checks.domain.flips import Change, change_state
 from apps.checks.domain.heartbeat_leaving import leave_maintenance
-from apps.checks.domain.heartbeat_sweep import give_sign_of_life, sweep_heartbeats
+from apps.checks.domain.heartbeat_sweep import BATCH, LATE, give_sign_of_life, sweep_heartbeats
 from apps.checks.domain.ping_doors import LATEST, Door
 from apps.checks.domain.ping_mails import Mail, mail_ping
 from apps.checks.domain.pings import NewPing, PingStore
 from apps.checks.enums import State
 from apps.checks.models import Check, Flip, Heartbeat, PingDoor
+from apps.checks.tasks import look_for_all_silence, look_for_silence
 from apps.checks.types.heartbeat import Signal
 from apps.tenants.models import Tenant
 from tests.checks.test_heartbeat_sweep import minute
@@ -248,6 +250,37 @@ def test_deadlines_go_with_the_clock_once_though_both_doors_notice(by_http: Chec
     open_at(30 + by, Door.MAIL, step=by)
 
     assert (standing(by_http), standing(by_mail)) == ((minute(70 + by), False), (minute(70 + by), False))
+
+
+@pytest.mark.parametrize("look", [look_for_silence, look_for_all_silence])
+def test_job_by_http_is_down_at_once_however_many_wait_for_the_mail_door(
+    by_http: Check, monkeypatch: pytest.MonkeyPatch, look: Callable[[], None]
+) -> None:
+    for number in range(4):
+        reported(f"Job {number}", Door.MAIL)
+    monkeypatch.setattr(heartbeat_sweep, "LATE", LATE.replace(f"LIMIT {BATCH}", "LIMIT 1"))
+    open_until(70.1, Door.HTTP)
+
+    with time_machine.travel(minute(70.01), tick=False):
+        look()
+
+    assert flips() == [("By HTTP", "down", minute(70))]
+
+
+@pytest.mark.parametrize("doors", [(Door.HTTP,), (Door.HTTP, Door.MAIL)])
+def test_look_of_every_second_leaves_who_is_late_for_long_to_the_other_while_a_door_is_closed(
+    by_http: Check, doors: tuple[Door, ...]
+) -> None:
+    """As those do who wait for the closed door: each look would ask for the doors of all of them."""
+    open_until(72, *doors)
+
+    with time_machine.travel(minute(72), tick=False):
+        look_for_silence()
+        at_once = flips()
+        look_for_all_silence()
+
+    down = [("By HTTP", "down", minute(70))]
+    assert (at_once, flips()) == (down if Door.MAIL in doors else [], down)
 
 
 @pytest.mark.parametrize("count", [1, 3])

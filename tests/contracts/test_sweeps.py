@@ -97,7 +97,7 @@ def test_heartbeats_that_are_late(acme: Tenant, started: Callable[[], set[str]])
         CheckState.objects.update(state=State.DOWN)
         noticed = started()
 
-    assert (in_time, late, noticed) == (set(), {"checks.sweep_heartbeats"}, set())
+    assert (in_time, late, noticed) == (set(), {"checks.sweep_heartbeats", "checks.sweep_all_heartbeats"}, set())
 
 
 def test_deliveries_that_are_due(acme: Tenant, started: Callable[[], set[str]]) -> None:

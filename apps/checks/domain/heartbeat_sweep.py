@@ -5,7 +5,7 @@ while it gives none, nobody who reports through it is judged, and when it is bac
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from django.db import connection, transaction
@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from apps.checks.domain.flips import Change, flip, lock_states, record_flips
 from apps.checks.domain.heartbeat_rows import beat_of
 from apps.checks.domain.heartbeat_rules import why_missed
-from apps.checks.domain.ping_doors import ITS_DOOR, SILENCE, Door, asking, open_doors
+from apps.checks.domain.ping_doors import ITS_DOOR, SILENCE, Door, are_all, asking, open_doors
 from apps.checks.domain.settings import UNREADABLE, config_of
 from apps.checks.enums import State
 from apps.checks.models import CheckState, Flip, Heartbeat, PingDoor
@@ -25,12 +25,13 @@ from apps.core.tenancy import system_scope
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 # Rivals: other sweeps, pings, people. The state is locked before the heartbeat, as everywhere.
 LATE = f"""
 SELECT beat.check_id FROM checks_heartbeat AS beat
 JOIN checks_checkstate AS standing ON standing.check_id = beat.check_id
-WHERE beat.wake_at <= %(now)s AND beat.deadline_at <= %(now)s
+WHERE beat.wake_at > %(since)s AND beat.wake_at <= %(now)s AND beat.deadline_at <= %(now)s
   AND standing.state NOT IN ('{State.DOWN}', '{State.MAINTENANCE}') AND {ITS_DOOR} = ANY(%(doors)s)
 ORDER BY beat.check_id LIMIT {BATCH} FOR UPDATE OF standing SKIP LOCKED FOR UPDATE OF beat SKIP LOCKED
 """  # noqa: S608 - constants of this app alone
@@ -62,12 +63,16 @@ HERE = f"{ITS_DOOR} = %(door)s"
 FORGIVE = AHEAD.format(which=f"{EXPECTED} AND {HERE}", change=FORGIVEN)
 
 
-def sweep_heartbeats() -> list[Flip]:
-    """Flip every heartbeat whose deadline has passed, a batch at a time; nobody whose ping door is silent."""
+def sweep_heartbeats(*, is_quick: bool = False) -> list[Flip]:
+    """Flip every heartbeat whose deadline has passed, a batch at a time; nobody whose ping door is silent.
+
+    While one is, those who wait for it become ever more, and it costs to ask for the door of each of them. So a quick look is
+    then at those alone whose alarm rang of late: who reports by the open door was seen when it rang.
+    """
     while _sleep_on(clock.now()) == BATCH:
         pass
     flips: list[Flip] = []
-    while batch := _sweep_batch(clock.now()):
+    while batch := _sweep_batch(clock.now(), is_quick=is_quick):
         flips += batch
     return flips
 
@@ -82,14 +87,15 @@ def _sleep_on(now: datetime) -> int:
 
 
 @transaction.atomic
-def _sweep_batch(now: datetime) -> list[Flip]:
+def _sweep_batch(now: datetime, *, is_quick: bool) -> list[Flip]:
     with system_scope("one sweep serves every tenant's heartbeats"):
         doors = open_doors(now)
         if not doors:
             return []
+        since = now - SILENCE if is_quick and not are_all(doors) else LONG_AGO
         with connection.cursor() as cursor:
             prefer_keys(cursor)
-            cursor.execute(LATE, asking(now=now, doors=doors))
+            cursor.execute(LATE, asking(now=now, since=since, doors=doors))
             late = [row[0] for row in cursor.fetchall()]
         if not late:
             return []

@@ -55,10 +55,15 @@ def open_doors(now: datetime) -> list[str]:
     return list(PingDoor.objects.filter(seen_at__gte=now - SILENCE).values_list("name", flat=True))
 
 
+def are_all(doors: Collection[str]) -> bool:
+    """Tell whether these are all the doors there are."""
+    return Door.HTTP in doors and (Door.MAIL in doors or not settings.PING_MAIL_DOMAIN)
+
+
 def find_heard(check_ids: Collection[UUID], now: datetime) -> set[UUID]:
     """Return those heartbeats whose reports could come in of late: the silence of the others says nothing."""
     doors = open_doors(now)
-    if Door.HTTP in doors and (Door.MAIL in doors or not settings.PING_MAIL_DOMAIN):
+    if are_all(doors):
         return set(check_ids)
     with connection.cursor() as cursor:
         cursor.execute(HEARD, asking(ids=list(check_ids), doors=doors))
