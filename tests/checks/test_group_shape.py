@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.checks.domain import group_shape
-from apps.checks.domain.applying import apply_document
+from apps.checks.domain.applying import apply_document, export_checks
 from apps.checks.domain.checks import change_check, rename_check
 from apps.checks.domain.flips import change_state, now_as
 from apps.checks.domain.group_shape import GroupCycle, GroupsTooDeep, TooManyGroups, contents_of
@@ -112,8 +112,92 @@ def test_what_is_stored_deeper_than_that_is_looked_at_all_the_same(in_acme: Tena
     assert contents_of([groups[0].id])[groups[0].id].check_ids == inside
     assert (changed, state(groups[0])) == ([1], "down")
     rename_check(groups[3], name="Renamed")
-    with pytest.raises(GroupsTooDeep):
-        change_check(groups[3].id, config={"rule": "quorum"})
+
+
+@pytest.mark.parametrize("place", [0, 14, 29])
+def test_group_of_a_longer_chain_may_be_saved_and_leave_it_but_not_lengthen_it(in_acme: Tenant, place: int) -> None:
+    group = stored_chain(30)[place]
+
+    assert change_check(group.id, config={"rule": "quorum"}, timing={"retries": 2}) == group
+    assert change_check(group.id, name="Renamed") == group
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        make_group("Above", members=["Renamed"], tags=[f"in-{place - 1}"])
+
+    assert change_check(group.id, config={"tag": "nobody"}) == group
+    assert change_check(group.id, tags=[]) == group
+
+
+def test_longer_chain_is_made_longer_at_neither_end_nor_between(in_acme: Tenant) -> None:
+    groups = stored_chain(30)
+    inner = make_group("Inner", tag="nobody", tags=["y"])
+
+    for tags in (["in-29"], ["in-28"]):
+        with pytest.raises(GroupsTooDeep), transaction.atomic():
+            change_check(inner.id, tags=tags)
+    for change in ({"tag": "y"}, {"members": ["Inner"]}):
+        with pytest.raises(GroupsTooDeep), transaction.atomic():
+            change_check(groups[29].id, config=change)
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        change_check(inner.id, tags=["in-14"], config={"tag": "in-14"})
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        make_group("Above", members=["G0"])
+
+
+def test_document_that_edits_a_longer_chain_is_applied_where_it_makes_nothing_worse(in_acme: Tenant) -> None:
+    stored_chain(30)
+    entries = {entry["name"]: entry for entry in export_checks()["checks"]}
+    for entry in entries.values():
+        entry["config"]["rule"] = "quorum"
+
+    plan = apply_document(document(*entries.values()))
+
+    assert plan.counts["update"] == 30
+    entries["G29"]["config"]["tag"] = "x"
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        apply_document(document(*entries.values(), wanted("inner", kind="group", config={"tag": "y"}, tags=["x"])))
+
+
+def test_name_and_key_that_lengthen_a_chain_are_refused(in_acme: Tenant) -> None:
+    stored_chain(11)
+    Check.objects.filter(name="G10").update(config={"rule": "worst", "quorum": 1, "members": ["key:wanted", "Wanted"]})
+    group = make_group("Inner", tag="nobody")
+
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        change_check(group.id, name="Wanted")
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        change_check(group.id, key="wanted")
+
+
+def test_group_of_a_longer_chain_that_is_named_by_its_name_may_be_renamed(in_acme: Tenant) -> None:
+    groups = stored_chain(11)
+    Check.objects.filter(name="G10").update(config={"rule": "worst", "quorum": 1, "members": ["Inner"]})
+    inner = make_check("Inner")
+    Check.objects.filter(id=inner.id).update(kind="group", config={"rule": "worst", "quorum": 1, "tag": "nobody"})
+
+    assert change_check(inner.id, name="Renamed") == inner
+    assert Check.objects.get(id=groups[10].id).config["members"] == ["Renamed"]
+
+
+def test_group_between_circles_that_tags_closed_is_in_none(in_acme: Tenant) -> None:
+    for sign in ("upper", "lower"):
+        one, other = make_group(f"{sign} one", tag=f"{sign}-1"), make_group(f"{sign} other", tag=f"{sign}-2")
+        Check.objects.filter(id=one.id).update(tags=[f"{sign}-2"])
+        Check.objects.filter(id=other.id).update(tags=[f"{sign}-1"])
+    between = make_group("Between", members=["lower one"], tags=["upper-1"])
+
+    assert change_check(between.id, config={"rule": "quorum"}) == between
+    with pytest.raises(GroupCycle, match=r"Between → upper one( → upper other)? → Between"):
+        change_check(between.id, config={"members": ["upper one"]})
+
+
+def test_group_that_leaves_a_circle_is_not_held_to_what_the_chain_becomes(in_acme: Tenant) -> None:
+    groups = stored_chain(30)
+    Check.objects.filter(id=groups[28].id).update(tags=["in-28", "in-29"])
+
+    with pytest.raises(GroupCycle, match="G29 → G28 → G29"), transaction.atomic():
+        change_check(groups[29].id, config={"rule": "quorum"})
+
+    assert change_check(groups[29].id, config={"tag": "nobody"}) == groups[29]
 
 
 def test_circle_that_tags_closed_is_nobody_elses_fault(in_acme: Tenant) -> None:

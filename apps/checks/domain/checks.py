@@ -15,6 +15,7 @@ from apps.checks.domain.allowance import allowed_interval, require_fit, require_
 from apps.checks.domain.asking_pace import spend_by_hand
 from apps.checks.domain.document_keys import keys_kept
 from apps.checks.domain.flips import flip, lock_states, now_as, record_flips
+from apps.checks.domain.group_shape import FOUND_BY
 from apps.checks.domain.grouping import follow_names, named_rows
 from apps.checks.domain.judging import rejudge
 from apps.checks.domain.learning import keep_goals
@@ -217,7 +218,7 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
     lock_states(check.id for check, _given in edits)  # before the checks, as those do who delete them
     # Rivals: a colleague who edits them, too, or deletes them; not those who write flips, which refer to them.
     rows = named_rows([check.id for check, _given in edits], renames=any(_renames(*edit) for edit in edits))
-    before = {row["id"]: row for row in rows.values("id", "version", "name", "config", *LEARNED_UNDER)}
+    before = {row["id"]: row for row in rows.values("id", "version", *FOUND_BY, *LEARNED_UNDER)}
     now, changed = clock.now(), []
     for check, given in allowed:
         if check.id in before:
@@ -230,7 +231,7 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
         )
     if others := [check for check in changed if _fails_otherwise(check, before[check.id])]:
         forget_counts(others)
-    _follow_settings(changed)
+    _follow_settings(changed, before)
     if renamed := {check.id: before[check.id]["name"] for check in changed if check.name != before[check.id]["name"]}:
         follow_names(renamed)
     return changed
@@ -250,10 +251,10 @@ def _renames(check: Check, given: Wanted) -> bool:
     return check.name != given.name
 
 
-def _follow_settings(checks: Sequence[Check]) -> None:
+def _follow_settings(checks: Sequence[Check], before: Mapping[UUID, Mapping[str, Any]]) -> None:
     probed, unprobed = parted(checks)
     for source, theirs in unprobed:
-        source.settings_changed(theirs)
+        source.settings_changed(theirs, before)
     now = clock.now()
     pass_by_probes(probed, now=now)
     running = _without(State.PAUSED, probed)

@@ -1,26 +1,27 @@
 """Groups within groups: how many and how deep there may be, that none belongs to itself, and all that is in one."""
 
-from collections.abc import Collection, Mapping, Set
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from graphlib import CycleError, TopologicalSorter
+from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.checks.domain.allowance import allowed
-from apps.checks.domain.dependencies import MAX_DEPTH, circle_in, find_cycle
-from apps.checks.domain.group_members import Register, all_groups, members_by_group
+from apps.checks.domain.dependencies import MAX_DEPTH, find_cycle
+from apps.checks.domain.group_members import KIND, Register, all_groups, members_by_group
 from apps.checks.models import Check
 from apps.core.refusals import Refusal
 
 # Every group is looked at twice a minute, whatever the plan: so many nobody needs for the checks that it allows.
 ALWAYS_ALLOWED = 20
 MAX_GROUPS = 500
+FOUND_BY = ("name", "key", "tags", "config")  # decides what belongs to a group, and to which groups a check belongs
 
 Graph = dict[UUID, set[UUID]]  # each group with the groups that are its members
+Before = Mapping[str, Any]
 
 
 class GroupCycle(Refusal):
@@ -51,21 +52,34 @@ def refuse_too_many() -> None:
         raise TooManyGroups(text % {"most": most})
 
 
-def refuse_bad_shape(changed: Collection[UUID]) -> None:
-    """Raise `GroupCycle` where one of these groups belongs to itself by now, `GroupsTooDeep` where it is in too long a chain.
+def refuse_bad_shape(changed: Collection[UUID], before: Mapping[UUID, Before]) -> None:
+    """Raise `GroupCycle` where one of these groups belongs to itself by now, `GroupsTooDeep` where a chain through it is too long
+    and longer than it was ``before``: what checks had in `FOUND_BY`, of all that became different; new groups had nothing.
 
-    What other groups have become by tags that were given later is not their fault.
+    What other groups have become by tags that were given later is not their fault, and what is stored may stay as it is.
     """
     groups = {group.id: group for group in all_groups()}
     graph = _graph(groups)
-    below, above = _levels(graph), _levels(_turned(graph))
-    circular = graph.keys() - below.keys() - above.keys()
+    knots = _knots(graph)
+    circular = {group_id for knot in knots if len(knot) > 1 for group_id in knot}
     if first := next((group_id for group_id in changed if group_id in circular), None):
-        way = find_cycle(graph, first) or circle_in(graph, circular)
+        way = find_cycle(graph, first)
         chain = " → ".join(groups[one].name for one in [*way, way[0]])
         raise GroupCycle(_("This would go round in a circle: %(chain)s.") % {"chain": chain})
-    if any(below.get(group_id, 0) + above.get(group_id, 0) > MAX_DEPTH for group_id in changed):
+    links = _links(graph, knots)
+    deep = [group_id for group_id in changed if links.get(group_id, 0) > MAX_DEPTH]
+    if not deep:
+        return
+    made = set(changed) - before.keys()
+    stood = _graph({pk: _as_before(pk, before) or group for pk, group in groups.items() if pk not in made})
+    links_before = _links(stood, _knots(stood))
+    if any(links[group_id] > links_before.get(group_id, 0) for group_id in deep):
         raise GroupsTooDeep
+
+
+def _as_before(group_id: UUID, before: Mapping[UUID, Before]) -> Check | None:
+    given = before.get(group_id)
+    return Check(id=group_id, kind=KIND, **{name: given[name] for name in FOUND_BY}) if given else None
 
 
 def _graph(groups: Mapping[UUID, Check]) -> Graph:
@@ -81,18 +95,55 @@ def _turned(graph: Graph) -> Graph:
     return found
 
 
-def _levels(graph: Graph) -> dict[UUID, int]:
-    """Return how many links the longest chain below each has; those that have a circle below them, or are in one, are left
-    out."""
-    sorter = TopologicalSorter(graph)
-    with suppress(CycleError):  # the others come all the same
-        sorter.prepare()
+def _knots(graph: Graph) -> list[list[UUID]]:
+    """Return the groups, outer ones first, together with those that belong to each other by circles; most stand alone.
+
+    The algorithm is Kosaraju's: who was left last on the way down has nothing above that is not in its own knot.
+    """
+    turned = _turned(graph)
+    seen: set[UUID] = set()
+    found = []
+    for start in reversed(_left_in_order(graph)):
+        knot, ahead = [], [start]
+        while ahead:
+            here = ahead.pop()
+            if here not in seen:
+                seen.add(here)
+                knot.append(here)
+                ahead += turned[here] - seen
+        if knot:
+            found.append(knot)
+    return found
+
+
+def _left_in_order(graph: Graph) -> list[UUID]:
+    """Return the groups as a walk down leaves them: each when all that is met below it was left."""
+    left: list[UUID] = []
+    seen: set[UUID] = set()
+    ahead = [(group_id, False) for group_id in graph]
+    while ahead:
+        here, is_left = ahead.pop()
+        if is_left:
+            left.append(here)
+        elif here not in seen:
+            seen.add(here)
+            ahead.append((here, True))
+            ahead += [(one, False) for one in graph[here] - seen]
+    return left
+
+
+def _links(graph: Graph, knots: Sequence[Collection[UUID]]) -> dict[UUID, int]:
+    """Return how many links the longest chain through each group has; a circle counts with all of its groups."""
+    below, above = _longest(graph, reversed(knots)), _longest(_turned(graph), knots)
+    return {one: below[one] + above[one] - len(knot) - 1 for knot in knots for one in knot}
+
+
+def _longest(graph: Graph, knots: Iterable[Collection[UUID]]) -> dict[UUID, int]:
+    """Return how many groups the longest chain from each has, itself included; where it leads to comes first among the knots."""
     found: dict[UUID, int] = {}
-    level = 0
-    while ready := sorter.get_ready():
-        found.update(dict.fromkeys(ready, level))
-        sorter.done(*ready)
-        level += 1
+    for knot in knots:
+        beyond = max((found[there] for one in knot for there in graph[one] if there in found), default=0)
+        found.update(dict.fromkeys(knot, beyond + len(knot)))
     return found
 
 

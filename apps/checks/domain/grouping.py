@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 
 from apps.checks.domain.flips import Change, change_state, flip, lock_states, record_flips
 from apps.checks.domain.group_members import KIND, Register, all_groups, group_config, members_by_group
-from apps.checks.domain.group_shape import refuse_bad_shape, refuse_too_many
+from apps.checks.domain.group_shape import Before, refuse_bad_shape, refuse_too_many
 from apps.checks.domain.settings import keep_config
 from apps.checks.enums import HELD_STATES, State
 from apps.checks.models import Check, CheckState, Flip
@@ -36,13 +36,13 @@ class GroupSource:
         """Judge by the members; raise `TooManyGroups`, and what `settings_changed` raises."""
         _wait_for_turn()
         refuse_too_many()
-        self.settings_changed(checks)
+        self.settings_changed(checks, {})
 
-    def settings_changed(self, checks: Sequence[Check]) -> None:
+    def settings_changed(self, checks: Sequence[Check], before: Mapping[UUID, Before]) -> None:
         """Judge by the new members; raise `GroupCycle` where a group would belong to itself, `GroupsTooDeep` where too many
-        would be within each other."""
+        would be within each other, more than there were."""
         _wait_for_turn()
-        refuse_bad_shape([group.id for group in checks])
+        refuse_bad_shape([group.id for group in checks], before)
         self.resume(checks)
 
     def pause(self, checks: Sequence[Check]) -> None:

@@ -3,11 +3,12 @@
 import logging
 import secrets
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -48,7 +49,7 @@ class HeartbeatSource:
             Heartbeat.objects.bulk_create(map(_new_heartbeat, checks), batch_size=BATCH)
         ping_key()
 
-    def settings_changed(self, checks: Sequence[Check]) -> None:
+    def settings_changed(self, checks: Sequence[Check], before: Mapping[UUID, Mapping[str, Any]]) -> None:
         """Expect the next reports by the new settings; what they made late is late from now on, not in the past."""
         ids = [check.id for check in checks]
         states = lock_states(ids)  # before the heartbeats, as pings lock them

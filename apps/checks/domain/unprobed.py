@@ -5,7 +5,8 @@ Each kind with ``is_probed = False`` has a source here, which does for it what t
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import UUID
 
 from apps.checks.domain.grouping import GroupSource
 from apps.checks.domain.heartbeats import HeartbeatSource
@@ -23,7 +24,9 @@ class StateSource(Protocol):
         """Take up checks that were made just now."""
         ...
 
-    def settings_changed(self, checks: Sequence[Check]) -> None: ...
+    def settings_changed(self, checks: Sequence[Check], before: Mapping[UUID, Mapping[str, Any]]) -> None:
+        """Follow their new settings; ``before`` has what some fields held, of each check that became different by it."""
+        ...
 
     def pause(self, checks: Sequence[Check]) -> None:
         """Let them rest; their state is `State.PAUSED` already."""
