@@ -178,6 +178,18 @@ def test_group_of_a_longer_chain_that_is_named_by_its_name_may_be_renamed(in_acm
     assert Check.objects.get(id=groups[10].id).config["members"] == ["Renamed"]
 
 
+def test_who_is_renamed_and_edited_at_once_is_still_in_the_groups_that_named_it(in_acme: Tenant) -> None:
+    apply_document(nested(11))
+    outer, inner = make_group("Outer", members=["Inner"]), make_group("Inner", tag="nobody")
+
+    with pytest.raises(GroupCycle, match="Renamed → Outer → Renamed"), transaction.atomic():
+        change_check(inner.id, name="Renamed", config={"members": ["Outer"]})
+    with pytest.raises(GroupsTooDeep), transaction.atomic():
+        change_check(inner.id, name="Renamed", config={"members": ["g1"]})
+
+    assert change_check(outer.id, name="Renamed", config={"members": ["g1"]}) == outer
+
+
 def test_group_between_circles_that_tags_closed_is_in_none(in_acme: Tenant) -> None:
     for sign in ("upper", "lower"):
         one, other = make_group(f"{sign} one", tag=f"{sign}-1"), make_group(f"{sign} other", tag=f"{sign}-2")

@@ -231,9 +231,10 @@ def update_checks(edits: Sequence[tuple[Check, Wanted]]) -> list[Check]:
         )
     if others := [check for check in changed if _fails_otherwise(check, before[check.id])]:
         forget_counts(others)
-    _follow_settings(changed, before)
+    # First: groups that knew a check by its old name are not judged by having lost it.
     if renamed := {check.id: before[check.id]["name"] for check in changed if check.name != before[check.id]["name"]}:
         follow_names(renamed)
+    _follow_settings(changed, before)
     return changed
 
 
