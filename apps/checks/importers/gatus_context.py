@@ -15,6 +15,7 @@ from apps.checks.types.hiding import OPEN_HEADERS, SCHEMES
 from apps.core.kinds import Text
 
 ROOM = 64_000  # characters of constants and names in one suite: as many as all of its steps may have
+MAX_SECRETS = 100  # in one suite
 CONTEXT = "[CONTEXT]"
 VALUE = re.compile(r"\[CONTEXT\]\.([\w.-]+)", re.ASCII)  # in capitals, as Gatus looks for it
 OPERATOR = re.compile(r" (==|!=|<=|>=|<|>) ")
@@ -41,6 +42,7 @@ class Context:
         self._lose = lose
         self._room = ROOM
         self._names: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the last one of each plain name
         self._stored: dict[str, str] = {}  # variables by what Gatus calls them; empty for what could not be stored
         self._secrets: dict[str, str] = {}  # names by values
 
@@ -108,7 +110,9 @@ class Context:
     def _value(self, path: str) -> str | None:
         """Return what a place stands for: a variable (empty for what could not be stored), or a constant; None for nothing."""
         if path in self._stored:
-            return self._stored[path] and f"{{{{{self._stored[path]}}}}}"
+            variable = self._stored[path] and f"{{{{{self._stored[path]}}}}}"
+            self._take_room(len(variable))
+            return variable
         value = self._constants
         for part in path.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
@@ -120,6 +124,8 @@ class Context:
 
     def _secret(self, header: str, value: str) -> str:
         if value not in self._secrets:
+            if len(self._secrets) == MAX_SECRETS:
+                raise Unsayable(_("It has more than %(max)s secrets.") % {"max": MAX_SECRETS})
             self._secrets[value] = self._named(header.lower())
         return f"{{{{{self._secrets[value]}}}}}"
 
@@ -128,10 +134,10 @@ class Context:
         plain = re.sub(r"[^A-Za-z0-9_]", "_", wanted)[:40]
         plain = plain if PLAIN_KEY.fullmatch(plain) else f"_{plain}"
         self._take_room(len(plain))
-        name, number = plain, 1
-        while name in self._names:
+        number = self._numbers.get(plain, 0) + 1
+        while (name := f"{plain}_{number}" if number > 1 else plain) in self._names:
             number += 1
-            name = f"{plain}_{number}"
+        self._numbers[plain] = number
         self._names.add(name)
         return name
 

@@ -288,6 +288,25 @@ def test_suite_with_an_endpoint_that_is_no_step_stays_behind(other: dict[str, An
     assert (check, told) == ({}, [("suites[0]", "flow", reason)])
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            {"headers": {"X": "".join(f"[CONTEXT].t {number}" for number in range(101))}},
+            "b: It has more than 100 secrets.",
+        ),
+        (
+            {"method": "POST", "body": "[CONTEXT].t " * 13_000},
+            "b: It is too long: 64000 characters are the most.",
+        ),
+    ],
+)
+def test_suite_with_too_many_variables_stays_behind(fields: dict[str, Any], reason: str) -> None:
+    check, told = suite(endpoint(name="a", store={"t": "[BODY].t"}), endpoint(name="b", **fields))
+
+    assert (check, told) == ({}, [("suites[0]", "flow", reason)])
+
+
 @pytest.mark.parametrize(("count", "reason"), [(0, "It has no endpoints."), (21, "It has more than 20 endpoints.")])
 def test_suite_of_no_or_too_many_endpoints_stays_behind(count: int, reason: str) -> None:
     check, told = suite(*(endpoint(name=str(number)) for number in range(count)))
