@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,8 +36,9 @@ def plan_windows(file: KumaFile, place: str, keys: Iterable[tuple[Any, str]], ga
         except Unsaid as unsaid:
             gathering.leave(where, title, unsaid)
             continue
-        linked = (plain_id(monitor) for monitor in row.get("monitors") or ())
-        checks = list(dict.fromkeys(key for monitor in linked for key in below.get(monitor, ())))
+        linked = dict.fromkeys(plain_id(monitor) for monitor in row.get("monitors") or ())
+        most = 1 if gathering.is_full_of_windows else None  # one tells that there is something to cover
+        checks = list(dict.fromkeys(islice((key for monitor in linked for key in below.get(monitor, ())), most)))
         gathering.plan(
             Window(
                 where=where,
@@ -58,9 +60,9 @@ def _below(file: KumaFile, keys: Iterable[tuple[Any, str]]) -> Mapping[Any, list
     found: dict[Any, list[str]] = {}
     for monitor, key in keys:
         one = plain_id(monitor)
-        for _level in range(MOST_LEVELS):
-            if one is None:
-                break
+        passed: set[Any] = set()  # groups may be in one another
+        while one is not None and one not in passed and len(passed) < MOST_LEVELS:
+            passed.add(one)
             found.setdefault(one, []).append(key)
             one = parents.get(one)
     return found

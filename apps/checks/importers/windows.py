@@ -55,37 +55,62 @@ class _Planned:
     checks: dict[str, None] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Times:
+    """What takes place at the same times: all of its checks, and the last of its windows, which alone may have room."""
+
+    wanted: str
+    checks: set[str] = field(default_factory=set)
+    last: _Planned | None = None
+
+
 class Windows:
     """Collects maintenance. What takes place at the same times, and has no other id, is one window for all of its checks."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._planned: dict[str, _Planned] = {}
+        self._times: dict[tuple[str, str], _Times] = {}
+        self._numbers: dict[str, int] = {}  # the last one given to a key that several want
+        self._left = MAX_WINDOWS * MAX_COVERED
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many checks were wanted as there may be places for: none has one after them."""
+        return self._left == 0
 
     def plan(self, window: Window) -> bool:
         """Have windows cover the checks, and return whether there was a place for all."""
-        wanted = slugify(f"{self._prefix}-{SECTION}-{window.source_id or _digest(window.schedule)}")[:90]
-        return all(self._cover(check, window, wanted) for check in window.checks)
+        digest = _digest(window.schedule)
+        wanted = slugify(f"{self._prefix}-{SECTION}-{window.source_id or digest}")[:90]
+        checks = list(window.checks)[: self._left]
+        self._left -= len(checks)
+        if len(self._planned) >= MAX_WINDOWS and (wanted, digest) not in self._times:
+            return False
+        times = self._times.setdefault((wanted, digest), _Times(wanted))
+        return all(self._cover(check, window, times) for check in checks) and len(checks) == len(window.checks)
 
     def entries(self) -> list[dict[str, Any]]:
         return [_entry(key, planned) for key, planned in self._planned.items()]
 
-    def _cover(self, check: str, window: Window, wanted: str) -> bool:
-        key, number = wanted, 1
-        while (planned := self._planned.get(key)) and not _takes(planned, check, window):
-            number += 1
-            key = f"{wanted}-{number}"
-        if planned is None:
+    def _cover(self, check: str, window: Window, times: _Times) -> bool:
+        if check in times.checks:
+            return True
+        if times.last is None or len(times.last.checks) >= MAX_COVERED:
             if len(self._planned) >= MAX_WINDOWS:
                 return False
-            planned = self._planned[key] = _Planned(window)
-        planned.checks[check] = None
+            times.last = self._planned[self._key(times.wanted)] = _Planned(window)
+        times.last.checks[check] = None
+        times.checks.add(check)
         return True
 
-
-def _takes(planned: _Planned, check: str, window: Window) -> bool:
-    is_room = check in planned.checks or len(planned.checks) < MAX_COVERED
-    return is_room and planned.window.schedule == window.schedule
+    def _key(self, wanted: str) -> str:
+        key, number = wanted, self._numbers.get(wanted, 1)
+        while key in self._planned:
+            number += 1
+            key = f"{wanted}-{number}"
+        self._numbers[wanted] = number
+        return key
 
 
 def _digest(schedule: Schedule) -> str:

@@ -115,6 +115,10 @@ class Gathering:
         self._checks[key] = entry
         return key
 
+    @property
+    def is_full_of_windows(self) -> bool:
+        return self._windows.is_full
+
     def plan(self, window: Window) -> None:
         """Take maintenance, or report that there is no place for it, or nothing that it covers."""
         if not window.checks:
