@@ -5,6 +5,8 @@ How Gatus puts them in was read in its source: preprocessWithContext and Resolve
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -34,16 +36,49 @@ class Unsayable(Exception):
     """No check is like this suite; ``args`` are the reason for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What an endpoint stores; without a name, no step can name it."""
+
+    name: str = ""
+
+
+class Layer:
+    """What endpoints store, over the constants in the same place: one hides what it replaces, and all that is part of it."""
+
+    def __init__(self, below: Any) -> None:
+        self._below = below
+        self._stored: dict[str, Any] = {}
+
+    def part(self, name: str) -> Any:
+        return self._stored[name] if name in self._stored else part_of(self._below, name)
+
+    def layer(self, name: str) -> "Layer":
+        """Return the layer over a part."""
+        if not isinstance(found := self.part(name), Layer):
+            self._stored[name] = found = Layer(found)
+        return found
+
+    def store(self, name: str, variable: Variable) -> None:
+        self._stored[name] = variable
+
+
+def part_of(value: Any, name: str) -> Any:
+    if isinstance(value, Layer):
+        return value.part(name)
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
 class Context:
     """What is known in a suite, from endpoint to endpoint. ``lose`` is told what stays behind that a check cannot do without."""
 
     def __init__(self, constants: Any, lose: Callable[[Text], None]) -> None:
-        self._constants = constants
+        self._values = Layer(constants)
         self._lose = lose
         self._room = ROOM
         self._names: set[str] = set()
         self._numbers: dict[str, int] = {}  # the last one of each plain name
-        self._stored: dict[str, str] = {}  # variables by what Gatus calls them; empty for what could not be stored
+        self._variables: dict[str, Variable] = {}  # by what Gatus calls them
         self._secrets: dict[str, str] = {}  # names by values
 
     @property
@@ -91,35 +126,43 @@ class Context:
             source = _source(place.strip()) if path in read_later else ""
             if source is None:
                 self._lose(_("“%(place)s” cannot be stored for later steps.") % {"place": place[:60]})
-                self._stored[path] = ""
-            elif source:
-                self._stored[path] = self._stored.get(path) or self._named(path)
-                extract[self._stored[path]] = source
+            if source and path not in self._variables:
+                self._variables[path] = Variable(self._named(path))
+            variable = self._variables[path] if source else Variable()
+            self._store(path, variable)
+            if source:
+                extract[variable.name] = source
         return extract
+
+    def _store(self, path: str, variable: Variable) -> None:
+        *parts, last = path.split(".")
+        place = self._values
+        for part in parts:
+            place = place.layer(part)
+        place.store(last, variable)
+
+    def _at(self, path: str) -> Any:
+        return reduce(part_of, path.split("."), self._values)
 
     def _put_in(self, found: re.Match[str]) -> str:
         value = self._value(found[1])
         if value is None:
-            text = _("No endpoint before it stores “%(name)s”, and no constant has that name.")
-            self._lose(text % {"name": found[0][:60]})
-        if value is None or self._stored.get(found[1]) == "":
+            if self._at(found[1]) != Variable():  # which was named where it could not be stored
+                text = _("No endpoint before it stores “%(name)s”, and no constant has that name.")
+                self._lose(text % {"name": found[0][:60]})
             self._take_room(len(found[0]))
             return found[0]
         return value
 
     def _value(self, path: str) -> str | None:
-        """Return what a place stands for: a variable (empty for what could not be stored), or a constant; None for nothing."""
-        if path in self._stored:
-            variable = self._stored[path] and f"{{{{{self._stored[path]}}}}}"
-            self._take_room(len(variable))
-            return variable
-        value = self._constants
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        said = _written(value)
-        if said is not None:
-            refuse_variables(said)
-            self._take_room(len(said))
+        """Return what a place stands for, a variable or a constant; None for nothing that can be said."""
+        value = self._at(path)
+        if isinstance(value, Variable):
+            said = f"{{{{{value.name}}}}}" if value.name else None
+        else:
+            said = _written(value)
+            refuse_variables(said or "")
+        self._take_room(len(said or ""))
         return said
 
     def _secret(self, header: str, value: str) -> str:

@@ -358,6 +358,34 @@ def test_value_that_nothing_stores_keeps_the_check_from_judging() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("context", "store", "path"),
+    [
+        ({"user": {"id": 7}}, {"user": "[BODY].user"}, "user.id"),
+        ({"user": 7}, {"user.id": "[BODY].id"}, "user"),
+        ({"user": {"name": 7}}, {"user": "[BODY].user", "user.id": "[BODY].id"}, "user.name"),
+    ],
+)
+def test_constant_that_a_stored_value_replaces_is_not_put_in(context: Any, store: Any, path: str) -> None:
+    first = endpoint(f"https://a.example/[CONTEXT].{path}", name="a", store=store)
+
+    check, told = suite(first, endpoint(f"https://a.example/[CONTEXT].{path}", name="b"), context=context)
+
+    urls = [step["url"] for step in check["config"]["steps"]]
+    assert (check["paused"], urls) == (True, ["https://a.example/7", f"https://a.example/[CONTEXT].{path}"])
+    reason = f"No endpoint before it stores “[CONTEXT].{path}”, and no constant has that name."
+    assert told == [("suites[0].endpoints[1]", "b", reason), ("suites[0]", "flow", PAUSED)]
+
+
+def test_constant_beside_a_stored_value_is_put_in() -> None:
+    first = endpoint(name="a", store={"user.id": "[BODY].id"})
+    second = endpoint("https://a.example/[CONTEXT].user.id/[CONTEXT].user.name", name="b")
+
+    made = whole(first, second, context={"user": {"id": 7, "name": "jo"}})
+
+    assert made["steps"][1]["url"] == "https://a.example/{{user_id}}/jo"
+
+
 @pytest.mark.parametrize("place", ["[STATUS]", "len([BODY].x)", "[BODY].x[*].y", "text"])
 def test_place_that_no_step_looks_at_keeps_the_check_from_judging(place: str) -> None:
     first = endpoint(name="a", store={"x": place})
