@@ -4,10 +4,11 @@ How Gatus puts them in was read in its source: preprocessWithContext and Resolve
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
+from urllib.parse import quote
 
 from django.utils.translation import gettext_lazy as _
 
@@ -29,7 +30,12 @@ PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TRIMMED = r"\S(?:[\s\S]*\S)?"
 SCHEME = re.compile(rf"(?:{'|'.join(sorted(SCHEMES))})\s+", re.IGNORECASE)
 PUT_IN = re.compile(r"(\{\{\w+\}\})")
-LABEL = re.compile(r"[;,\s]*(?:[\w.-]{1,40}=\s*)?")  # beside a variable, such as "session="
+# What may stand beside a variable: a cookie's name, or a word that is known to be none of the secret.
+COOKIE_LABEL = re.compile(r"[;,\s]*(?:[\w.-]{1,40}=\s*)?")
+WORDS = (
+    r"(?:access|api|auth|refresh|session)[_-]?(?:id|key|token)|auth|id|key|session|sid|signature|token|user|username"
+)
+LABEL = re.compile(rf"[;,\s]*(?:(?:{WORDS})=\s*)?", re.IGNORECASE)
 
 
 class Unsayable(Exception):
@@ -70,10 +76,12 @@ def part_of(value: Any, name: str) -> Any:
 
 
 class Context:
-    """What is known in a suite, from endpoint to endpoint. ``lose`` is told what stays behind that a check cannot do without."""
+    """What is known in a suite, from endpoint to endpoint. ``lose`` is told what stays behind that a check cannot do without.
+    ``secret_paths`` are those whose constants are secrets wherever they stand."""
 
-    def __init__(self, constants: Any, lose: Callable[[Text], None]) -> None:
+    def __init__(self, constants: Any, secret_paths: Set[str], lose: Callable[[Text], None]) -> None:
         self._values = Layer(constants)
+        self._secret_paths = secret_paths
         self._lose = lose
         self._room = ROOM
         self._names: set[str] = set()
@@ -89,6 +97,15 @@ class Context:
         """Return a text with its values put in."""
         return VALUE.sub(self._put_in, text)
 
+    def address(self, url: str) -> str:
+        """Return an address with its values put in; of a secret, a step escapes what Gatus puts in as it is."""
+        said, secrets = self.filled(url), self.secrets
+        for name in dict.fromkeys(VARIABLE.findall(said)):
+            value = secrets.get(name, "")
+            if quote(value, safe="") != value:
+                self._lose(_("“%(name)s” is a secret, which is escaped in an address here.") % {"name": name})
+        return said
+
     def condition(self, condition: str) -> str | None:
         """Return a condition with its values put in, each of which is one side of it; None where a step cannot say it."""
         if CONTEXT not in condition.upper():
@@ -99,7 +116,7 @@ class Context:
         for place in (0, 2):
             if found := VALUE.fullmatch(sides[place].strip()):
                 value = self._value(found[1])
-                if not value or MORE_THAN_TEXT.search(value):
+                if not value or MORE_THAN_TEXT.search(_written(self._at(found[1])) or value):
                     return None
                 sides[place] = value
         said = f"{sides[0]} {sides[1]} {sides[2]}"
@@ -114,7 +131,8 @@ class Context:
         parts = PUT_IN.split(value[begun:])
         if len(parts) == 1:
             return value[:begun] + (parts[0] and self._secret(header, parts[0]))
-        is_open = [PUT_IN.fullmatch(part) or LABEL.fullmatch(part) for part in parts]
+        label = COOKIE_LABEL if header.lower() == "cookie" else LABEL
+        is_open = [PUT_IN.fullmatch(part) or label.fullmatch(part) for part in parts]
         said = (part if fits else self._secret(header, part) for part, fits in zip(parts, is_open, strict=True))
         return value[:begun] + "".join(said)
 
@@ -162,14 +180,15 @@ class Context:
         else:
             said = _written(value)
             refuse_variables(said or "")
-        self._take_room(len(said or ""))
-        return said
+        self._take_room(len(said or ""))  # of a secret as well, which is looked through each time
+        is_secret = path in self._secret_paths and not isinstance(value, Variable)
+        return self._secret(path, said) if said and is_secret else said
 
-    def _secret(self, header: str, value: str) -> str:
+    def _secret(self, wanted: str, value: str) -> str:
         if value not in self._secrets:
             if len(self._secrets) == MAX_SECRETS:
                 raise Unsayable(_("It has more than %(max)s secrets.") % {"max": MAX_SECRETS})
-            self._secrets[value] = self._named(header.lower())
+            self._secrets[value] = self._named(wanted.lower())
         return f"{{{{{self._secrets[value]}}}}}"
 
     def _named(self, wanted: str) -> str:

@@ -17,6 +17,7 @@ from apps.checks.importers.base import MAX_ENTRIES
 from apps.checks.importers.gatus_context import CONTEXT, VALUE, Context, Unsayable, refuse_variables
 from apps.checks.importers.gatus_endpoints import Endpoint, Made, client_of, conditions_of, made_of
 from apps.checks.importers.wish import is_true, seconds, text_pairs
+from apps.checks.types.hiding import OPEN_HEADERS
 from apps.checks.types.http_fields import check_conditions_field
 from apps.checks.types.multistep import MultistepConfig
 from apps.checks.types.rule_lines import MAX_RULES
@@ -27,6 +28,7 @@ USUAL_INTERVAL = 600  # seconds, as the two below
 USUAL_TIMEOUT = 300
 USUAL_CLIENT_TIMEOUT = 10
 UNREACHED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)|\[STATUS\]\s*==\s*0", re.IGNORECASE)
+HOST = re.compile(rf"(?:https?://)?{VALUE.pattern}", re.ASCII | re.IGNORECASE)
 # One setting for all steps, and what an endpoint's client calls it.
 SHARED: Mapping[str, tuple[str, ...]] = {
     "client.insecure": ("verify_tls",),
@@ -55,7 +57,7 @@ def walk_of(suite: Mapping[str, Any], endpoints: Placed) -> Walk:
         raise Unsayable(_("It has no endpoints."))
     if len(endpoints) > MAX_STEPS:
         raise Unsayable(_("It has more than %(max)s endpoints.") % {"max": MAX_STEPS})
-    walking = _Walking(suite)
+    walking = _Walking(suite, _secret_paths([endpoint for _where, endpoint in endpoints]))
     for (where, endpoint), read_later in zip(endpoints, _read_after(endpoints), strict=True):
         walking.take(where, endpoint, read_later)
     walk = walking.end()
@@ -74,6 +76,13 @@ def _read_after(endpoints: Placed) -> list[set[str]]:
     return after[::-1]
 
 
+def _secret_paths(endpoints: Sequence[Endpoint]) -> set[str]:
+    """Return which constants may be secrets: those of headers, but for hosts, which every result shows."""
+    headers = [pair for endpoint in endpoints for pair in text_pairs(endpoint.get("headers")).items()]
+    told = {path for name, value in headers if name.lower() not in OPEN_HEADERS for path in VALUE.findall(value)}
+    return told - {found[1] for endpoint in endpoints if (found := HOST.match(str(endpoint.get("url") or "")))}
+
+
 def _texts(endpoint: Endpoint) -> Iterator[str]:
     for name in ("name", "url", "body"):
         yield str(endpoint.get(name) or "")
@@ -84,8 +93,8 @@ def _texts(endpoint: Endpoint) -> Iterator[str]:
 class _Walking:
     """Takes a suite's endpoints in their order, with what each of them knows of those before it."""
 
-    def __init__(self, suite: Mapping[str, Any]) -> None:
-        self._context = Context(suite.get("context"), partial(self._lose, is_decisive=True))
+    def __init__(self, suite: Mapping[str, Any], secret_paths: set[str]) -> None:
+        self._context = Context(suite.get("context"), secret_paths, partial(self._lose, is_decisive=True))
         self._group = str(suite.get("group") or "")
         self._steps: list[dict[str, Any]] = []
         self._made: list[Made] = []
@@ -139,7 +148,10 @@ class _Walking:
         for text in _texts(endpoint):
             refuse_variables(text)
         headers = {name: self._context.filled(value) for name, value in text_pairs(endpoint.get("headers")).items()}
-        texts = {name: self._context.filled(str(endpoint.get(name) or "")) for name in ("url", "body")}
+        texts = {
+            "url": self._context.address(str(endpoint.get("url") or "")),
+            "body": self._context.filled(str(endpoint.get("body") or "")),
+        }
         made = made_of({**endpoint, **texts, "headers": headers, "group": self._group})
         if made is None or made.kind != "http":
             url = str(endpoint.get("url"))[:80]

@@ -213,7 +213,9 @@ def test_value_in_graphql_cannot_break_its_json() -> None:
         ({"X-Key": "key=abc"}, {"X-Key": "{{x_key}}"}, {"x_key": "key=abc"}),
         ({"Cookie": "a=[CONTEXT].x; b=[CONTEXT].x"}, {"Cookie": "a={{x}}; b={{x}}"}, {}),
         ({"X-Key": "abc:[CONTEXT].x"}, {"X-Key": "{{x_key}}{{x}}"}, {"x_key": "abc:"}),
-        ({"X-Key": "[CONTEXT].key"}, {"X-Key": "{{x_key}}"}, {"x_key": "abc"}),
+        ({"X-Key": "[CONTEXT].key"}, {"X-Key": "{{key}}"}, {"key": "abc"}),
+        ({"X-Key": "token=[CONTEXT].x"}, {"X-Key": "token={{x}}"}, {}),
+        ({"X-Key": "s3cret=[CONTEXT].x"}, {"X-Key": "{{x_key}}{{x}}"}, {"x_key": "s3cret="}),
         ({"X-A": "abc", "X-B": "abc"}, {"X-A": "{{x_a}}", "X-B": "{{x_a}}"}, {"x_a": "abc"}),
         ({"Accept": "text/html"}, {"Accept": "text/html"}, {}),
         ({"X-Empty": ""}, {"X-Empty": ""}, {}),
@@ -226,6 +228,32 @@ def test_what_a_header_says_is_a_secret(headers: Any, shown: Any, secrets: Any) 
     made = whole(first, second, context={"key": "abc"})
 
     assert (made["steps"][1]["headers"], made.get("secrets", {})) == (shown, secrets)
+
+
+def test_constant_of_a_header_is_a_secret_wherever_it_stands() -> None:
+    key = "[CONTEXT].shop.key"
+    first = endpoint(
+        f"https://a.example/?key={key}", f"[BODY].key == {key}", name="a", method="POST", body=f"key={key}"
+    )
+
+    made = whole(first, endpoint(name="b", headers={"X-Key": key, "Accept": key}), context={"shop": {"key": "s3cret"}})
+
+    assert made["secrets"] == {"shop_key": "s3cret"}
+    assert [made["steps"][0][part] for part in ("url", "body", "conditions")] == [
+        "https://a.example/?key={{shop_key}}",
+        "key={{shop_key}}",
+        ["[BODY].key == {{shop_key}}"],
+    ]
+    assert made["steps"][1]["headers"] == {"X-Key": "{{shop_key}}", "Accept": "{{shop_key}}"}
+
+
+@pytest.mark.parametrize("url", ["[CONTEXT].at/x", "https://[CONTEXT].at/x"])
+def test_host_is_no_secret_though_a_header_tells_it(url: str) -> None:
+    at = "a.example:8443" if "://" in url else "https://a.example:8443"
+
+    made = whole(endpoint(url, headers={"X-From": "[CONTEXT].at"}), context={"at": at})
+
+    assert (made["steps"][0]["url"], made["secrets"]) == ("https://a.example:8443/x", {"x_from": at})
 
 
 def test_what_is_one_for_all_steps_comes_where_the_endpoints_agree() -> None:
@@ -356,6 +384,28 @@ def test_value_that_nothing_stores_keeps_the_check_from_judging() -> None:
         True,
         ["No endpoint before it stores “[CONTEXT].x”, and no constant has that name.", PAUSED],
     )
+
+
+def test_secret_that_an_address_escapes_keeps_the_check_from_judging() -> None:
+    step = endpoint("https://a.example/?key=[CONTEXT].key", headers={"X-Key": "[CONTEXT].key"})
+
+    check, told = suite(step, context={"key": "a&b"})
+
+    assert (check["paused"], check["config"]["steps"][0]["url"]) == (True, "https://a.example/?key={{key}}")
+    assert [reason for _where, _name, reason in told] == [
+        "“key” is a secret, which is escaped in an address here.",
+        PAUSED,
+    ]
+
+
+def test_secret_that_is_more_than_text_to_a_condition_keeps_the_check_from_judging() -> None:
+    condition = "[BODY].key == [CONTEXT].key"
+    step = endpoint("https://a.example/", OK, condition, headers={"X-Key": "[CONTEXT].key"})
+
+    check, told = suite(step, context={"key": "pat(*)"})
+
+    assert (check["paused"], check["config"]["steps"][0]["conditions"]) == (True, [OK])
+    assert [reason for _where, _name, reason in told] == [f"The condition “{condition}” stays behind.", PAUSED]
 
 
 @pytest.mark.parametrize(
