@@ -2,18 +2,24 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
 from apps.checks.domain.ping_batches import PingBatches, Unavailable
-from apps.checks.domain.pings import Address, BySlug
+from apps.checks.domain.pings import BEGIN, Address, BySlug
 from apps.core.tenancy import system_scope
 
 logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.1
+# The thread that answers stores everybody's pings: no question may hold it up for long.
+MAX_ASKED = 200
+# Enough to find two addresses among those that the database refuses; where it refuses all, to ask on helps nobody.
+MAX_TRIES = 32
 # Nobody's guesses may fill the memory: what comes while so many wait, or so much, is not looked up.
 MAX_WAITING = 1_000
 MAX_WAITING_BYTES = 16 * 1_048_576
@@ -47,6 +53,7 @@ def count_heartbeats(addresses: Collection[Address]) -> dict[Address, int]:
     names = [address for address in addresses if isinstance(address, BySlug)]
     counts: dict[Address, int] = {}
     with system_scope("an address says itself whose it is"), connection.cursor() as cursor:
+        cursor.execute(BEGIN)
         if tokens:
             cursor.execute(TOKENS, [tokens])
             counts |= {token: 1 for (token,) in cursor.fetchall()}
@@ -56,11 +63,19 @@ def count_heartbeats(addresses: Collection[Address]) -> dict[Address, int]:
     return counts
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What is known of the addresses of one question; ``unknown`` are those that the database could say nothing of."""
+
+    counts: dict[Address, int] = field(default_factory=dict)
+    unknown: set[Address] = field(default_factory=set)
+
+
 class Lookups:
     """Looks addresses up for senders who guess: among them may be a job behind the same router.
 
-    What is asked within a tenth of a second is asked together, and nothing before the last answer is there. So guessing
-    costs us ten statements a second at most, however many guess.
+    What is asked within a tenth of a second is asked together, as far as one question carries it, and nothing before the
+    last answer is there. So guessing costs us ten short questions a second at most, however many guess.
     """
 
     def __init__(self, batches: PingBatches) -> None:
@@ -68,7 +83,7 @@ class Lookups:
         self._asked: set[Address] = set()
         self._waiting = self._waiting_bytes = 0
         self._turn = asyncio.Lock()
-        self._next: asyncio.Task[dict[Address, int] | None] | None = None
+        self._next: asyncio.Task[_Answer] | None = None
 
     async def count(self, addresses: Collection[Address], *, held_bytes: int = 0) -> dict[Address, int]:
         """Return what `count_heartbeats` does, or nothing where too many wait; raises `Unavailable`.
@@ -77,27 +92,46 @@ class Lookups:
         """
         if self._waiting >= MAX_WAITING or self._waiting_bytes + held_bytes > MAX_WAITING_BYTES:
             return {}
+        if self._next is None or len(self._asked) + len(addresses) > MAX_ASKED:
+            self._asked = set()
+            self._next = asyncio.create_task(self._look(self._asked))
         self._asked.update(addresses)
-        if self._next is None:
-            self._next = asyncio.create_task(self._look())
         self._waiting, self._waiting_bytes = self._waiting + 1, self._waiting_bytes + held_bytes
         try:
-            counts = await asyncio.shield(self._next)  # one who hangs up leaves the others waiting
+            answer = await asyncio.shield(self._next)  # one who hangs up leaves the others waiting
         finally:
             self._waiting, self._waiting_bytes = self._waiting - 1, self._waiting_bytes - held_bytes
-        if counts is None:
+        if not answer.unknown.isdisjoint(addresses):
             raise Unavailable
-        return counts
+        return answer.counts
 
-    async def _look(self) -> dict[Address, int] | None:
-        await asyncio.sleep(GATHER_SECONDS)
+    async def _look(self, asked: set[Address]) -> _Answer:
         async with self._turn:
-            asked, self._asked, self._next = self._asked, set(), None
+            await asyncio.sleep(GATHER_SECONDS)
+            if asked is self._asked:
+                self._next = None
+            return await self._answer(list(asked))
+
+    async def _answer(self, asked: list[Address]) -> _Answer:
+        """Ask the database; what it refuses is halved, so that one bad address is nobody else's trouble."""
+        answer, parts, tries = _Answer(), deque([asked]), 0
+        while parts:
+            part, tries = parts.popleft(), tries + 1
             try:
-                counts: dict[Address, int] = await self._batches.in_database(count_heartbeats, asked)
-            except Unavailable:
-                return None
-            except Exception:  # whatever it was: those who wait are told
-                logger.exception("addresses could not be looked up")
-                return None
-            return counts
+                answer.counts |= await self._batches.in_database(count_heartbeats, part)
+            except Exception as error:  # whatever it was: those who wait are told
+                if not isinstance(error, Unavailable):
+                    logger.exception("addresses could not be looked up")
+                if len(part) == 1 or tries + len(parts) + 2 > MAX_TRIES or not _is_refused(error):
+                    answer.unknown.update(part)
+                else:
+                    middle = len(part) // 2
+                    parts += (part[:middle], part[middle:])
+        return answer
+
+
+def _is_refused(error: Exception) -> bool:
+    """Tell whether what was asked is at fault, and not the database: that one is away, or takes too long."""
+    if isinstance(error, Unavailable):
+        return isinstance(error.__cause__, Error) and not isinstance(error.__cause__, OperationalError | InterfaceError)
+    return True
