@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from apps.checks.domain.heartbeats import ping_key
-from apps.checks.domain.ping_dialects import Asked, UptimeKuma, gatus_token
+from apps.checks.domain.ping_dialects import Asked, Gatus, Healthchecks, Refused, UptimeKuma, gatus_token
+from apps.checks.domain.pings import Fate
 from apps.checks.enums import State
 from apps.checks.models import MAX_BODY_BYTES, Check, Ping
 from apps.checks.types.heartbeat import HeartbeatConfig, Signal
@@ -89,6 +90,16 @@ def test_what_is_no_ping_is_refused_and_stores_nothing(
     assert (answer.status, answer.text) == (status, text)
     assert not Ping.objects.exists()
     assert Check.objects.count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "stranger", "x" * 21, "x" * 23, "x" * 21 + "ü", "x" * 21 + "\0"])
+def test_what_is_no_ping_key_is_refused_without_a_look(key: str) -> None:
+    asked = Asked(method="GET", path=f"/ping/{key}/backup", query="create=1", source_ip=None)
+
+    with pytest.raises(Refused) as refusal:
+        Healthchecks().read(asked, clock.now())
+
+    assert refusal.value.wording == Healthchecks.WORDS[Fate.NOT_FOUND]
 
 
 def test_slug_of_two_heartbeats_is_ambiguous(door: Door, check: Check) -> None:
@@ -265,6 +276,15 @@ def test_external_endpoint_by_a_heartbeats_own_token(door: Door, check: Check) -
     path = "/api/v1/endpoints/whatever/external?success=true"
 
     assert door.ask(path, "POST", Authorization=f"Bearer {token_of(check)}").status == 200
+
+
+def test_secret_that_is_no_ping_key_is_not_looked_up_as_one() -> None:
+    path, secret = "/api/v1/endpoints/backup/external", "x" * 21 + "!"
+    asked = Asked(method="POST", path=path, query="success=true", source_ip=None, bearer=secret)
+
+    heeded = Gatus().read(asked, clock.now())
+
+    assert (heeded.ping.address, heeded.otherwise) == (gatus_token("backup", secret), None)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from uuid import UUID
 from apps.checks.domain.heartbeat_rules import Report
 from apps.checks.domain.pings import Address, BySlug, Fate, NewPing
 from apps.checks.models import MAX_BODY_BYTES
-from apps.checks.types.heartbeat import SLUG, Signal
+from apps.checks.types.heartbeat import PING_KEY, SLUG, Signal
 
 MAX_EXIT_STATUS = 255
 # As many as Healthchecks and Uptime Kuma read: a log that is sent as it is may hold an "&" in each of its lines.
@@ -156,8 +156,8 @@ class Healthchecks:
         address: str | BySlug
         if token is not None:
             address, rest = token, parts[1:]
-        elif len(parts) > 1 and SLUG.fullmatch(parts[1]):
-            address, rest = BySlug(parts[0][:40], parts[1]), parts[2:]
+        elif len(parts) > 1 and PING_KEY.fullmatch(parts[0]) and SLUG.fullmatch(parts[1]):
+            address, rest = BySlug(parts[0], parts[1]), parts[2:]
         else:
             raise Refused(plain(404, "not found"))
         query = _query(asked, self)
@@ -323,7 +323,7 @@ class Gatus:
 
     def _own(self, key: str, bearer: str) -> Address | None:
         """Return what a bearer token of our making means; a secret that moved in may look like one."""
-        if len(bearer) == 22 and SLUG.fullmatch(key):
+        if PING_KEY.fullmatch(bearer) and SLUG.fullmatch(key):
             return BySlug(bearer, key)
         return _token(bearer)
 
