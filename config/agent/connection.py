@@ -55,6 +55,7 @@ class Connection:
         self._chunks: list[bytes] = []
         self._size = 0
         self._stop = stop
+        self.proven_at = float("-inf")  # `steady_seconds`: when the latest question was asked whose answer was believed
         self._curl = way_to(server, named_ca_file=named_ca_file)
         self._set_constants()
 
@@ -153,6 +154,7 @@ class Connection:
         except (NotSigned, WireError) as error:
             raise ServerAway(f"an answer was refused: {error}") from error
         self._clock.take(issued_at, asked_at=asked_at, heard_at=heard_at)
+        self.proven_at = asked_at
         return fields
 
     def _refusal(self, status: int, answer: bytes) -> Exception:

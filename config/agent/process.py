@@ -24,7 +24,7 @@ from config.agent.orders import OrderBook
 from config.agent.part import Part
 from config.agent.present import Present
 from config.agent.server_clock import ServerClock
-from config.agent.way import lost_way
+from config.agent.way import WayHome, lost_way
 from config.agent.work import AgentWork
 
 logger = logging.getLogger("config.agent")
@@ -69,12 +69,13 @@ def _run(options: Options, buffer: Buffer) -> ExitCode:
     present = Connection(options.server, options.token, server_clock, named_ca_file=ca_file)
     history = Connection(options.server, options.token, server_clock, named_ca_file=ca_file, stop=stop)
     # The server is the control where none is named: a failure that is seen without a way to it may be this network's own.
-    lost_home = None if options.controls else partial(lost_way, options.server, named_ca_file=ca_file)
+    look = partial(lost_way, options.server, named_ca_file=ca_file)
+    way_home = WayHome(look, lambda: max(present.proven_at, history.proven_at), stop)
     desk = AgentWork(link, buffer, server_clock, OrderBook(options.kinds), limits=options.limits())
     parts = (
         Backfill(history, link, buffer, server_clock, desk),
         Present(present, link, desk),
-        Probing(desk, stop, options.controls, lost_home),
+        Probing(desk, stop, options.controls, None if options.controls else way_home.lost),
     )
     _stop_on_signals(stop)
     start_all(parts, desk, stop)

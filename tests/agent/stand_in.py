@@ -68,6 +68,7 @@ class StandIn:
         self.ahead = timedelta()
         self.calls: list[Call] = []
         self.connections = 0
+        self.shut_the_door: Callable[[], None] = lambda: None  # to new connections; those that are open stay
         self.misbehave: Misbehaviour | None = None
         self.turns: list[OfferedTurn] = []
         self.skipped = 0
@@ -176,13 +177,18 @@ def serving(server: StandIn, *, port: int = 0) -> Iterator[str]:
             pass  # clients give up in the middle: that is the point
 
     links: list[Any] = []
+
+    def shut_the_door() -> None:
+        http.shutdown()
+        http.server_close()
+
     http = Quiet(("127.0.0.1", port), Handler)
+    server.shut_the_door = shut_the_door
     threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{http.server_address[1]}"
     finally:
-        http.shutdown()
-        http.server_close()
+        shut_the_door()
         for link in links:
             try:
                 link.shutdown(2)

@@ -18,7 +18,7 @@ from apps.checks.enums import Verdict
 from tests.agent.running import AGENT, running_agent
 from tests.agent.stand_in import StandIn, await_true, serving
 from tests.peers.process import free_port
-from tests.peers.web import Web
+from tests.peers.web import Web, answer, saying
 from tests.peers.web import serving as serving_web
 
 NAMES = [field.name for field in RESULT_FIELDS]
@@ -196,6 +196,23 @@ def test_what_fails_while_the_server_cannot_be_reached_is_no_downtime_unless_a_c
     in_order = [seen[due_at] for due_at in sorted(seen)]
     assert in_order[0] == FAILED
     assert set(in_order[2:5]) == {told}  # the one before may have been seen just before the server went
+
+
+def test_what_fails_counts_while_the_server_answers_though_it_takes_no_new_connection(tmp_path: Path) -> None:
+    server = StandIn()
+    broken = saying(answer(500))
+    with serving_web(broken) as web, serving(server) as url, running_agent(tmp_path, url, server.token) as agent:
+        agent.await_log("connected")
+        await_true(lambda: server.asked("trade") != [])
+        server.shut_the_door()
+        for count in (1, 2):
+            server.offer(url=web.url())
+            await_true(lambda count=count: len(results(server, "trade")) == count)
+        assert agent.end() == 0
+
+    assert {(row["verdict"], row["error_code"]) for row in results(server, "trade")} == {FAILED}
+    assert agent.log.count("no new connection to the server") == 1
+    assert "the server is away" not in agent.log
 
 
 def test_what_was_kept_survives_kill_9_and_arrives_after_a_restart(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """The way to the server: when it is there, and what is said where it is lost. No question is asked of the server."""
 
+import logging
+import threading
 import time
 from pathlib import Path
 
+import pycurl
 import pytest
 import trustme
 
 from config.agent import way
-from config.agent.way import lost_way
+from config.agent.server_clock import steady_seconds
+from config.agent.way import WayHome, lost_way
 from tests.agent.stand_in import StandIn, await_true, serving
 from tests.agent.test_connection import trustme_context
 from tests.peers.certificates import tls_files
@@ -58,3 +62,56 @@ def test_the_systems_proxy_is_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "502" in lost_way("https://obsera.example")
 
     assert proxy.asked[0].startswith(b"CONNECT obsera.example:443 HTTP/1.1\r\n")
+
+
+def test_a_look_that_cannot_be_prepared_is_a_lost_way_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise pycurl.error(pycurl.E_OUT_OF_MEMORY, "")
+
+    monkeypatch.setattr(way, "way_to", fail)
+
+    assert lost_way("https://obsera.example") == str(pycurl.E_OUT_OF_MEMORY)
+
+
+class TestWayHome:
+    """What is made of a connection that cannot be opened."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        monkeypatch.setattr(way, "CONNECT_SECONDS", 0.5)
+        caplog.set_level(logging.INFO, way.__name__)
+
+    def test_an_answer_to_a_question_of_before_shows_nothing(self) -> None:
+        asked_at = steady_seconds()
+
+        assert WayHome(lambda: "no name", lambda: asked_at, threading.Event()).lost() == "no name"
+
+    def test_an_answer_to_a_question_of_since_is_awaited_and_shows_that_the_network_is_well(self) -> None:
+        began = steady_seconds()
+        home = WayHome(lambda: "no name", lambda: max(began - 1, steady_seconds() - 0.2), threading.Event())
+
+        assert home.lost() == ""
+
+    def test_nothing_is_awaited_by_one_who_is_to_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(way, "CONNECT_SECONDS", 60.0)
+        stop = threading.Event()
+        stop.set()
+        began = time.monotonic()
+
+        assert WayHome(lambda: "no name", lambda: float("-inf"), stop).lost() == "no name"
+        assert time.monotonic() - began < 30
+
+    def test_each_change_is_logged_once_with_its_reason(self, caplog: pytest.LogCaptureFixture) -> None:
+        reasons = iter(["", "no name", "no route", "no name", "no port", "", ""])
+        is_answered = iter([False, False, True, True])
+        home = WayHome(lambda: next(reasons), lambda: float("inf" if next(is_answered) else "-inf"), threading.Event())
+        home._stop.set()
+
+        for _look in range(7):
+            home.lost()
+
+        assert [record.getMessage() for record in caplog.records] == [
+            "the server cannot be reached (no name): what fails here meanwhile is unknown, and no downtime",
+            "no new connection to the server (no name), but one that is open answers: what fails here counts",
+            "connections to the server can be opened again: what fails here counts",
+        ]

@@ -210,6 +210,26 @@ class TestSettings:
         assert seen == [(known.check_id, ""), (known.check_id, ""), (new.check_id, "")]
 
 
+class TestTheControls:
+    """A look at them that breaks costs no result."""
+
+    def test_failures_are_not_measured_and_the_reason_is_logged(
+        self, target: FlipTarget, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken() -> str:
+            raise RuntimeError("can't start new thread")
+
+        target.break_path("/")
+        first, second = turn(), turn()
+        work = Giving([(0, [first]), (1, [second])], [(1, settings(target))] * 2)
+
+        seen = work.first_seen(2, lost_home=broken)
+
+        assert seen == [(first.check_id, "region_sick"), (second.check_id, "region_sick")]
+        records = [record for record in caplog.records if record.name == prober.__name__]
+        assert [str(record.exc_info and record.exc_info[1]) for record in records] == ["can't start new thread"] * 2
+
+
 @pytest.fixture
 def target() -> Iterator[FlipTarget]:
     with FlipTarget() as server:
@@ -291,10 +311,10 @@ class Giving(Place):
         self._seen: list[tuple[UUID, str]] = []
         self._awaited = 0
 
-    def first_seen(self, count: int) -> list[tuple[UUID, str]]:
+    def first_seen(self, count: int, lost_home: Callable[[], str] | None = None) -> list[tuple[UUID, str]]:
         """Return of which checks a prober had its first results, and the error code of each."""
         self._awaited = count
-        asyncio.run(asyncio.wait_for(Prober(self, self.stop).run(), PATIENCE_SECONDS))
+        asyncio.run(asyncio.wait_for(Prober(self, self.stop, lost_home=lost_home).run(), PATIENCE_SECONDS))
         return self._seen
 
     def trade(self, results: Sequence[NewResult], limit: int) -> list[ClaimedTurn]:

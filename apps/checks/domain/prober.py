@@ -236,16 +236,25 @@ class Prober:
         try:
             while self._suspects:
                 suspects, self._suspects = self._suspects, []
-                failed = await self._controls.failed()
-                # Of a lost home nobody there need be told: it is found again when it hears of us.
-                is_doubtful = failed or await self._home.failed()
+                is_doubtful = await self._may_be_our_own()
                 self._results += [_not_measured(result) for result in suspects] if is_doubtful else suspects
-                self._note_sickness(failed)
                 if self._suspects_are_news:
                     self._suspects_are_news = False
                     self._has_news.set()
         finally:
             self._vetting = None
+
+    async def _may_be_our_own(self) -> bool:
+        """Tell whether what fails now may be this region's own fault, as a look that breaks is."""
+        try:
+            failed = await self._controls.failed()
+            # Of a lost home nobody there need be told: it is found again when it hears of us.
+            is_doubtful = bool(failed or await self._home.failed())
+        except Exception:  # such as want of threads; what was seen must not be lost by it
+            logger.exception("the controls cannot be looked at: what failed is not measured")
+            return True
+        self._note_sickness(failed)
+        return is_doubtful
 
     def _note_sickness(self, failed: list[str]) -> None:
         if bool(failed) != self._is_sick:
