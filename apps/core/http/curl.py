@@ -303,6 +303,7 @@ class Transfer:
         self._body += chunk
         if not self._bodies.take(len(chunk)):
             self._is_crowded = True
+            self._drop_body()  # at once: others of this round have room then
         # 0 ends the transfer with a write error, which `finish` knows.
         return 0 if self._is_truncated or self._is_crowded else None
 
@@ -313,9 +314,12 @@ class Transfer:
         finally:
             self._forget()
 
-    def _forget(self) -> None:
+    def _drop_body(self) -> None:
         self._bodies.give(len(self._body))
         self._body = bytearray()  # parts in a list would cost 20 times as much where they have two bytes each
+
+    def _forget(self) -> None:
+        self._drop_body()
         self._is_truncated = self._is_crowded = False
         self._refused = None
         self.header_lines.clear()

@@ -263,7 +263,7 @@ async def test_floods_end_soon(frame: bytes, code: str) -> None:
 
 
 async def test_catastrophic_pattern_is_stopped() -> None:
-    async with websocket_server(_say("a" * 5_000 + "!")) as peer:
+    async with websocket_server(_say("a" * 40_000 + "!")) as peer:
         began = time.process_time()
         outcome = await ask("websocket", url=peer.url, expect=r"^(a+)+$", expect_is_pattern=True)
 
