@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.importers.numbering import Numbering
 from apps.checks.importers.wish import text_pairs
 from apps.checks.types.filling import VARIABLE
 from apps.checks.types.hiding import OPEN_HEADERS, SCHEMES
@@ -85,7 +86,7 @@ class Context:
         self._lose = lose
         self._room = ROOM
         self._names: set[str] = set()
-        self._numbers: dict[str, int] = {}  # the last one of each plain name
+        self._numbering = Numbering("_")
         self._variables: dict[str, Variable] = {}  # by what Gatus calls them
         self._secrets: dict[str, str] = {}  # names by values
 
@@ -196,10 +197,7 @@ class Context:
         plain = re.sub(r"[^A-Za-z0-9_]", "_", wanted)[:40]
         plain = plain if PLAIN_KEY.fullmatch(plain) else f"_{plain}"
         self._take_room(len(plain))
-        number = self._numbers.get(plain, 0) + 1
-        while (name := f"{plain}_{number}" if number > 1 else plain) in self._names:
-            number += 1
-        self._numbers[plain] = number
+        name = self._numbering.free(plain, self._names)
         self._names.add(name)
         return name
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from apps.checks.importers.numbering import Numbering
 from apps.core.kinds import Text
 
 SECTION = "maintenance"  # of a document
@@ -71,7 +72,7 @@ class Windows:
         self._prefix = prefix
         self._planned: dict[str, _Planned] = {}
         self._times: dict[tuple[str, str], _Times] = {}
-        self._numbers: dict[str, int] = {}  # the last one given to a key that several want
+        self._keys = Numbering()
         self._left = MAX_WINDOWS * MAX_COVERED
 
     @property
@@ -99,18 +100,10 @@ class Windows:
         if times.last is None or len(times.last.checks) >= MAX_COVERED:
             if len(self._planned) >= MAX_WINDOWS:
                 return False
-            times.last = self._planned[self._key(times.wanted)] = _Planned(window)
+            times.last = self._planned[self._keys.free(times.wanted, self._planned)] = _Planned(window)
         times.last.checks[check] = None
         times.checks.add(check)
         return True
-
-    def _key(self, wanted: str) -> str:
-        key, number = wanted, self._numbers.get(wanted, 1)
-        while key in self._planned:
-            number += 1
-            key = f"{wanted}-{number}"
-        self._numbers[wanted] = number
-        return key
 
 
 def _digest(schedule: Schedule) -> str:

@@ -14,6 +14,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.checks.importers.base import MAX_ENTRIES, Found, Loss
+from apps.checks.importers.numbering import Numbering
 from apps.checks.importers.windows import MAX_WINDOWS, SECTION, UNCOVERED, Unsaid, Window, Windows
 from apps.checks.types.registry import CHECK_TYPES
 from apps.core.kinds import Config, ConfigErrors, Text, number_bounds, parse_config
@@ -74,7 +75,7 @@ class Gathering:
         self._windows = Windows(prefix)
         self._losses: list[Loss] = []
         self._unlisted = 0
-        self._numbers: dict[str, int] = {}  # the last one given to a key that several want
+        self._keys = Numbering()
 
     def lose(self, where: str, name: str, reason: Text, *, is_whole: bool = False) -> None:
         """Report what stays behind; of what does not cost a whole check, as much as there are entries at most."""
@@ -149,12 +150,7 @@ class Gathering:
         wanted = (
             slugify(f"{self._prefix}-{wish.source_id}" if wish.source_id else wish.name)[:90].strip("-_") or "check"
         )
-        key, number = wanted, self._numbers.get(wanted, 1)
-        while key in self._checks:
-            number += 1
-            key = f"{wanted}-{number}"
-        self._numbers[wanted] = number
-        return key
+        return self._keys.free(wanted, self._checks)
 
     def _fitted(self, wish: Wish, config: type[Config]) -> Mapping[str, Any] | None:
         """Return the settings that the kind takes; what it refuses is reported, and left out where it may be."""
